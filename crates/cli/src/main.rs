@@ -1,0 +1,2 @@
+//! The command `coble`.
+fn main() {}
