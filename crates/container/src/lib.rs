@@ -1,1 +1,6 @@
 //! stub
+
+pub mod capability;
+pub mod rlimit;
+pub mod signal;
+pub mod timestamp;

@@ -1,0 +1,63 @@
+//! Names and numbers of resource limits, getrlimit(2).
+
+/// Every limit of `asm-generic/resource.h`, which x86_64 and aarch64 use; a name's place is its number.
+pub const NAMES: [&str; 16] = [
+    "RLIMIT_CPU",
+    "RLIMIT_FSIZE",
+    "RLIMIT_DATA",
+    "RLIMIT_STACK",
+    "RLIMIT_CORE",
+    "RLIMIT_RSS",
+    "RLIMIT_NPROC",
+    "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",
+    "RLIMIT_AS",
+    "RLIMIT_LOCKS",
+    "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE",
+    "RLIMIT_RTPRIO",
+    "RLIMIT_RTTIME",
+];
+
+/// The number of a limit; the name is taken exactly as getrlimit(2) writes it.
+pub fn number(name: &str) -> Option<u32> {
+    NAMES.iter().zip(0..).find_map(|(known, number)| (*known == name).then_some(number))
+}
+
+/// The name of a limit, `None` beyond [`NAMES`].
+pub fn name(number: u32) -> Option<&'static str> {
+    NAMES.get(usize::try_from(number).ok()?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_the_kernel() {
+        let known = [
+            ("RLIMIT_CPU", 0),
+            ("RLIMIT_NOFILE", 7),
+            ("RLIMIT_AS", 9),
+            ("RLIMIT_NICE", 13),
+            ("RLIMIT_RTTIME", 15),
+        ];
+        for (text, value) in known {
+            assert_eq!(number(text), Some(value), "{text}");
+        }
+        for value in 0..16 {
+            assert_eq!(number(name(value).unwrap()), Some(value));
+        }
+        assert_eq!(name(16), None);
+        assert_eq!(name(u32::MAX), None);
+    }
+
+    #[test]
+    fn names_are_taken_literally() {
+        for text in ["", "NOFILE", "rlimit_nofile", "RLIMIT_NOFILE ", "RLIMIT_", "RLIMIT_MOON", "7"]
+        {
+            assert_eq!(number(text), None, "{text:?}");
+        }
+    }
+}
