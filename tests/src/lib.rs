@@ -1,1 +1,30 @@
-//! stub
+//! What the end-to-end tests share.
+//!
+//! A test makes a [`Case`], which owns a folder, a state root and a container id of its own, builds a
+//! [`Bundle`] in it, and runs the real binary through [`Cmd`], which never waits longer than its deadline.
+//! When the case ends, whatever it left behind fails the test: see [`leftovers`].
+//!
+//! The binary comes from the environment variable `COBLE`, or else from the build folder that the test
+//! itself was built into.
+
+mod bundle;
+mod case;
+mod cmd;
+mod console;
+pub mod leftovers;
+mod output;
+mod pty;
+mod rootfs;
+mod runtime;
+mod skip;
+pub mod wait;
+
+pub use bundle::Bundle;
+pub use case::{Case, PLAIN_ID};
+pub use cmd::{Background, Cmd};
+pub use console::ConsoleSocket;
+pub use output::Output;
+pub use pty::{Terminal, exit_code};
+pub use rootfs::{busybox, rootfs};
+pub use runtime::{binary, name};
+pub use skip::skip;

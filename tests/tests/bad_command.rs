@@ -1,0 +1,225 @@
+//! Bad command lines, ids, state roots and rights: one clear line, exit status 1, nothing left behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use coble_tests::{Bundle, Case};
+
+fn create(case: &Case, bundle: &Bundle, id: &str) -> coble_tests::Cmd {
+    bundle.write();
+    case.coble().arg("create").arg("--bundle").arg(&bundle.path).arg("--").arg(id)
+}
+
+#[test]
+fn ids() {
+    let Some(case) = Case::root() else { return };
+    let bundle = case.bundle();
+    case.refuses(create(&case, &bundle, ""), &["container id cannot be empty"]);
+    for id in [".", "..", "a/b", "../up", "/abs", "a b", "a\nb", "naïve", "a:b", "$(id)"] {
+        case.refuses(create(&case, &bundle, id), &["invalid container ID format"]);
+    }
+    let long = "x".repeat(1025);
+    let output = create(&case, &bundle, &long).output();
+    assert_eq!((output.code, output.stderr.lines().count()), (Some(1), 1), "{output}");
+    case.assert_clean();
+}
+
+#[test]
+fn ids_of_other_verbs() {
+    let Some(case) = Case::root() else { return };
+    let keep = case.file("keep", "");
+    for verb in ["state", "start", "delete", "kill"] {
+        for id in ["..", "../output", "a/../.."] {
+            let output = case.coble().args([verb, id]).output();
+            assert_eq!((output.code, output.stderr.lines().count()), (Some(1), 1), "{output}");
+        }
+    }
+    case.coble().args(["delete", "--force", ".."]).output().fails(1, &["invalid container ID"]);
+    assert!(keep.exists() && case.dir.join("output").exists(), "a delete went upwards");
+}
+
+#[test]
+fn ids_with_every_legal_character() {
+    let Some(case) = Case::root() else { return };
+    let bundle = case.bundle();
+    let id = format!("{}_A-z.0+9", case.id);
+    create(&case, &bundle, &id).output().ok();
+    case.coble().args(["delete", &id]).output().ok();
+}
+
+#[test]
+fn wrong_numbers_of_arguments() {
+    let Some(case) = Case::root() else { return };
+    for words in [
+        ["create"].as_slice(),
+        &["create", "a", "b"],
+        &["state"],
+        &["state", "a", "b"],
+        &["start"],
+        &["delete"],
+        &["kill"],
+        &["kill", "a", "TERM", "c"],
+        &["exec"],
+        &["list", "a"],
+    ] {
+        let output = case.coble().args(words).output();
+        assert_ne!(output.code, Some(0), "{output}");
+        assert!(!output.stderr.is_empty(), "{output}");
+        case.assert_clean();
+    }
+}
+
+#[test]
+fn unknown_flags_and_commands() {
+    let Some(case) = Case::root() else { return };
+    for words in [["create", "--no-such-flag", "x"].as_slice(), &["--no-such-flag", "list"]] {
+        let output = case.coble().args(words).output();
+        assert_ne!(output.code, Some(0), "{output}");
+        assert!(format!("{}{}", output.stdout, output.stderr).contains("no-such-flag"), "{output}");
+    }
+    let output = case.coble().arg("moonwalk").output();
+    assert_ne!(output.code, Some(0), "{output}");
+    case.assert_clean();
+}
+
+#[test]
+fn the_systemd_driver_is_refused() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["linux"]["cgroupsPath"] = format!("system.slice:coble:{}", case.id).into();
+    bundle.write();
+    let run = case.coble().args(["--systemd-cgroup", "run", "--bundle"]);
+    case.refuses(run.arg(&bundle.path).arg(&case.id), &["systemd"]);
+}
+
+#[test]
+fn log_formats() {
+    let Some(case) = Case::root() else { return };
+    case.refuses(case.coble().args(["--log-format", "xml", "list"]), &["invalid log-format: xml"]);
+}
+
+#[test]
+fn errors_go_to_the_log_too() {
+    let Some(case) = Case::root() else { return };
+    let log = case.dir.join("log");
+    let state = case.coble().args(["--log-format", "json", "--log"]).arg(&log);
+    state.args(["state", "nobody"]).output().refused(&["container does not exist"]);
+    let text = fs::read_to_string(&log).unwrap();
+    let line: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(line["level"], "error");
+    assert_eq!(line["msg"], "container does not exist");
+    assert!(line["time"].is_string());
+
+    let state = case.coble().arg("--log").arg(&log);
+    state.args(["state", "nobody"]).output().refused(&["container does not exist"]);
+    let text = fs::read_to_string(&log).unwrap();
+    assert_eq!(text.lines().count(), 2, "the log is appended to: {text}");
+    assert!(text.ends_with("level=error msg=\"container does not exist\"\n"), "{text}");
+}
+
+#[test]
+fn a_log_that_cannot_be_written() {
+    let Some(case) = Case::root() else { return };
+    let log = case.dir.join("missing/log");
+    case.refuses(case.coble().arg("--log").arg(&log).arg("list"), &["missing/log"]);
+}
+
+#[test]
+fn a_state_root_that_is_a_file() {
+    let Some(case) = Case::root() else { return };
+    let bundle = case.bundle();
+    bundle.write();
+    let root = case.file("file", "");
+    let create = case.bare().arg("--root").arg(&root).args(["create", "--bundle"]);
+    case.refuses(create.arg(&bundle.path).arg(&case.id), &["file", "not a directory"]);
+    let slash = case.bare().args(["--root", "/", "create", "--bundle"]);
+    case.refuses(slash.arg(&bundle.path).arg(&case.id), &["--root"]);
+}
+
+#[test]
+fn a_state_root_that_cannot_be_written() {
+    let Some(case) = Case::plain() else { return };
+    let bundle = case.bundle();
+    bundle.write();
+    for root in ["/proc/1/root", "/proc/sys/kernel", "/sys"] {
+        let create = case.bare().args(["--root", root, "create", "--bundle"]);
+        case.refuses(create.arg(&bundle.path).arg(&case.id), &[root]);
+    }
+    fs::set_permissions(case.state_root(), PermissionsExt::from_mode(0o555)).unwrap();
+    case.refuses(case.create(&bundle), &["state", "permission denied"]);
+}
+
+#[test]
+fn a_plain_user_without_a_user_namespace() {
+    let Some(case) = Case::plain() else { return };
+    let mut bundle = case.bundle();
+    bundle.without_namespace("user");
+    case.refuses(case.create(&bundle), &["user namespace"]);
+}
+
+#[test]
+fn a_bundle_that_is_somebody_elses() {
+    let Some(case) = Case::plain() else { return };
+    if !rustix::process::geteuid().is_root() {
+        return coble_tests::skip("needs root to make files that are somebody else's");
+    }
+    let bundle = case.bundle();
+    bundle.write();
+    let config = bundle.path.join("config.json");
+    fs::set_permissions(&config, PermissionsExt::from_mode(0o600)).unwrap();
+    let create = || case.coble().args(["create", "--bundle"]).arg(&bundle.path).arg(&case.id);
+    case.refuses(create(), &["config.json", "permission denied"]);
+    std::os::unix::fs::chown(&bundle.path, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&bundle.path, PermissionsExt::from_mode(0o700)).unwrap();
+    case.refuses(create(), &["bundle", "permission denied"]);
+}
+
+/// Runs the runtime where the state root is a file system with `pages` pages of room.
+fn on_small_disk(case: &Case, pages: usize, words: &[&str], bundle: &Path) -> coble_tests::Output {
+    let script = format!(
+        "mount -t tmpfs -o nr_blocks={pages},mode=700 tmpfs \"$1\" && shift && \"$@\"; \
+         status=$?; left=$(find {0} -mindepth 1); [ -z \"$left\" ] || echo left: $left; exit $status",
+        case.state_root().display()
+    );
+    let unshare = ["--mount", "--propagation", "private", "sh", "-c", &script, "sh"];
+    case.tool("unshare")
+        .args(unshare)
+        .arg(case.state_root())
+        .arg(case.program())
+        .arg("--root")
+        .arg(case.state_root())
+        .args(words)
+        .arg("--bundle")
+        .arg(bundle)
+        .arg(&case.id)
+        .output()
+}
+
+#[test]
+fn a_full_disk_under_the_state_root() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    // More annotations than the disk has room for: the state can't be written.
+    bundle.config["annotations"]["filler"] = "x".repeat(200_000).into();
+    bundle.write();
+    for verb in ["create", "run"] {
+        let output = on_small_disk(&case, 2, &[verb], &bundle.path);
+        output.refused(&["no space left on device"]);
+        case.assert_clean();
+    }
+    on_small_disk(&case, 1000, &["run"], &bundle.path).ok();
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_written() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.sh("sleep 1000").write();
+    let file = case.dir.join("missing/pid");
+    for words in [["create"].as_slice(), &["run", "--detach"], &["run"]] {
+        let command = case.coble().args(words).arg("--pid-file").arg(&file);
+        let command = command.arg("--bundle").arg(&bundle.path).arg(&case.id);
+        case.refuses(command, &["missing", "no such file or directory"]);
+    }
+}

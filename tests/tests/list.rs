@@ -1,0 +1,104 @@
+//! `list` and `ps`.
+
+use coble_tests::{Case, wait};
+use serde_json::Value;
+
+#[test]
+fn list_shows_every_container() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.sh("while :; do sleep 1; done");
+    case.detach(&bundle);
+    let second = format!("{}-second", case.id);
+    bundle.write();
+    case.coble().args(["create", "-b"]).arg(&bundle.path).arg(&second).output().ok();
+
+    let table = case.coble().arg("list").output().stdout();
+    let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]);
+    assert_eq!(rows.len(), 3, "{table}");
+    let path = bundle.path.to_str().unwrap();
+    let pid = case.pid().to_string();
+    let state = case.state();
+    let created = state["created"].as_str().unwrap();
+    assert_eq!(rows[1], [&case.id, &pid, "running", path, created, "root"], "{table}");
+    assert_eq!((rows[2][0], rows[2][2]), (second.as_str(), "created"), "{table}");
+
+    let json = case.coble().args(["list", "--format", "json"]).output().stdout();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["id"], case.id.as_str());
+    assert_eq!(json[0]["pid"], case.pid());
+    assert_eq!(json[0]["bundle"], path);
+    assert_eq!(json[0]["owner"], "root");
+    assert_eq!(json[1]["status"], "created");
+
+    let quiet = case.coble().args(["list", "-q"]).output().stdout();
+    assert_eq!(quiet, format!("{}\n{second}\n", case.id));
+}
+
+#[test]
+fn list_of_nothing_is_a_head_without_rows() {
+    let Some(case) = Case::root() else { return };
+    let table = case.coble().arg("list").output().stdout();
+    assert_eq!(table.lines().count(), 1, "{table}");
+    assert_eq!(case.coble().args(["list", "-q"]).output().stdout(), "");
+}
+
+#[test]
+fn list_refuses_an_unknown_format() {
+    let Some(case) = Case::root() else { return };
+    case.refuses(case.coble().args(["list", "--format", "yaml"]), &["format"]);
+}
+
+#[test]
+fn list_wants_a_root_that_is_there() {
+    let Some(case) = Case::root() else { return };
+    let missing = case.dir.join("missing");
+    let list = case.bare().arg("--root").arg(&missing).arg("list");
+    case.refuses(list, &["missing"]);
+    assert!(!missing.exists(), "looking makes nothing");
+}
+
+#[test]
+fn list_passes_over_what_it_cannot_read_and_says_so() {
+    let Some(case) = Case::root() else { return };
+    let bundle = case.bundle();
+    case.create(&bundle).output().ok();
+    let broken = case.folder("state/broken");
+    std::fs::write(broken.join("state.json"), "{").unwrap();
+    let output = case.coble().args(["list", "-q"]).output().ok();
+    assert_eq!(output.stdout, format!("{}\n", case.id));
+    assert!(output.stderr.contains("broken"), "{output}");
+    std::fs::remove_dir_all(broken).unwrap();
+}
+
+#[test]
+fn ps_shows_the_containers_processes_alone() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.sh("sleep 1000 & sleep 1000 & wait");
+    case.detach(&bundle);
+    let pids = || -> Vec<u64> {
+        let json = case.verb(&["ps", "--format", "json"]).output().stdout();
+        serde_json::from_str(&json).unwrap()
+    };
+    wait::until("three processes", || pids().len() == 3);
+    assert!(pids().contains(&case.pid()));
+
+    let table = case.verb(&["ps"]).output().stdout();
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows[0].contains("PID"), "{table}");
+    assert_eq!(rows.len(), 4, "{table}");
+    assert_eq!(rows.iter().filter(|row| row.contains("sleep 1000")).count(), 3, "{table}");
+}
+
+#[test]
+fn ps_of_a_stopped_container_is_empty() {
+    let Some(case) = Case::root() else { return };
+    let bundle = case.bundle();
+    case.detach(&bundle);
+    case.until_stopped();
+    let json = case.verb(&["ps", "--format", "json"]).output().stdout();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json.is_null() || json.as_array().is_some_and(Vec::is_empty), "{json}");
+}
