@@ -1,1 +1,51 @@
-//! stub
+//! What a container's first process does, as a flat list of steps.
+//!
+//! A plan is written by the parent, which knows the configuration and the host, and read by the executor,
+//! which knows neither. It has no branches, loops or variables. There is one form of it, the wire format:
+//! a plan is printed, verified and executed from the same bytes.
+#![no_std]
+
+#[cfg(feature = "std")]
+extern crate std;
+
+#[cfg(feature = "std")]
+mod describe;
+mod list;
+mod message;
+#[cfg(feature = "std")]
+mod plan;
+mod step;
+#[cfg(feature = "std")]
+mod verify;
+mod wire;
+
+#[cfg(feature = "std")]
+pub use list::ListBuf;
+pub use list::{List, ListIter};
+pub use message::{Failure, MESSAGE_MAX, Message};
+#[cfg(feature = "std")]
+pub use plan::Plan;
+pub use step::Step;
+#[cfg(feature = "std")]
+pub use verify::{Disorder, verify};
+pub use wire::{Reader, Steps};
+
+/// Bits of [`Step::MountFs`] and [`Step::MountBind`].
+pub mod mount {
+    /// A tmpfs without `mode=` takes over the mode of the directory that it covers.
+    pub const INHERIT_MODE: u32 = 1;
+    /// What the directory holds is copied into the new file system before it covers it.
+    pub const COPY_UP: u32 = 1 << 1;
+    /// No part of the destination may be a symbolic link.
+    pub const NO_SYMLINKS: u32 = 1 << 2;
+    /// The destination may lie in a procfs.
+    pub const OVER_PROC: u32 = 1 << 3;
+    /// The superblock is made read-only, not only the mount.
+    pub const SUPERBLOCK_RDONLY: u32 = 1 << 4;
+    /// With all that is mounted below the source.
+    pub const RECURSIVE: u32 = 1 << 5;
+    /// Set attributes through mount(2): the kernel has no mount_setattr(2).
+    pub const CLASSIC_ATTRIBUTES: u32 = 1 << 6;
+    /// The destination is made if it is missing, and the new mount becomes the container's root.
+    pub const NEW_ROOT: u32 = 1 << 7;
+}

@@ -1,3 +1,28 @@
-//! System calls under their man-2 names.
+//! System calls under their man-2 names: [`rustix`], and what it lacks.
+//!
+//! No std and no allocation, so that the executor in the container's first process can use all of it.
 #![no_std]
+
+mod arch;
+pub mod bpf;
+mod clone3;
+mod exec;
+mod interface;
+mod mount_setattr;
+mod namespace;
+mod process;
+mod signal;
+
+pub use clone3::{Child, Entry, clone3};
+pub use exec::{execve, fexecve};
+pub use interface::loopback_up;
+/// For its constants; none of its functions is used.
+pub use libc;
+pub use mount_setattr::{MountAttr, mount_setattr};
+pub use namespace::{setns, unshare};
+pub use process::{
+    SchedAttr, close_range_cloexec, exit_group, fork, getcwd, ioprio_set, keyctl_describe,
+    keyctl_join_session_keyring, keyctl_setperm, personality, sched_setattr,
+};
 pub use rustix;
+pub use signal::{SignalSet, kill, pidfd_send_signal, sigaction_default, signalfd, sigprocmask};

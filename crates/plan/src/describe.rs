@@ -1,0 +1,300 @@
+//! Steps in words.
+
+use std::ffi::CStr;
+use std::fmt::{Display, Formatter, Result};
+use std::string::String;
+use std::vec::Vec;
+
+use crate::{List, Step, mount};
+
+impl Display for Step<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match *self {
+            Self::Setns { kind, path } => {
+                write!(f, "join the {} namespace at {}", kinds(kind), text(path))
+            }
+            Self::JoinProcess { kinds: bits, .. } => {
+                write!(f, "join the container's {} namespaces", kinds(bits))
+            }
+            Self::BecomeRoot {} => f.write_str("become user 0 of the user namespace"),
+            Self::Unshare { kinds: bits } => write!(f, "make new namespaces: {}", kinds(bits)),
+            Self::TimeNamespace { offsets } if offsets.is_empty() => {
+                f.write_str("make a time namespace")
+            }
+            Self::TimeNamespace { offsets } => {
+                write!(f, "make a time namespace with offsets {}", lines(offsets))
+            }
+            Self::EnterPidNamespace {} => f.write_str("go on in the pid namespace that was joined"),
+            Self::NewSession {} => f.write_str("start a session"),
+            Self::SessionKeyring { name } => write!(f, "join the session keyring {}", text(name)),
+            Self::LoopbackUp {} => f.write_str("bring the interface lo up"),
+            Self::OomScoreAdj { value } => write!(f, "set oom_score_adj to {value}"),
+            Self::Propagation { flags } => {
+                write!(f, "make every mount {}", propagation(flags))
+            }
+            Self::ParentPrivate { path } => {
+                write!(f, "make the mount at {} private", text(path))
+            }
+            Self::OpenRoot { path, .. } => write!(f, "take {} as the root", text(path)),
+            Self::UseCurrentRoot {} => f.write_str("take the container's root as the root"),
+            Self::MountFs { .. } | Self::MountClassic { .. } | Self::MountBind { .. } => {
+                self.fmt_mount(f)
+            }
+            Self::Remount { destination, set, clear, .. } => {
+                write!(f, "change the mount on {}{}", text(destination), attributes(set, clear))
+            }
+            Self::Mknod { path, mode, major, minor, uid, gid } => {
+                let kind = match mode & 0o170_000 {
+                    0o020_000 => "character device",
+                    0o060_000 => "block device",
+                    _ => "fifo",
+                };
+                let mode = mode & 0o7777;
+                write!(f, "make the {kind} {} ({major}:{minor}, mode {mode:04o}", text(path))?;
+                if (uid, gid) != (0, 0) {
+                    write!(f, ", owner {uid}:{gid}")?;
+                }
+                f.write_str(")")
+            }
+            Self::BindDevice { path } => write!(f, "mount the host's device {}", text(path)),
+            Self::Symlink { target, path } => {
+                write!(f, "link {} to {} (tolerate EEXIST)", text(path), text(target))
+            }
+            Self::MakeDirectory { path } => {
+                write!(f, "make the directory {} if it is missing", text(path))
+            }
+            Self::RuntimeHooks {} => {
+                f.write_str("let the parent run the prestart and createRuntime hooks")
+            }
+            Self::Hook { path, timeout: 0, .. } => write!(f, "run the hook {}", text(path)),
+            Self::Hook { path, timeout, .. } => {
+                write!(f, "run the hook {} for at most {timeout} ms", text(path))
+            }
+            Self::Console { mount, .. } => {
+                f.write_str("make a terminal at the standard streams")?;
+                f.write_str(if mount == 0 { "" } else { " and mount it on /dev/console" })
+            }
+            Self::Sysctl { path, value } => {
+                write!(f, "write {:?} to /proc/sys/{}", text(value), text(path))
+            }
+            Self::Hostname { name } => write!(f, "set the host name to {}", text(name)),
+            Self::Domainname { name } => write!(f, "set the domain name to {}", text(name)),
+            Self::MaskPath { path, .. } => write!(f, "mask {} (tolerate ENOENT)", text(path)),
+            Self::ReadonlyPath { path, .. } => {
+                write!(f, "make {} read-only (tolerate ENOENT)", text(path))
+            }
+            Self::ReadonlyRoot { .. } => f.write_str("make the root read-only"),
+            Self::PivotRoot {} => f.write_str("change the root and drop the old one"),
+            Self::HideMount { path } => write!(f, "hide the host's mount on {}", text(path)),
+            Self::MoveRoot {} => f.write_str("move the root over / (no pivot_root)"),
+            Self::Chroot {} => f.write_str("change the root (no mount namespace)"),
+            _ => self.fmt_process(f),
+        }
+    }
+}
+
+impl Step<'_> {
+    fn fmt_mount(&self, f: &mut Formatter<'_>) -> Result {
+        match *self {
+            Self::MountFs {
+                fstype,
+                destination,
+                options,
+                attributes: set,
+                flags,
+                propagation: p,
+                ..
+            } => {
+                write!(f, "mount {} on {}", text(fstype), text(destination))?;
+                let mut words: Vec<String> = options.iter().map(text).collect();
+                if flags & mount::SUPERBLOCK_RDONLY != 0 {
+                    words.push("read-only".into());
+                }
+                if flags & mount::COPY_UP != 0 {
+                    words.push("with a copy of what it covers".into());
+                }
+                if !words.is_empty() {
+                    write!(f, " ({})", words.join(", "))?;
+                }
+                write!(f, "{}{}", attributes(set, 0), with_propagation(p))
+            }
+            Self::MountClassic { fstype, destination, data, propagation: p, .. } => {
+                write!(f, "mount {} on {} ({})", text(fstype), text(destination), text(data))?;
+                f.write_str(&with_propagation(p))
+            }
+            Self::MountBind {
+                source,
+                destination,
+                set,
+                clear,
+                set_recursive,
+                clear_recursive,
+                flags,
+                propagation: p,
+            } => {
+                let all = if flags & mount::RECURSIVE == 0 { "" } else { " and all below" };
+                write!(f, "mount the host's {}{all} on {}", text(source), text(destination))?;
+                f.write_str(&attributes(set, clear))?;
+                if (set_recursive, clear_recursive) != (0, 0) {
+                    write!(f, ", all of it{}", attributes(set_recursive, clear_recursive))?;
+                }
+                f.write_str(&with_propagation(p))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_process(&self, f: &mut Formatter<'_>) -> Result {
+        match *self {
+            Self::NoNewPrivileges {} => f.write_str("set no_new_privs"),
+            Self::Rlimit { resource, soft, hard } => {
+                let name = RLIMITS.get(resource as usize).copied().unwrap_or("a limit");
+                write!(f, "set {name} to {} (hard {})", limit(soft), limit(hard))
+            }
+            Self::Scheduler { policy, nice, priority, .. } => {
+                write!(f, "set the scheduling policy {policy}, nice {nice}, priority {priority}")
+            }
+            Self::IoPriority { value } => {
+                write!(f, "set the I/O priority to class {}, level {}", value >> 13, value & 7)
+            }
+            Self::Personality { persona } => write!(f, "set the personality to {persona:#x}"),
+            Self::Bound { keep, last } => write!(
+                f,
+                "keep {} of {} capabilities in the bounding set",
+                keep.count_ones(),
+                last + 1
+            ),
+            Self::SetUser { uid, gid, groups, setgroups } => {
+                write!(f, "become user {uid}, group {gid}")?;
+                if setgroups == 0 {
+                    return f.write_str(" (the user namespace denies setgroups)");
+                }
+                if !groups.is_empty() {
+                    write!(f, ", groups {}", words(groups))?;
+                }
+                Ok(())
+            }
+            Self::SetCapabilities { effective, permitted, inheritable, ambient } => write!(
+                f,
+                "set capabilities: effective {effective:#x}, permitted {permitted:#x}, \
+                 inheritable {inheritable:#x}, ambient {ambient:#x}"
+            ),
+            Self::Umask { mask } => write!(f, "set the umask to {mask:04o}"),
+            Self::ChangeDirectory { path } => write!(f, "change to the directory {}", text(path)),
+            Self::ConfirmDirectory { path } => {
+                write!(f, "make sure that {} lies inside the root", text(path))
+            }
+            Self::AppArmor { label } => write!(f, "ask for the AppArmor profile: {}", text(label)),
+            Self::SelinuxLabel { label } => {
+                write!(f, "ask for the SELinux context {}", text(label))
+            }
+            Self::FindHome { uid } => {
+                write!(f, "set HOME to the home directory of user {uid} in /etc/passwd")
+            }
+            Self::FindProgram { name, .. } => write!(f, "find the program {}", text(name)),
+            Self::AwaitStart {} => f.write_str("wait for `start`"),
+            Self::CloseDescriptors { first } => {
+                write!(f, "close descriptors from {first} on at exec")
+            }
+            Self::Exec { args, .. } => write!(f, "run {}", words(args)),
+            _ => Ok(()),
+        }
+    }
+}
+
+const RLIMITS: [&str; 16] = [
+    "RLIMIT_CPU",
+    "RLIMIT_FSIZE",
+    "RLIMIT_DATA",
+    "RLIMIT_STACK",
+    "RLIMIT_CORE",
+    "RLIMIT_RSS",
+    "RLIMIT_NPROC",
+    "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",
+    "RLIMIT_AS",
+    "RLIMIT_LOCKS",
+    "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE",
+    "RLIMIT_RTPRIO",
+    "RLIMIT_RTTIME",
+];
+
+fn text(text: &CStr) -> String {
+    text.to_string_lossy().into_owned()
+}
+
+fn words(list: List<'_>) -> String {
+    list.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+fn lines(lines: &CStr) -> String {
+    text(lines).trim_end().replace('\n', ", ")
+}
+
+fn limit(value: u64) -> String {
+    if value == u64::MAX { "unlimited".into() } else { std::format!("{value}") }
+}
+
+/// `CLONE_NEW*` bits as the names that `config.json` has for them.
+fn kinds(bits: u32) -> String {
+    let names = [
+        (0x1000_0000, "user"),
+        (0x0002_0000, "mount"),
+        (0x2000_0000, "pid"),
+        (0x4000_0000, "network"),
+        (0x0800_0000, "ipc"),
+        (0x0400_0000, "uts"),
+        (0x0200_0000, "cgroup"),
+        (0x0000_0080, "time"),
+    ];
+    let names: Vec<&str> =
+        names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
+    names.join(", ")
+}
+
+/// `MS_SHARED` and its like as fstab writes them.
+fn propagation(flags: u32) -> String {
+    let recursive = if flags & 0x4000 == 0 { "" } else { "r" };
+    let mode = match flags & !0x4000 {
+        0x10_0000 => "shared",
+        0x8_0000 => "slave",
+        0x4_0000 => "private",
+        _ => "unbindable",
+    };
+    std::format!("{recursive}{mode}")
+}
+
+fn with_propagation(flags: u32) -> String {
+    if flags == 0 { String::new() } else { std::format!(", {}", propagation(flags)) }
+}
+
+/// `MOUNT_ATTR_*` bits as fstab writes them, mount_setattr(2).
+fn attributes(set: u64, clear: u64) -> String {
+    let names = [
+        (0x1, "ro", "rw"),
+        (0x2, "nosuid", "suid"),
+        (0x4, "nodev", "dev"),
+        (0x8, "noexec", "exec"),
+        (0x80, "nodiratime", "diratime"),
+        (0x20_0000, "nosymfollow", "symfollow"),
+    ];
+    let mut words = String::new();
+    for (bit, on, off) in names {
+        if set & bit != 0 {
+            words.push(' ');
+            words.push_str(on);
+        } else if clear & bit != 0 {
+            words.push(' ');
+            words.push_str(off);
+        }
+    }
+    words.push_str(match set & 0x70 {
+        0x10 => " noatime",
+        0x20 => " strictatime",
+        _ if clear & 0x70 != 0 => " relatime",
+        _ => "",
+    });
+    words
+}

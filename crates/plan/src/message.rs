@@ -1,0 +1,125 @@
+//! What the executor tells the parent, one datagram a message.
+
+use crate::wire::{Field, Reader};
+
+/// Upper bound of an encoded message's length.
+pub const MESSAGE_MAX: usize = 4096 + 256;
+
+/// A message of the executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A step failed; nothing follows.
+    Failed(Failure<'a>),
+    /// The runtime's hooks are due; the executor waits for one byte.
+    RuntimeHooks,
+    /// The terminal's other end comes with this message.
+    Console,
+    /// Everything is done but waiting for `start`.
+    Ready,
+    /// The executor goes on in another process, whose pidfd comes with this message.
+    Moved {
+        /// Its pid in the pid namespace in which the executor was made.
+        pid: i32,
+    },
+}
+
+/// Why a step failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure<'a> {
+    /// Index of the step in the plan, from 0; `u32::MAX` before the first.
+    pub step: u32,
+    /// Error number, errno(3); 0 where there is none.
+    pub errno: i32,
+    /// What was being done: a system call or a few words.
+    pub action: &'a [u8],
+    /// What it was done to, or the kernel's own words; may be empty.
+    pub detail: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Writes the message into `buffer` and returns its length. A detail that is too long is cut.
+    pub fn encode(&self, buffer: &mut [u8; MESSAGE_MAX]) -> usize {
+        let mut end = 0;
+        let mut put = |bytes: &[u8]| {
+            let fits = bytes.len().min(MESSAGE_MAX - end);
+            buffer[end..end + fits].copy_from_slice(&bytes[..fits]);
+            end += fits;
+        };
+        match self {
+            Self::Failed(failure) => {
+                let action = &failure.action[..failure.action.len().min(255)];
+                put(&[0]);
+                put(&failure.step.to_le_bytes());
+                put(&failure.errno.to_le_bytes());
+                put(&[action.len() as u8]);
+                put(action);
+                put(failure.detail);
+            }
+            Self::RuntimeHooks => put(&[1]),
+            Self::Console => put(&[2]),
+            Self::Ready => put(&[3]),
+            Self::Moved { pid } => {
+                put(&[4]);
+                put(&pid.to_le_bytes());
+            }
+        }
+        end
+    }
+
+    /// Reads a message; `None` if it is none.
+    pub fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        Some(match u8::read(&mut reader)? {
+            0 => Self::Failed(Failure {
+                step: u32::read(&mut reader)?,
+                errno: i32::read(&mut reader)?,
+                action: {
+                    let length = u8::read(&mut reader)?;
+                    reader.take(length.into())?
+                },
+                detail: reader.rest(),
+            }),
+            1 => Self::RuntimeHooks,
+            2 => Self::Console,
+            3 => Self::Ready,
+            4 => Self::Moved { pid: i32::read(&mut reader)? },
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_back() {
+        let failure =
+            Failure { step: 7, errno: 2, action: b"openat2", detail: b"/proc: \xff no text" };
+        for message in [
+            Message::Failed(failure),
+            Message::RuntimeHooks,
+            Message::Console,
+            Message::Ready,
+            Message::Moved { pid: 4_194_304 },
+        ] {
+            let mut buffer = [0; MESSAGE_MAX];
+            let length = message.encode(&mut buffer);
+            assert_eq!(Message::decode(&buffer[..length]), Some(message));
+        }
+    }
+
+    #[test]
+    fn a_long_detail_is_cut_and_a_torn_message_is_none() {
+        let detail = [b'x'; 3 * MESSAGE_MAX];
+        let failure = Failure { step: 0, errno: 1, action: b"a", detail: &detail };
+        let mut buffer = [0; MESSAGE_MAX];
+        let length = Message::Failed(failure).encode(&mut buffer);
+        assert_eq!(length, MESSAGE_MAX);
+        assert!(Message::decode(&buffer[..length]).is_some());
+        for length in 0..11 {
+            assert_eq!(Message::decode(&buffer[..length]), None, "{length}");
+        }
+        assert_eq!(Message::decode(&[9]), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! What must hold of the order of a plan's steps, whatever the configuration.
+
+use core::fmt;
+use std::string::String;
+
+use crate::{Plan, Step};
+
+/// A step that stands in the wrong place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disorder {
+    /// Its index.
+    pub step: usize,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl fmt::Display for Disorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: {}", self.step + 1, self.reason)
+    }
+}
+
+/// The stretches of a plan; a step never stands in an earlier one than the step before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Join,
+    Isolate,
+    Open,
+    Mount,
+    Change,
+    Restrict,
+    Run,
+}
+
+/// Checks a plan.
+///
+/// # Errors
+/// [`Disorder`] for the first step that breaks a rule: namespaces are joined first; the root is opened
+/// before anything is mounted below it and changed after the last mount; what the root hides from is
+/// restricted afterwards; capabilities are set after the user; the last step, and no other, runs the program.
+pub fn verify(plan: &Plan) -> Result<(), Disorder> {
+    let mut reached = Phase::Join;
+    let mut user_set = false;
+    let disorder = |step, reason: &str| Err(Disorder { step, reason: reason.into() });
+    for (index, (step, _)) in plan.iter().enumerate() {
+        let phase = phase(&step).unwrap_or(reached);
+        if phase < reached {
+            return disorder(index, &std::format!("{} after the {reached:?} phase", step.name()));
+        }
+        if phase == Phase::Mount && !plan.iter().take(index).any(|(step, _)| opens_root(&step)) {
+            return disorder(index, "no root has been opened");
+        }
+        if matches!(step, Step::SetCapabilities { .. }) && !user_set {
+            return disorder(index, "capabilities are set before the user");
+        }
+        if matches!(step, Step::Bound { .. }) && user_set {
+            return disorder(index, "the bounding set is dropped after the user is set");
+        }
+        if matches!(step, Step::Exec { .. }) != (index + 1 == plan.len()) {
+            return disorder(index, "the program must be the last step");
+        }
+        user_set |= matches!(step, Step::SetUser { .. });
+        reached = phase;
+    }
+    if plan.is_empty() { disorder(0, "there are no steps") } else { Ok(()) }
+}
+
+fn opens_root(step: &Step<'_>) -> bool {
+    matches!(step, Step::OpenRoot { .. } | Step::UseCurrentRoot {})
+}
+
+/// Where a step belongs; `None` for those that belong to more than one stretch.
+fn phase(step: &Step<'_>) -> Option<Phase> {
+    Some(match step {
+        Step::Hook { .. } | Step::Console { .. } => return None,
+        Step::OomScoreAdj { .. }
+        | Step::Setns { .. }
+        | Step::JoinProcess { .. }
+        | Step::BecomeRoot {} => Phase::Join,
+        Step::Unshare { .. }
+        | Step::TimeNamespace { .. }
+        | Step::EnterPidNamespace {}
+        | Step::NewSession {}
+        | Step::SessionKeyring { .. }
+        | Step::LoopbackUp {} => Phase::Isolate,
+        Step::Propagation { .. }
+        | Step::ParentPrivate { .. }
+        | Step::OpenRoot { .. }
+        | Step::UseCurrentRoot {} => Phase::Open,
+        Step::MountFs { .. }
+        | Step::MountClassic { .. }
+        | Step::MountBind { .. }
+        | Step::Remount { .. }
+        | Step::Mknod { .. }
+        | Step::BindDevice { .. }
+        | Step::Symlink { .. }
+        | Step::MakeDirectory { .. }
+        | Step::RuntimeHooks {}
+        | Step::Sysctl { .. }
+        | Step::Hostname { .. }
+        | Step::Domainname { .. }
+        | Step::MaskPath { .. }
+        | Step::ReadonlyPath { .. }
+        | Step::ReadonlyRoot { .. }
+        | Step::HideMount { .. } => Phase::Mount,
+        Step::PivotRoot {} | Step::MoveRoot {} | Step::Chroot {} => Phase::Change,
+        Step::Exec { .. } => Phase::Run,
+        _ => Phase::Restrict,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::{List, ListBuf, Steps};
+
+    const EXEC: Step<'_> = Step::Exec { args: EMPTY, env: EMPTY };
+    const EMPTY: List<'_> = List { count: 0, bytes: &[] };
+    const OPEN: Step<'_> = Step::OpenRoot { path: c"/bundle/rootfs", propagation: 0 };
+    const USER: Step<'_> = Step::SetUser { uid: 0, gid: 0, groups: EMPTY, setgroups: 1 };
+    const CAPABILITIES: Step<'_> =
+        Step::SetCapabilities { effective: 0, permitted: 0, inheritable: 0, ambient: 0 };
+
+    fn plan(steps: &[Step<'_>]) -> Plan {
+        let mut plan = Plan::default();
+        for step in steps {
+            plan.push(*step, "");
+        }
+        plan
+    }
+
+    fn reason(steps: &[Step<'_>]) -> (usize, String) {
+        let disorder = verify(&plan(steps)).unwrap_err();
+        (disorder.step, disorder.reason)
+    }
+
+    #[test]
+    fn a_plan_in_order_is_accepted() {
+        let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0 };
+        let bound = Step::Bound { keep: 0, last: 40 };
+        let steps =
+            [Step::NewSession {}, OPEN, mask, Step::PivotRoot {}, bound, USER, CAPABILITIES, EXEC];
+        assert_eq!(verify(&plan(&steps)), Ok(()));
+    }
+
+    #[test]
+    fn disorder_is_found() {
+        let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0 };
+        assert_eq!(reason(&[]).0, 0);
+        assert_eq!(reason(&[mask, OPEN, EXEC]).1, "no root has been opened");
+        assert_eq!(reason(&[OPEN, Step::PivotRoot {}, mask, EXEC]).0, 2);
+        assert_eq!(reason(&[CAPABILITIES, USER, EXEC]).0, 0);
+        assert_eq!(reason(&[USER, Step::Bound { keep: 0, last: 40 }, EXEC]).0, 1);
+        assert_eq!(reason(&[EXEC, USER]).0, 0);
+        assert_eq!(reason(&[USER]).0, 0);
+    }
+
+    #[test]
+    fn steps_come_back_from_the_wire() {
+        let options: ListBuf = ["mode=755", "", "size=64k"].iter().collect();
+        let mount = Step::MountFs {
+            fstype: c"tmpfs",
+            source: c"",
+            destination: c"/dev",
+            options: options.as_list(),
+            attributes: u64::MAX - 1,
+            flags: 3,
+            propagation: 0,
+        };
+        let steps = [mount, Step::OomScoreAdj { value: -998 }, Step::NewSession {}, EXEC];
+        let plan = plan(&steps);
+        let back: Vec<_> = Steps::new(plan.as_bytes()).map(Result::unwrap).collect();
+        assert_eq!(back, steps);
+        let Step::MountFs { options, .. } = back[0] else { panic!() };
+        assert_eq!(options.iter().collect::<Vec<_>>(), [c"mode=755", c"", c"size=64k"]);
+    }
+
+    #[test]
+    fn torn_and_forged_bytes_end_with_an_error() {
+        let options: ListBuf = ["a=b", "c"].iter().collect();
+        let steps = [
+            Step::Exec { args: options.as_list(), env: options.as_list() },
+            Step::Hostname { name: c"box" },
+        ];
+        let whole = plan(&steps);
+        let bytes = whole.as_bytes();
+        for end in 1..bytes.len() {
+            let read: Vec<_> = Steps::new(&bytes[..end]).collect();
+            let torn = read.iter().position(Result::is_err);
+            assert!(torn.is_none() || torn == Some(read.len() - 1), "{end}");
+            assert!(read.len() <= steps.len());
+        }
+        let mut random = 0x9e37_79b9_u32;
+        for _ in 0..20_000 {
+            let mut forged = bytes.to_vec();
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let position = random as usize % forged.len();
+            forged[position] ^= (random >> 24) as u8;
+            assert!(Steps::new(&forged).count() <= forged.len());
+        }
+    }
+}
