@@ -79,7 +79,7 @@ impl Display for Step<'_> {
             }
             Self::Hostname { name } => write!(f, "set the host name to {}", text(name)),
             Self::Domainname { name } => write!(f, "set the domain name to {}", text(name)),
-            Self::MaskPath { path, .. } => write!(f, "mask {} (tolerate ENOENT)", text(path)),
+            Self::MaskPath { path } => write!(f, "mask {} (tolerate ENOENT)", text(path)),
             Self::ReadonlyPath { path, .. } => {
                 write!(f, "make {} read-only (tolerate ENOENT)", text(path))
             }
@@ -184,6 +184,7 @@ impl Step<'_> {
             Self::ConfirmDirectory { path } => {
                 write!(f, "make sure that {} lies inside the root", text(path))
             }
+            Self::OwnConsole { uid, .. } => write!(f, "give the terminal to user {uid}"),
             Self::AppArmor { label } => write!(f, "ask for the AppArmor profile: {}", text(label)),
             Self::SelinuxLabel { label } => {
                 write!(f, "ask for the SELinux context {}", text(label))

@@ -253,8 +253,6 @@ steps! {
     MaskPath {
         /// Path below the root.
         path: &'a CStr,
-        /// Bits of [`crate::mount`].
-        flags: u32,
     },
     /// Makes a path and all below read-only; a missing one is passed over.
     ReadonlyPath {
@@ -360,6 +358,13 @@ steps! {
     ConfirmDirectory {
         /// Path inside the container.
         path: &'a CStr,
+    },
+    /// Gives the terminal to the user who will use it, fchown(2).
+    OwnConsole {
+        /// Owner.
+        uid: u32,
+        /// Group, unless the file system has set one.
+        gid: u32,
     },
     /// Sets the AppArmor profile that the program gets.
     AppArmor {

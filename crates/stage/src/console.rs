@@ -1,0 +1,94 @@
+//! The container's terminal.
+
+use core::mem::MaybeUninit;
+
+use coble_plan::{MESSAGE_MAX, Message};
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fs::{
+    FileType, Gid, OFlags, ResolveFlags, Uid, fchown, fstat, fstatfs, major, minor,
+};
+use coble_sys::rustix::io::IoSlice;
+use coble_sys::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use coble_sys::rustix::process::ioctl_tiocsctty;
+use coble_sys::rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
+use coble_sys::rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use coble_sys::rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::context::Context;
+use crate::fault::{During, Fault, Outcome};
+use crate::mount::{clone_tree, move_onto};
+use crate::path::{Leaf, open, reach};
+
+/// statfs(2)
+const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
+
+/// [`coble_plan::Step::Console`]: both ends come from the container's own devpts, and are known by what they
+/// are, not by their names.
+pub(crate) fn make_console(
+    context: &mut Context<'_>,
+    height: u32,
+    width: u32,
+    mount: bool,
+) -> Outcome {
+    let master = open_master(context.root()?)?;
+    unlockpt(&master).during("unlockpt")?;
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let slave = ioctl_tiocgptpeer(&master, flags).during("ioctl")?;
+    if height != 0 && width != 0 {
+        let size =
+            Winsize { ws_row: height as u16, ws_col: width as u16, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&slave, size).during("ioctl")?;
+    }
+    if mount {
+        mount_console(context, slave.as_fd())?;
+    }
+    hand_over(context, master.as_fd())?;
+    drop(master);
+    ioctl_tiocsctty(&slave).during("ioctl")?;
+    dup2_stdin(&slave).during("dup2")?;
+    dup2_stdout(&slave).during("dup2")?;
+    dup2_stderr(&slave).during("dup2")
+}
+
+/// Gives the terminal to the user who will use it.
+pub(crate) fn own_console(uid: u32, gid: u32) -> Outcome {
+    // SAFETY: the terminal has just been put there, and nothing closes it.
+    let stdin = unsafe { coble_sys::rustix::stdio::stdin() };
+    let stat = fstat(stdin).during("fstat")?;
+    let gid = if stat.st_gid == 0 { Some(Gid::from_raw(gid)) } else { None };
+    fchown(stdin, Some(Uid::from_raw(uid)), gid).during("fchown")
+}
+
+fn open_master(root: BorrowedFd<'_>) -> Outcome<OwnedFd> {
+    let path = c"/dev/pts/ptmx";
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let master = open(root, path, flags, ResolveFlags::NO_SYMLINKS).on("openat2", path)?;
+    let stat = fstat(&master).on("fstat", path)?;
+    let is_ptmx = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && (major(stat.st_rdev), minor(stat.st_rdev)) == (5, 2)
+        && fstatfs(&master).on("fstatfs", path)?.f_type as i64 == DEVPTS_SUPER_MAGIC;
+    if !is_ptmx {
+        return Err(Fault::words("not a terminal multiplexer").with(path.to_bytes()));
+    }
+    Ok(master)
+}
+
+fn mount_console(context: &Context<'_>, slave: BorrowedFd<'_>) -> Outcome {
+    let path = c"/dev/console";
+    let tree = clone_tree(slave, c"", false)?;
+    let place = reach(context.root()?, path, Leaf::File, ResolveFlags::NO_SYMLINKS)?;
+    move_onto(tree.as_fd(), place.fd.as_fd()).on("move_mount", path)
+}
+
+fn hand_over(context: &Context<'_>, master: BorrowedFd<'_>) -> Outcome {
+    let mut buffer = [0; MESSAGE_MAX];
+    let length = Message::Console.encode(&mut buffer);
+    let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [master];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let data = [IoSlice::new(&buffer[..length])];
+    sendmsg(context.inherited.parent, &data, &mut control, SendFlags::NOSIGNAL)
+        .during("sendmsg")
+        .map(drop)
+}

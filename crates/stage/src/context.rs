@@ -1,0 +1,63 @@
+//! What later steps need of earlier ones: descriptors, and what was found at run time.
+
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::Inherited;
+use crate::bytes::PathBytes;
+use crate::fault::{Fault, Outcome};
+
+pub(crate) struct Context<'a> {
+    /// Index of the step that runs.
+    pub(crate) step: u32,
+    pub(crate) inherited: Inherited<'a>,
+    /// `start`, once it has come.
+    pub(crate) starter: Option<OwnedFd>,
+    root: Option<OwnedFd>,
+    /// The directory in which the last node was made, and its path.
+    pub(crate) parent: Option<(PathBytes, OwnedFd)>,
+    /// `/proc` of the host, known to be a procfs.
+    pub(crate) host_proc: Option<OwnedFd>,
+    /// `/dev/null` of the host, known to be the device 1:3.
+    pub(crate) null: Option<OwnedFd>,
+    /// The empty directory that masks others, where it was mounted first.
+    pub(crate) mask: Option<OwnedFd>,
+    /// Whether the working directory could not be entered yet.
+    pub(crate) directory_pending: bool,
+    /// `HOME=...`, if it was looked up.
+    pub(crate) home: PathBytes,
+    /// Path of the program.
+    pub(crate) program: PathBytes,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(inherited: Inherited<'a>) -> Self {
+        Self {
+            step: u32::MAX,
+            inherited,
+            starter: None,
+            root: None,
+            parent: None,
+            host_proc: None,
+            null: None,
+            mask: None,
+            directory_pending: false,
+            home: PathBytes::new(),
+            program: PathBytes::new(),
+        }
+    }
+
+    /// Who is told of a failure: `start` once it has come, the parent before.
+    pub(crate) fn report_to(&self) -> BorrowedFd<'_> {
+        self.starter.as_ref().map_or(self.inherited.parent, AsFd::as_fd)
+    }
+
+    /// The root below which paths are resolved.
+    pub(crate) fn root(&self) -> Outcome<BorrowedFd<'_>> {
+        self.root.as_ref().map(AsFd::as_fd).ok_or_else(|| Fault::words("no root has been opened"))
+    }
+
+    pub(crate) fn set_root(&mut self, root: OwnedFd) {
+        self.root = Some(root);
+        self.parent = None;
+    }
+}

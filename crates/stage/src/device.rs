@@ -1,0 +1,172 @@
+//! Device nodes, links and directories below the root; what is masked and what is read-only.
+
+use core::ffi::CStr;
+
+use coble_plan::mount as bits;
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, major, makedev,
+    minor, mknodat, openat, statat, symlinkat,
+};
+use coble_sys::rustix::io::Errno;
+use coble_sys::rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen,
+};
+
+use crate::context::Context;
+use crate::fault::{During, Fault, Outcome};
+use crate::mount::{Change, change, change_classic, clone_tree, move_onto};
+use crate::path::{Leaf, open, reach, with_parent};
+
+const MOUNT_ATTR_RDONLY: u64 = 1;
+
+/// A device node.
+#[derive(Clone, Copy)]
+pub(crate) struct Node {
+    pub(crate) mode: u32,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// [`coble_plan::Step::Mknod`]
+pub(crate) fn make_node(context: &mut Context<'_>, path: &CStr, node: Node) -> Outcome {
+    let kind = FileType::from_raw_mode(node.mode);
+    let mode = Mode::from_raw_mode(node.mode & 0o7777);
+    let device = makedev(node.major, node.minor);
+    with_parent(context, path, |directory, name| {
+        match mknodat(directory, name, kind, mode, device) {
+            Ok(()) if (node.uid, node.gid) == (0, 0) => Ok(()),
+            Ok(()) => {
+                let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+                chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+                    .on("fchownat", path)
+            }
+            // An image may bring the node along, but nothing else in its place.
+            Err(Errno::EXIST) => {
+                let stat =
+                    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).on("fstatat", path)?;
+                let same = FileType::from_raw_mode(stat.st_mode) == kind
+                    && (kind == FileType::Fifo || stat.st_rdev == device);
+                if same { Ok(()) } else { Err(Errno::EXIST).on("mknodat", path) }
+            }
+            Err(errno) => Err(errno).on("mknodat", path),
+        }
+    })
+}
+
+/// [`coble_plan::Step::BindDevice`]
+pub(crate) fn bind_device(context: &mut Context<'_>, path: &CStr) -> Outcome {
+    let tree = clone_tree(CWD, path, false)?;
+    let kind = FileType::from_raw_mode(fstat(&tree).on("fstat", path)?.st_mode);
+    if !matches!(kind, FileType::CharacterDevice | FileType::BlockDevice | FileType::Fifo) {
+        return Err(Fault::words("the host has no device of that name").with(path.to_bytes()));
+    }
+    let place = reach(context.root()?, path, Leaf::File, ResolveFlags::empty())?;
+    move_onto(tree.as_fd(), place.fd.as_fd()).on("move_mount", path)
+}
+
+/// [`coble_plan::Step::Symlink`]
+pub(crate) fn make_link(context: &mut Context<'_>, target: &CStr, path: &CStr) -> Outcome {
+    with_parent(context, path, |directory, name| match symlinkat(target, directory, name) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno).on("symlinkat", path),
+    })
+}
+
+/// [`coble_plan::Step::MakeDirectory`]
+pub(crate) fn make_directory(context: &Context<'_>, path: &CStr) -> Outcome {
+    reach(context.root()?, path, Leaf::Directory, ResolveFlags::empty()).map(drop)
+}
+
+/// [`coble_plan::Step::MaskPath`]
+pub(crate) fn mask_path(context: &mut Context<'_>, path: &CStr) -> Outcome {
+    let Some(place) = open_if_there(context, path)? else { return Ok(()) };
+    let kind = FileType::from_raw_mode(fstat(&place).on("fstat", path)?.st_mode);
+    if kind == FileType::Directory {
+        return mask_directory(context, place.as_fd(), path);
+    }
+    let null = clone_tree(host_null(context)?, c"", false)?;
+    move_onto(null.as_fd(), place.as_fd()).on("move_mount", path)
+}
+
+/// All masked directories share one empty read-only tmpfs.
+fn mask_directory(context: &mut Context<'_>, place: BorrowedFd<'_>, path: &CStr) -> Outcome {
+    if let Some(mask) = &context.mask {
+        let tree = clone_tree(mask.as_fd(), c"", false)?;
+        return move_onto(tree.as_fd(), place).on("move_mount", path);
+    }
+    let tree = empty_directory()?;
+    move_onto(tree.as_fd(), place).on("move_mount", path)?;
+    context.mask = Some(tree);
+    Ok(())
+}
+
+fn empty_directory() -> Outcome<OwnedFd> {
+    let fs = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", c"tmpfs")?;
+    fsconfig_set_string(&fs, c"nr_blocks", c"1").on("fsconfig", c"nr_blocks")?;
+    fsconfig_set_string(&fs, c"nr_inodes", c"2").on("fsconfig", c"nr_inodes")?;
+    fsconfig_set_string(&fs, c"mode", c"755").on("fsconfig", c"mode")?;
+    fsconfig_set_flag(&fs, c"ro").on("fsconfig", c"ro")?;
+    fsconfig_create(&fs).on("fsconfig", c"tmpfs")?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).on("fsmount", c"tmpfs")
+}
+
+/// The host's `/dev/null`, which must be what it is called: whatever stands there is shown in place of
+/// masked files.
+fn host_null<'a>(context: &'a mut Context<'_>) -> Outcome<BorrowedFd<'a>> {
+    if context.null.is_none() {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let null = openat(CWD, c"/dev/null", flags, Mode::empty()).on("openat", c"/dev/null")?;
+        let stat = fstat(&null).on("fstat", c"/dev/null")?;
+        let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+            && (major(stat.st_rdev), minor(stat.st_rdev)) == (1, 3);
+        if !is_null {
+            return Err(Fault::words("the host's /dev/null is not the null device"));
+        }
+        context.null = Some(null);
+    }
+    context.null.as_ref().map(AsFd::as_fd).ok_or_else(|| Fault::words("no null device"))
+}
+
+/// [`coble_plan::Step::ReadonlyPath`]
+pub(crate) fn readonly_path(context: &Context<'_>, path: &CStr, flags: u32) -> Outcome {
+    let Some(place) = open_if_there(context, path)? else { return Ok(()) };
+    let tree = clone_tree(place.as_fd(), c"", true)?;
+    let how = read_only(true, flags);
+    change(tree.as_fd(), how)?;
+    move_onto(tree.as_fd(), place.as_fd()).on("move_mount", path)?;
+    if !how.classic {
+        return Ok(());
+    }
+    match open_if_there(context, path)? {
+        Some(top) => change_classic(top.as_fd(), how),
+        None => Err(Errno::NOENT).on("openat2", path),
+    }
+}
+
+/// [`coble_plan::Step::ReadonlyRoot`]
+pub(crate) fn readonly_root(context: &Context<'_>, flags: u32) -> Outcome {
+    let how = read_only(false, flags);
+    let root = context.root()?;
+    if how.classic { change_classic(root, how) } else { change(root, how) }
+}
+
+fn read_only(recursive: bool, flags: u32) -> Change {
+    let classic = flags & bits::CLASSIC_ATTRIBUTES != 0;
+    Change { set: MOUNT_ATTR_RDONLY, recursive, classic, ..Change::default() }
+}
+
+fn open_if_there(context: &Context<'_>, path: &CStr) -> Outcome<Option<OwnedFd>> {
+    match open(context.root()?, path, OFlags::PATH, ResolveFlags::empty()) {
+        Ok(place) => Ok(Some(place)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(errno) => Err(errno).on("openat2", path),
+    }
+}

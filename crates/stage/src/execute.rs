@@ -1,0 +1,225 @@
+//! One step, one action.
+
+use coble_plan::{Step, mount as bits};
+use coble_sys::rustix::fd::AsFd;
+use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
+use coble_sys::rustix::io::Errno;
+use coble_sys::rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount, mount_change,
+    move_mount, unmount,
+};
+use coble_sys::rustix::process::{
+    Signal, chdir, chroot, fchdir, pivot_root, set_parent_process_death_signal, setsid, umask,
+};
+use coble_sys::rustix::system::{setdomainname, sethostname};
+use coble_sys::rustix::thread::set_no_new_privs;
+use coble_sys::{
+    SchedAttr, close_range_cloexec, ioprio_set, libc, loopback_up, personality, sigaction_default,
+};
+
+use crate::bytes::PathBytes;
+use crate::context::Context;
+use crate::device::{
+    Node, bind_device, make_directory, make_link, make_node, mask_path, readonly_path,
+    readonly_root,
+};
+use crate::fault::{During, Outcome};
+use crate::hook::{Hook, run_hook};
+use crate::mount::{
+    Change, NewFs, Target, clone_tree, mount_bind, mount_classic, mount_fs, remount,
+};
+use crate::{console, identity, namespace, procfs, program, rendezvous};
+
+/// What holds for every plan: no file mode mask is in the way, no signal is left ignored, and the process
+/// does not outlive a parent that is killed.
+pub(crate) fn prepare() -> Outcome {
+    umask(Mode::empty());
+    sigaction_default(libc::SIGPIPE).during("rt_sigaction")?;
+    set_parent_process_death_signal(Some(Signal::KILL)).during("prctl")
+}
+
+pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
+    match *step {
+        Step::Setns { kind, path } => namespace::join_path(context, kind, path),
+        Step::JoinProcess { pidfd, kinds } => namespace::join_process(context, pidfd, kinds),
+        Step::BecomeRoot {} => namespace::become_root(),
+        Step::Unshare { kinds } => namespace::make(kinds),
+        Step::TimeNamespace { offsets } => namespace::make_time_namespace(context, offsets),
+        Step::EnterPidNamespace {} => namespace::enter_pid_namespace(context),
+        Step::NewSession {} => setsid().during("setsid").map(drop),
+        Step::SessionKeyring { name } => namespace::join_keyring(name),
+        Step::LoopbackUp {} => loopback_up().on("bring up", c"lo"),
+        Step::OomScoreAdj { value } => identity::oom_score_adj(context, value),
+        Step::Propagation { flags } => set_propagation(c"/", flags),
+        Step::ParentPrivate { path } => {
+            set_propagation(path, MountPropagationFlags::PRIVATE.bits())
+        }
+        Step::OpenRoot { path, propagation } => open_root(context, path, propagation),
+        Step::UseCurrentRoot {} => use_current_root(context),
+        Step::RuntimeHooks {} => rendezvous::runtime_hooks(context),
+        Step::Hook { path, args, env, timeout, state_head, state_tail } => {
+            run_hook(&Hook { path, args, env, timeout, state_head, state_tail })
+        }
+        Step::Console { height, width, mount } => {
+            console::make_console(context, height, width, mount != 0)
+        }
+        Step::PivotRoot {} => change_root(context),
+        Step::HideMount { path } => hide_mount(path),
+        Step::MoveRoot {} => move_root(context),
+        Step::Chroot {} => enter_root(context),
+        Step::AwaitStart {} => rendezvous::await_start(context),
+        Step::CloseDescriptors { first } => close_range_cloexec(first).during("close_range"),
+        _ => build(step, context),
+    }
+}
+
+/// Steps that build the tree below the root.
+fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
+    match *step {
+        Step::MountFs { fstype, source, destination, options, attributes, flags, propagation } => {
+            let fs = NewFs { fstype, source, options, attributes, flags };
+            mount_fs(context, &fs, Target { path: destination, flags, propagation })
+        }
+        Step::MountClassic { fstype, source, destination, ms_flags, data, flags, propagation } => {
+            let target = Target { path: destination, flags, propagation };
+            mount_classic(context, fstype, source, ms_flags, data, target)
+        }
+        Step::MountBind {
+            source,
+            destination,
+            set,
+            clear,
+            set_recursive,
+            clear_recursive,
+            flags,
+            propagation,
+        } => {
+            let classic = flags & bits::CLASSIC_ATTRIBUTES != 0;
+            let one = Change { set, clear, recursive: false, classic };
+            let all =
+                Change { set: set_recursive, clear: clear_recursive, recursive: true, classic };
+            let target = Target { path: destination, flags, propagation };
+            mount_bind(context, source, target, one, all)
+        }
+        Step::Remount { destination, set, clear, flags } => {
+            let classic = flags & bits::CLASSIC_ATTRIBUTES != 0;
+            let target = Target { path: destination, flags, propagation: 0 };
+            remount(context, target, Change { set, clear, recursive: false, classic })
+        }
+        Step::Mknod { path, mode, major, minor, uid, gid } => {
+            make_node(context, path, Node { mode, major, minor, uid, gid })
+        }
+        Step::BindDevice { path } => bind_device(context, path),
+        Step::Symlink { target, path } => make_link(context, target, path),
+        Step::MakeDirectory { path } => make_directory(context, path),
+        Step::MaskPath { path } => mask_path(context, path),
+        Step::ReadonlyPath { path, flags } => readonly_path(context, path, flags),
+        Step::ReadonlyRoot { flags } => readonly_root(context, flags),
+        Step::Hostname { name } => sethostname(name.to_bytes()).on("sethostname", name),
+        Step::Domainname { name } => setdomainname(name.to_bytes()).on("setdomainname", name),
+        Step::Sysctl { path, value } => {
+            let mut below = PathBytes::from(b"sys/")?;
+            below.push(path.to_bytes())?;
+            procfs::write_proc(context, below.as_c_str(), value.to_bytes())
+        }
+        _ => assume(step, context),
+    }
+}
+
+/// Steps that turn the process into the program.
+fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
+    match *step {
+        Step::NoNewPrivileges {} => set_no_new_privs(true).during("prctl"),
+        Step::Rlimit { resource, soft, hard } => identity::limit(resource, soft, hard),
+        Step::Scheduler { policy, nice, priority, flags, runtime, deadline, period } => {
+            identity::schedule(&SchedAttr {
+                sched_policy: policy,
+                sched_nice: nice,
+                sched_priority: priority,
+                sched_flags: flags,
+                sched_runtime: runtime,
+                sched_deadline: deadline,
+                sched_period: period,
+                ..SchedAttr::default()
+            })
+        }
+        Step::IoPriority { value } => ioprio_set(value).during("ioprio_set"),
+        Step::Personality { persona } => personality(persona).during("personality"),
+        Step::Bound { keep, last } => identity::bound(keep, last),
+        Step::SetUser { uid, gid, groups, setgroups } => {
+            identity::set_user(uid, gid, groups, setgroups != 0)
+        }
+        Step::SetCapabilities { effective, permitted, inheritable, ambient } => {
+            identity::set_sets(effective, permitted, inheritable, ambient)
+        }
+        Step::Umask { mask } => {
+            identity::set_umask(mask);
+            Ok(())
+        }
+        Step::ChangeDirectory { path } => identity::change_directory(context, path),
+        Step::ConfirmDirectory { path } => identity::confirm_directory(context, path),
+        Step::OwnConsole { uid, gid } => console::own_console(uid, gid),
+        Step::AppArmor { label } => {
+            identity::label_exec(context, c"self/attr/apparmor/exec", label)
+        }
+        Step::SelinuxLabel { label } => identity::label_exec(context, c"self/attr/exec", label),
+        Step::FindHome { uid } => program::find_home(context, uid),
+        Step::FindProgram { name, path } => program::find(context, name, path),
+        Step::Exec { args, env } => program::exec(context, args, env),
+        // `execute` and `build` have taken every other step.
+        _ => Err(crate::Fault::words("the step has no executor")),
+    }
+}
+
+fn set_propagation(path: &core::ffi::CStr, flags: u32) -> Outcome {
+    mount_change(path, MountPropagationFlags::from_bits_retain(flags)).on("mount", path)
+}
+
+fn open_root(context: &mut Context<'_>, path: &core::ffi::CStr, propagation: u32) -> Outcome {
+    let tree = clone_tree(CWD, path, true)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&tree, c"", CWD, path, flags).on("move_mount", path)?;
+    if propagation != 0 {
+        set_propagation(path, propagation)?;
+    }
+    context.set_root(tree);
+    Ok(())
+}
+
+fn use_current_root(context: &mut Context<'_>) -> Outcome {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, c"/", flags, Mode::empty()).on("openat", c"/")?;
+    context.set_root(root);
+    Ok(())
+}
+
+/// The old root lies over the new one after pivot_root(".", "."), pivot_root(2) "NOTES".
+fn change_root(context: &Context<'_>) -> Outcome {
+    fchdir(context.root()?).during("fchdir")?;
+    pivot_root(c".", c".").during("pivot_root")?;
+    unmount(c".", UnmountFlags::DETACH).during("umount2")?;
+    chdir(c"/").on("chdir", c"/")
+}
+
+/// In a user namespace the host's mounts can't be unmounted; an empty file system covers them.
+fn hide_mount(path: &core::ffi::CStr) -> Outcome {
+    match unmount(path, UnmountFlags::DETACH) {
+        Err(Errno::INVAL | Errno::PERM) => {
+            mount(c"tmpfs", path, c"tmpfs", MountFlags::RDONLY, c"size=0").on("mount", path)
+        }
+        outcome => outcome.on("umount2", path),
+    }
+}
+
+fn move_root(context: &Context<'_>) -> Outcome {
+    let root = context.root()?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(root, c"", CWD, c"/", flags).on("move_mount", c"/")?;
+    enter_root(context)
+}
+
+fn enter_root(context: &Context<'_>) -> Outcome {
+    fchdir(context.root()?.as_fd()).during("fchdir")?;
+    chroot(c".").during("chroot")?;
+    chdir(c"/").on("chdir", c"/")
+}

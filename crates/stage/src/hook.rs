@@ -1,0 +1,106 @@
+//! Hooks that run in the container's namespaces.
+
+use core::ffi::CStr;
+
+use coble_plan::List;
+use coble_sys::rustix::event::{PollFd, PollFlags, Timespec, poll};
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::io::{Errno, write};
+use coble_sys::rustix::pipe::{PipeFlags, pipe_with};
+use coble_sys::rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid,
+};
+use coble_sys::rustix::stdio::dup2_stdin;
+use coble_sys::{execve, exit_group, fork, libc};
+
+use crate::bytes::Bytes;
+use crate::fault::{During, Fault, Outcome};
+use crate::program::Pointers;
+
+/// A program with its state on standard input.
+pub(crate) struct Hook<'a> {
+    pub(crate) path: &'a CStr,
+    pub(crate) args: List<'a>,
+    pub(crate) env: List<'a>,
+    /// Milliseconds; 0 for no limit.
+    pub(crate) timeout: u32,
+    pub(crate) state_head: &'a CStr,
+    pub(crate) state_tail: &'a CStr,
+}
+
+/// [`coble_plan::Step::Hook`]
+pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
+    let (stdin, state) = pipe_with(PipeFlags::CLOEXEC).during("pipe2")?;
+    let args = Pointers::new(hook.args, None)?;
+    let env = Pointers::new(hook.env, None)?;
+    // SAFETY: this process has one thread.
+    let pid = unsafe { fork(libc::SIGCHLD as u64) }.during("clone")?;
+    if pid == 0 {
+        if dup2_stdin(&stdin).is_ok() {
+            // SAFETY: both arrays end with a null pointer and point into the plan.
+            unsafe { execve(hook.path, args.as_ptr(), env.as_ptr()) };
+        }
+        exit_group(127);
+    }
+    drop(stdin);
+    let pid = Pid::from_raw(pid).ok_or_else(|| Fault::words("clone gave no pid"))?;
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).during("pidfd_open")?;
+    hand_over(state, hook)?;
+    await_end(hook, pidfd.as_fd())
+}
+
+/// Writes the state; a hook need not read it.
+fn hand_over(pipe: OwnedFd, hook: &Hook<'_>) -> Outcome {
+    let mut pid = Bytes::<16>::new();
+    pid.push_number(getpid().as_raw_nonzero().get() as u32)?;
+    for mut part in [hook.state_head.to_bytes(), pid.as_bytes(), hook.state_tail.to_bytes()] {
+        while !part.is_empty() {
+            match write(&pipe, part) {
+                Ok(length) => part = &part[length..],
+                Err(Errno::PIPE) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno).during("write"),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn await_end(hook: &Hook<'_>, pidfd: BorrowedFd<'_>) -> Outcome {
+    let seconds = i64::from(hook.timeout / 1000);
+    let limit = Timespec { tv_sec: seconds, tv_nsec: i64::from(hook.timeout % 1000) * 1_000_000 };
+    let limit = (hook.timeout != 0).then_some(&limit);
+    let timed_out = loop {
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], limit) {
+            Ok(ready) => break ready == 0,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).during("poll"),
+        }
+    };
+    if timed_out {
+        pidfd_send_signal(pidfd, Signal::KILL).during("pidfd_send_signal")?;
+    }
+    let status = waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED)
+        .during("waitid")?
+        .ok_or_else(|| Fault::words("the hook has no status"))?;
+    if timed_out {
+        return Err(Fault::words("the hook ran longer than its timeout and was killed")
+            .with(hook.path.to_bytes()));
+    }
+    if status.exit_status() == Some(0) {
+        return Ok(());
+    }
+    let mut words = Bytes::<1024>::new();
+    words.push(hook.path.to_bytes())?;
+    match status.exit_status() {
+        Some(code) => {
+            words.push(b": exit status ")?;
+            words.push_number(code as u32)?;
+        }
+        None => {
+            words.push(b": killed by signal ")?;
+            words.push_number(status.terminating_signal().unwrap_or(0) as u32)?;
+        }
+    }
+    Err(Fault::words("the hook failed").with(words.as_bytes()))
+}

@@ -1,0 +1,284 @@
+//! Mounts below the root, through descriptors only.
+
+use core::ffi::CStr;
+use core::fmt::Write as _;
+
+use coble_plan::{List, mount as bits};
+use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fs::{CWD, FileType, ResolveFlags, fstat};
+use coble_sys::rustix::io::{Errno, read};
+use coble_sys::rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount,
+    mount_change, mount_remount, move_mount, open_tree,
+};
+use coble_sys::{MountAttr, libc, mount_setattr};
+
+use crate::bytes::Bytes;
+use crate::context::Context;
+use crate::copy_up::copy_up;
+use crate::fault::{During, Fault, Outcome};
+use crate::path::{Leaf, Place, reach};
+use crate::procfs::is_procfs;
+
+/// The bits that change a mount, and how.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Change {
+    pub(crate) set: u64,
+    pub(crate) clear: u64,
+    pub(crate) recursive: bool,
+    pub(crate) classic: bool,
+}
+
+/// A file system to be made.
+pub(crate) struct NewFs<'a> {
+    pub(crate) fstype: &'a CStr,
+    pub(crate) source: &'a CStr,
+    pub(crate) options: List<'a>,
+    pub(crate) attributes: u64,
+    pub(crate) flags: u32,
+}
+
+/// Where a mount goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) path: &'a CStr,
+    pub(crate) flags: u32,
+    pub(crate) propagation: u32,
+}
+
+/// [`coble_plan::Step::MountFs`]
+pub(crate) fn mount_fs(context: &mut Context<'_>, fs: &NewFs<'_>, target: Target<'_>) -> Outcome {
+    let place = destination(context, target, Leaf::Directory)?;
+    if target.flags & bits::OVER_PROC == 0 {
+        refuse_procfs(&place, target.path)?;
+    }
+    let tree = make_fs(fs, &place)?;
+    if fs.flags & bits::COPY_UP != 0 {
+        copy_up(context.root()?, target.path, tree.as_fd())?;
+    }
+    attach(context, tree, &place, target)
+}
+
+/// fsopen(2) to fsmount(2).
+fn make_fs(fs: &NewFs<'_>, place: &Place) -> Outcome<OwnedFd> {
+    let fd = fsopen(fs.fstype, FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", fs.fstype)?;
+    configure(fd.as_fd(), fs, place).map_err(|fault| with_kernel_words(fault, fd.as_fd()))?;
+    let attributes = MountAttrFlags::from_bits_retain(fs.attributes as u32);
+    fsmount(&fd, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+        .on("fsmount", fs.fstype)
+        .map_err(|fault| with_kernel_words(fault, fd.as_fd()))
+}
+
+fn configure(fd: BorrowedFd<'_>, fs: &NewFs<'_>, place: &Place) -> Outcome {
+    if !fs.source.is_empty() {
+        fsconfig_set_string(fd, c"source", fs.source).on("fsconfig", fs.source)?;
+    }
+    for option in fs.options {
+        set_option(fd, option).on("fsconfig", option)?;
+    }
+    if fs.flags & bits::INHERIT_MODE != 0 && !place.made {
+        let mode = fstat(&place.fd).during("fstat")?.st_mode & 0o7777;
+        let mut text = Bytes::<16>::new();
+        write!(text, "{mode:o}").map_err(|_| Fault::words("a mode is too long"))?;
+        fsconfig_set_string(fd, c"mode", text.as_c_str()).on("fsconfig", c"mode")?;
+    }
+    if fs.flags & bits::SUPERBLOCK_RDONLY != 0 {
+        fsconfig_set_flag(fd, c"ro").on("fsconfig", c"ro")?;
+    }
+    fsconfig_create(fd).on("fsconfig", fs.fstype)
+}
+
+/// `key` or `key=value`.
+fn set_option(fd: BorrowedFd<'_>, option: &CStr) -> Result<(), Errno> {
+    let bytes = option.to_bytes();
+    let Some(equals) = bytes.iter().position(|&byte| byte == b'=') else {
+        return fsconfig_set_flag(fd, option);
+    };
+    let key = Bytes::<256>::from(&bytes[..equals]).map_err(|_| Errno::INVAL)?;
+    let value = &option.to_bytes_with_nul()[equals + 1..];
+    let value = CStr::from_bytes_with_nul(value).map_err(|_| Errno::INVAL)?;
+    fsconfig_set_string(fd, key.as_c_str(), value)
+}
+
+/// Adds what the kernel says about a failed fsconfig(2), read from the descriptor.
+fn with_kernel_words(mut fault: Fault, fd: BorrowedFd<'_>) -> Fault {
+    let mut words = [0; 512];
+    if let Ok(length) = read(fd, &mut words) {
+        let line = words[..length].strip_suffix(b"\n").unwrap_or(&words[..length]);
+        // The first letter is the level: e for an error.
+        if let [b'e' | b'w' | b'i', b' ', text @ ..] = line {
+            fault.detail.clear();
+            fault = fault.with(text);
+        }
+    }
+    fault
+}
+
+/// [`coble_plan::Step::MountClassic`]
+pub(crate) fn mount_classic(
+    context: &mut Context<'_>,
+    fstype: &CStr,
+    source: &CStr,
+    ms_flags: u64,
+    data: &CStr,
+    target: Target<'_>,
+) -> Outcome {
+    let place = destination(context, target, Leaf::Directory)?;
+    refuse_procfs(&place, target.path)?;
+    let path = fd_path(place.fd.as_fd())?;
+    let flags = MountFlags::from_bits_retain(ms_flags as u32);
+    mount(source, path.as_c_str(), fstype, flags, data).on("mount", target.path)?;
+    // The descriptor is of what is covered now; the new mount is found by its path again.
+    let top = destination(context, target, Leaf::Directory)?.fd;
+    set_propagation(top.as_fd(), target)?;
+    if target.flags & bits::NEW_ROOT != 0 {
+        context.set_root(top);
+    }
+    Ok(())
+}
+
+/// [`coble_plan::Step::MountBind`]
+pub(crate) fn mount_bind(
+    context: &mut Context<'_>,
+    source: &CStr,
+    target: Target<'_>,
+    mount: Change,
+    all: Change,
+) -> Outcome {
+    let tree = clone_tree(CWD, source, target.flags & bits::RECURSIVE != 0)?;
+    change(tree.as_fd(), mount)?;
+    change(tree.as_fd(), all)?;
+    let kind = FileType::from_raw_mode(fstat(&tree).on("fstat", source)?.st_mode);
+    let leaf = if kind == FileType::Directory { Leaf::Directory } else { Leaf::File };
+    let place = destination(context, target, leaf)?;
+    if target.flags & bits::OVER_PROC == 0 && !is_procfs(tree.as_fd())? {
+        refuse_procfs(&place, target.path)?;
+    }
+    if mount.classic || all.classic {
+        attach(context, tree, &place, target)?;
+        let top = destination(context, target, leaf)?.fd;
+        change_classic(top.as_fd(), mount)?;
+        return change_classic(top.as_fd(), all);
+    }
+    attach(context, tree, &place, target)
+}
+
+/// [`coble_plan::Step::Remount`]
+pub(crate) fn remount(context: &mut Context<'_>, target: Target<'_>, how: Change) -> Outcome {
+    let root = context.root()?;
+    let flags = coble_sys::rustix::fs::OFlags::PATH;
+    let fd = crate::path::open(root, target.path, flags, ResolveFlags::empty())
+        .on("openat2", target.path)?;
+    if how.classic { change_classic(fd.as_fd(), how) } else { change(fd.as_fd(), how) }
+}
+
+/// A detached copy of a mount, with all below it if `recursive`.
+pub(crate) fn clone_tree(
+    directory: BorrowedFd<'_>,
+    path: &CStr,
+    recursive: bool,
+) -> Outcome<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    open_tree(directory, path, flags).on("open_tree", path)
+}
+
+/// Finds or makes the place of a mount.
+fn destination(context: &Context<'_>, target: Target<'_>, leaf: Leaf) -> Outcome<Place> {
+    let resolve = if target.flags & bits::NO_SYMLINKS != 0 {
+        ResolveFlags::NO_SYMLINKS
+    } else {
+        ResolveFlags::empty()
+    };
+    reach(context.root()?, target.path, leaf, resolve)
+}
+
+/// A mount over the container's procfs would forge what the kernel says.
+fn refuse_procfs(place: &Place, path: &CStr) -> Outcome {
+    if is_procfs(place.fd.as_fd())? {
+        return Err(Fault::words("the mount point lies inside a procfs").with(path.to_bytes()));
+    }
+    Ok(())
+}
+
+/// Puts a detached mount at its place.
+fn attach(context: &mut Context<'_>, tree: OwnedFd, place: &Place, target: Target<'_>) -> Outcome {
+    move_onto(tree.as_fd(), place.fd.as_fd()).on("move_mount", target.path)?;
+    set_propagation(tree.as_fd(), target)?;
+    // What was opened below may be covered now.
+    context.parent = None;
+    if target.flags & bits::NEW_ROOT != 0 {
+        context.set_root(tree);
+    }
+    Ok(())
+}
+
+/// move_mount(2) between two descriptors.
+pub(crate) fn move_onto(tree: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<(), Errno> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(tree, c"", place, c"", flags)
+}
+
+fn set_propagation(mount: BorrowedFd<'_>, target: Target<'_>) -> Outcome {
+    if target.propagation == 0 {
+        return Ok(());
+    }
+    let path = fd_path(mount)?;
+    let flags = MountPropagationFlags::from_bits_retain(target.propagation);
+    mount_change(path.as_c_str(), flags).on("mount", target.path)
+}
+
+/// Changes a mount's attributes, mount_setattr(2).
+pub(crate) fn change(mount: BorrowedFd<'_>, how: Change) -> Outcome {
+    if (how.set, how.clear) == (0, 0) || how.classic {
+        return Ok(());
+    }
+    let attr = MountAttr { attr_set: how.set, attr_clr: how.clear, ..MountAttr::default() };
+    mount_setattr(mount, c"", how.recursive, &attr).during("mount_setattr")
+}
+
+/// The same through mount(2), which sets all flags at once: those that the mount has are kept.
+pub(crate) fn change_classic(mount: BorrowedFd<'_>, how: Change) -> Outcome {
+    if (how.set, how.clear) == (0, 0) {
+        return Ok(());
+    }
+    let now = coble_sys::rustix::fs::fstatvfs(mount).during("fstatvfs")?.f_flag.bits();
+    // The ST_* bits of statvfs(3) that have an MS_* of the same value, and relatime, which has not.
+    let kept = now
+        & (libc::ST_RDONLY
+            | libc::ST_NOSUID
+            | libc::ST_NODEV
+            | libc::ST_NOEXEC
+            | libc::ST_NOATIME
+            | libc::ST_NODIRATIME);
+    let relatime = if now & libc::ST_RELATIME != 0 { libc::MS_RELATIME } else { 0 };
+    let flags = (kept as u64 | relatime) & !classic_flags(how.clear) | classic_flags(how.set);
+    let path = fd_path(mount)?;
+    let flags = MountFlags::from_bits_retain(flags as u32) | MountFlags::BIND;
+    mount_remount(path.as_c_str(), flags, c"").during("mount")
+}
+
+/// `MOUNT_ATTR_*` as `MS_*`.
+fn classic_flags(attributes: u64) -> u64 {
+    let same = attributes & 0xf;
+    let diratime = if attributes & 0x80 != 0 { libc::MS_NODIRATIME } else { 0 };
+    let atime = match attributes & 0x70 {
+        0x10 => libc::MS_NOATIME,
+        0x20 => libc::MS_STRICTATIME,
+        0x70 => libc::MS_NOATIME | libc::MS_STRICTATIME | libc::MS_RELATIME,
+        _ => 0,
+    };
+    same | diratime | atime
+}
+
+/// The path by which mount(2) takes a descriptor. The host's `/proc` is still there when it is used.
+fn fd_path(fd: BorrowedFd<'_>) -> Outcome<Bytes<32>> {
+    let mut path = Bytes::from(b"/proc/self/fd/")?;
+    path.push_number(fd.as_raw_fd() as u32)?;
+    Ok(path)
+}

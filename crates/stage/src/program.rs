@@ -1,0 +1,136 @@
+//! The program that takes the executor's place.
+
+use core::ffi::{CStr, c_char};
+use core::ptr::{NonNull, null_mut};
+
+use coble_plan::List;
+use coble_sys::rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, openat, stat};
+use coble_sys::rustix::io::{Errno, read};
+use coble_sys::rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+use coble_sys::rustix::process::set_parent_process_death_signal;
+use coble_sys::{execve, sigprocmask};
+
+use crate::bytes::{Bytes, PathBytes};
+use crate::context::Context;
+use crate::fault::{During, Fault, Outcome};
+
+/// A null-terminated array of C strings in memory of its own.
+pub(crate) struct Pointers {
+    first: NonNull<*const c_char>,
+}
+
+impl Pointers {
+    /// Points to each string of `list`, and to `extra` at the end.
+    pub(crate) fn new(list: List<'_>, extra: Option<&CStr>) -> Outcome<Self> {
+        let size = (list.len() + 2) * size_of::<*const c_char>();
+        let flags = MapFlags::PRIVATE;
+        // SAFETY: the kernel chooses an address that nothing else uses.
+        let memory =
+            unsafe { mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, flags) }
+                .during("mmap")?;
+        let first: NonNull<*const c_char> =
+            NonNull::new(memory.cast()).ok_or_else(|| Fault::words("mmap gave null"))?;
+        for (index, text) in list.iter().chain(extra).enumerate() {
+            // SAFETY: the memory has room for every string, the extra one and the null, which is there
+            // already, since the kernel gives zeroed memory.
+            unsafe { first.as_ptr().add(index).write(text.as_ptr()) };
+        }
+        Ok(Self { first })
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const *const c_char {
+        self.first.as_ptr()
+    }
+}
+
+/// [`coble_plan::Step::FindProgram`]: as execvp(3) searches, with the user's own rights.
+pub(crate) fn find(context: &mut Context<'_>, name: &CStr, path: &CStr) -> Outcome {
+    if name.to_bytes().contains(&b'/') {
+        check_program(name).map_err(|fault| fault.with(name.to_bytes()))?;
+        context.program = PathBytes::from(name.to_bytes())?;
+        return Ok(());
+    }
+    for directory in path.to_bytes().split(|&byte| byte == b':') {
+        let mut candidate = PathBytes::from(if directory.is_empty() { b"." } else { directory })?;
+        candidate.push(b"/")?;
+        candidate.push(name.to_bytes())?;
+        if check_program(candidate.as_c_str()).is_ok() {
+            context.program = candidate;
+            return Ok(());
+        }
+    }
+    Err(Fault::words("executable file not found in $PATH").with(name.to_bytes()))
+}
+
+fn check_program(path: &CStr) -> Outcome {
+    let kind = FileType::from_raw_mode(stat(path).during("stat")?.st_mode);
+    if kind == FileType::Directory {
+        return Err(Fault::new(Errno::ISDIR, "exec"));
+    }
+    match accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS) {
+        // Linux 5.8; before it the real ids are asked for, which are the same by now.
+        Err(Errno::NOSYS) => accessat(CWD, path, Access::EXEC_OK, AtFlags::empty()),
+        outcome => outcome,
+    }
+    .during("exec")
+}
+
+/// [`coble_plan::Step::Exec`]
+pub(crate) fn exec(context: &Context<'_>, args: List<'_>, env: List<'_>) -> Outcome {
+    let home = (!context.home.is_empty()).then(|| context.home.as_c_str());
+    let args = Pointers::new(args, None)?;
+    let env = Pointers::new(env, home)?;
+    set_parent_process_death_signal(None).during("prctl")?;
+    sigprocmask(0).during("rt_sigprocmask")?;
+    // SAFETY: both arrays end with a null pointer and point to strings that outlive the call.
+    let errno = unsafe { execve(context.program.as_c_str(), args.as_ptr(), env.as_ptr()) };
+    Err(Fault::new(errno, "exec").with(context.program.as_bytes()))
+}
+
+/// [`coble_plan::Step::FindHome`]: the sixth field of the line in `/etc/passwd` whose third is the user, as
+/// passwd(5) has it; `/` if there is none. The file is hostile: lines that are too long are passed over.
+pub(crate) fn find_home(context: &mut Context<'_>, uid: u32) -> Outcome {
+    context.home = PathBytes::from(b"HOME=")?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let mut line = Bytes::<2048>::new();
+    let mut whole = true;
+    if let Ok(file) = openat(CWD, c"/etc/passwd", flags, Mode::empty()) {
+        let mut chunk = [0; 4096];
+        let mut left = PASSWD_MAX;
+        while let Ok(length @ 1..) = read(&file, &mut chunk) {
+            for &byte in &chunk[..length] {
+                if byte != b'\n' {
+                    whole &= line.push(&[byte]).is_ok();
+                    continue;
+                }
+                if whole && push_home(&mut context.home, line.as_bytes(), uid)? {
+                    return Ok(());
+                }
+                line.clear();
+                whole = true;
+            }
+            left -= length.min(left);
+            if left == 0 {
+                break;
+            }
+        }
+    }
+    if !(whole && push_home(&mut context.home, line.as_bytes(), uid)?) {
+        context.home.push(b"/")?;
+    }
+    Ok(())
+}
+
+/// Bytes of `/etc/passwd` that are read at most.
+const PASSWD_MAX: usize = 16 << 20;
+
+fn push_home(home: &mut PathBytes, line: &[u8], uid: u32) -> Outcome<bool> {
+    let mut fields = line.split(|&byte| byte == b':');
+    let id = fields.nth(2).and_then(|id| core::str::from_utf8(id).ok()?.parse::<u32>().ok());
+    let (Some(id), Some(directory)) = (id, fields.nth(2)) else { return Ok(false) };
+    if id != uid {
+        return Ok(false);
+    }
+    home.push(if directory.is_empty() { b"/" } else { directory })?;
+    Ok(true)
+}
