@@ -11,6 +11,7 @@ mod bundle;
 mod case;
 mod cmd;
 mod console;
+pub mod docker;
 pub mod leftovers;
 mod output;
 mod pty;

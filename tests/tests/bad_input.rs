@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 /// Asserts that `create` and `run` both refuse the bundle, and leave the bundle's folder as it was.
 #[track_caller]
 fn refuses_both(case: &Case, bundle: &Bundle, words: &[&str]) {
+    bundle.write();
     let before = fs::read_dir(&bundle.path).unwrap().count();
     case.refuses(case.create(bundle), words);
     case.refuses(case.run(bundle), words);
@@ -102,14 +103,14 @@ fn a_wrong_type_says_the_json_pointer() {
 fn missing_parts() {
     refuses_value("/process", Value::Null, &["process"]);
     refuses_value("/root", Value::Null, &["root"]);
-    refuses_value("/process/cwd", Value::Null, &["cwd"]);
+    refuses_value("/process/cwd", Value::Null, &["Cwd"]);
     refuses_value("/process/args", Value::Null, &["args must not be empty"]);
 }
 
 #[test]
 fn cwd_must_be_absolute() {
     refuses_value("/process/cwd", json!("tmp"), &["Cwd must be an absolute path"]);
-    refuses_value("/process/cwd", json!(""), &["cwd"]);
+    refuses_value("/process/cwd", json!(""), &["Cwd"]);
 }
 
 #[test]
@@ -209,8 +210,8 @@ fn mounts_that_cannot_be_made() {
         ("tmpfs", "tmpfs", "/bin/sh", &[], &["/bin/sh"]),
         ("bind", "/etc", "/etc/passwd", &["bind"], &["/etc/passwd"]),
     ];
-    for (kind, source, destination, options, words) in cases {
-        let mut bundle = case.bundle();
+    for (nth, (kind, source, destination, options, words)) in cases.into_iter().enumerate() {
+        let mut bundle = case.bundle_at(&format!("bundle-{nth}"));
         bundle.mount(kind, source, destination, options);
         refuses_both(&case, &bundle, words);
     }

@@ -1,0 +1,294 @@
+//! `mounts`: every option, and where the mounts go.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use coble_tests::{Bundle, Case};
+
+/// A line of the container's mount table.
+struct Line {
+    root: String,
+    flags: Vec<String>,
+    propagation: Vec<String>,
+    kind: String,
+    data: Vec<String>,
+}
+
+/// The line of the topmost mount on `point`.
+#[track_caller]
+fn line(case: &Case, bundle: &mut Bundle, point: &str) -> Line {
+    bundle.args(&["cat", "/proc/self/mountinfo"]);
+    let table = case.run(bundle).output().stdout();
+    let found = table.lines().rfind(|line| line.split(' ').nth(4) == Some(point));
+    let found = found.unwrap_or_else(|| panic!("nothing is mounted on {point}:\n{table}"));
+    let (left, right) = found.split_once(" - ").unwrap();
+    let left: Vec<&str> = left.split(' ').collect();
+    let right: Vec<&str> = right.split(' ').collect();
+    let list = |text: &str| text.split(',').map(str::to_owned).collect();
+    Line {
+        root: left[3].to_owned(),
+        flags: list(left[5]),
+        propagation: left[6..].iter().map(|field| (*field).to_owned()).collect(),
+        kind: right[0].to_owned(),
+        data: list(right[2]),
+    }
+}
+
+#[test]
+fn the_default_mounts() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    for (point, kind, flags) in [
+        ("/proc", "proc", ["rw", "relatime"].as_slice()),
+        ("/dev", "tmpfs", &["rw", "nosuid"]),
+        ("/dev/pts", "devpts", &["rw", "nosuid", "noexec", "relatime"]),
+        ("/dev/shm", "tmpfs", &["rw", "nosuid", "nodev", "noexec", "relatime"]),
+        ("/dev/mqueue", "mqueue", &["rw", "nosuid", "nodev", "noexec", "relatime"]),
+        ("/sys", "sysfs", &["ro", "nosuid", "nodev", "noexec", "relatime"]),
+    ] {
+        let line = line(&case, &mut bundle, point);
+        assert_eq!(line.kind, kind, "{point}");
+        assert_eq!(line.flags, flags, "{point}");
+    }
+    let shm = line(&case, &mut bundle, "/dev/shm");
+    assert!(shm.data.contains(&"size=65536k".to_owned()), "{:?}", shm.data);
+    let pts = line(&case, &mut bundle, "/dev/pts");
+    for option in ["gid=5", "mode=620", "ptmxmode=666"] {
+        assert!(pts.data.contains(&option.to_owned()), "{option}: {:?}", pts.data);
+    }
+}
+
+#[test]
+fn flags_of_a_new_file_system() {
+    let Some(case) = Case::root() else { return };
+    for (nth, (option, flag)) in [
+        ("ro", "ro"),
+        ("nosuid", "nosuid"),
+        ("nodev", "nodev"),
+        ("noexec", "noexec"),
+        ("noatime", "noatime"),
+        ("nodiratime", "nodiratime"),
+        ("relatime", "relatime"),
+        ("nosymfollow", "nosymfollow"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut bundle = case.bundle_at(&format!("bundle-{nth}"));
+        bundle.mount("tmpfs", "tmpfs", "/mnt", &[option]);
+        let line = line(&case, &mut bundle, "/mnt");
+        assert!(line.flags.contains(&flag.to_owned()), "{option}: {:?}", line.flags);
+    }
+    let mut bundle = case.bundle_at("strict");
+    bundle.mount("tmpfs", "tmpfs", "/mnt", &["strictatime"]);
+    assert_eq!(line(&case, &mut bundle, "/mnt").flags, ["rw"]);
+    let mut bundle = case.bundle_at("sync");
+    bundle.mount("tmpfs", "tmpfs", "/mnt", &["sync", "dirsync"]);
+    let data = line(&case, &mut bundle, "/mnt").data;
+    assert!(data.contains(&"sync".to_owned()) && data.contains(&"dirsync".to_owned()), "{data:?}");
+}
+
+#[test]
+fn flags_of_a_bind_mount() {
+    let Some(case) = Case::root() else { return };
+    let source = case.folder("source");
+    let source = source.to_str().unwrap();
+    for (nth, options) in [
+        ["ro", "nosuid", "nodev", "noexec"].as_slice(),
+        &["ro"],
+        &["noexec"],
+        &["noatime"],
+        &["nosymfollow"],
+        &["nodiratime", "nosuid"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut bundle = case.bundle_at(&format!("bundle-{nth}"));
+        let with_bind: Vec<&str> = ["bind"].iter().chain(options).copied().collect();
+        bundle.mount("bind", source, "/mnt", &with_bind);
+        let line = line(&case, &mut bundle, "/mnt");
+        assert!(line.root.ends_with("/source"), "{}", line.root);
+        for option in options {
+            assert!(line.flags.contains(&(*option).to_owned()), "{option}: {:?}", line.flags);
+        }
+        assert_eq!(line.flags.contains(&"rw".to_owned()), !options.contains(&"ro"));
+    }
+}
+
+#[test]
+fn the_last_of_two_opposite_options_wins() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.mount("tmpfs", "tmpfs", "/mnt", &["ro", "nosuid", "rw", "suid", "exec", "noexec"]);
+    let flags = line(&case, &mut bundle, "/mnt").flags;
+    assert_eq!(flags, ["rw", "noexec", "relatime"]);
+}
+
+#[test]
+fn a_bind_mount_has_no_options_of_a_file_system() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.mount("bind", "/etc", "/mnt", &["bind", "size=5"]);
+    let words = "bind mounts cannot have any filesystem-specific options applied";
+    case.refuses(case.run(&bundle), &[words]);
+}
+
+#[test]
+fn a_bind_mount_writes_through() {
+    let Some(case) = Case::root() else { return };
+    let source = case.folder("source");
+    let mut bundle = case.bundle();
+    bundle.mount("bind", source.to_str().unwrap(), "/mnt/deep/down", &["bind", "rw"]);
+    bundle.sh("echo text > /mnt/deep/down/file");
+    case.run(&bundle).output().ok();
+    assert_eq!(fs::read_to_string(source.join("file")).unwrap(), "text\n");
+}
+
+#[test]
+fn a_file_can_be_bound() {
+    let Some(case) = Case::root() else { return };
+    let source = case.file("resolv.conf", "nameserver\n");
+    let mut bundle = case.bundle();
+    // Over a file that is there, and over one that has to be made.
+    bundle.mount("bind", source.to_str().unwrap(), "/etc/passwd", &["rbind", "ro"]);
+    bundle.mount("bind", source.to_str().unwrap(), "/etc/new/file", &["bind", "ro"]);
+    bundle.sh("cat /etc/passwd /etc/new/file; echo x > /etc/new/file");
+    let output = case.run(&bundle).output().exits(1);
+    assert_eq!(output.stdout, "nameserver\nnameserver\n");
+    assert!(output.stderr.contains("Read-only file system"), "{output}");
+    assert!(bundle.inside("/etc/new/file").is_file());
+}
+
+#[test]
+fn a_relative_source_is_in_the_bundle() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    fs::create_dir(bundle.path.join("data")).unwrap();
+    fs::write(bundle.path.join("data/file"), "text\n").unwrap();
+    bundle.mount("bind", "data", "/mnt", &["bind"]).args(&["cat", "/mnt/file"]);
+    assert_eq!(case.run(&bundle).output().stdout(), "text\n");
+}
+
+#[test]
+fn size_and_mode_of_a_tmpfs() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.mount("tmpfs", "tmpfs", "/mnt", &["size=1m", "mode=1770", "uid=7", "gid=8"]);
+    bundle.sh("stat -c '%a %u %g' /mnt; head -c 2000000 /dev/zero > /mnt/big || echo full");
+    assert_eq!(case.run(&bundle).output().stdout(), "1770 7 8\nfull\n");
+}
+
+#[test]
+fn a_tmpfs_takes_the_mode_of_the_folder_below() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    fs::create_dir(bundle.inside("/mnt")).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o1750);
+    fs::set_permissions(bundle.inside("/mnt"), mode).unwrap();
+    bundle.mount("tmpfs", "tmpfs", "/mnt", &[]).args(&["stat", "-c", "%a", "/mnt"]);
+    assert_eq!(case.run(&bundle).output().stdout(), "1750\n");
+}
+
+#[test]
+fn tmpcopyup_fills_the_tmpfs() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let data = bundle.inside("/data");
+    fs::create_dir_all(data.join("deep/down")).unwrap();
+    fs::write(data.join("deep/down/file"), "text\n").unwrap();
+    symlink("deep/down/file", data.join("link")).unwrap();
+    std::os::unix::fs::chown(data.join("deep"), Some(1000), Some(1001)).unwrap();
+    bundle.mount("tmpfs", "tmpfs", "/data", &["tmpcopyup"]);
+    bundle.sh("cat /data/link; readlink /data/link; stat -c '%u %g' /data/deep; rm -r /data/deep");
+    let said = case.run(&bundle).output().stdout();
+    assert_eq!(said, "text\ndeep/down/file\n1000 1001\n");
+    assert!(data.join("deep/down/file").exists(), "the image below isn't touched");
+}
+
+#[test]
+fn the_propagation_of_one_mount() {
+    let Some(case) = Case::root() else { return };
+    for (option, field) in [("shared", "shared"), ("unbindable", "unbindable"), ("private", "")] {
+        let mut bundle = case.bundle_at(option);
+        bundle.mount("tmpfs", "tmpfs", "/mnt", &[option]);
+        let propagation = line(&case, &mut bundle, "/mnt").propagation;
+        let first = propagation.first().map_or("", |field| field.split(':').next().unwrap());
+        assert_eq!(first, field, "{option}");
+    }
+}
+
+/// Runs the bundle where `source` has a tmpfs mounted on its folder `sub`.
+#[track_caller]
+fn with_submount(case: &Case, bundle: &Bundle) -> String {
+    let source = case.folder("source");
+    fs::create_dir_all(source.join("sub")).unwrap();
+    bundle.write();
+    let script = "mount -t tmpfs tmpfs $0/sub && echo text > $0/sub/file && exec \"$@\"";
+    let private = ["--mount", "--propagation", "private", "sh", "-c", script];
+    let run = case.tool("unshare").args(private).arg(&source).arg(case.program()).arg("--root");
+    let run = run.arg(case.state_root()).args(["run", "-b"]).arg(&bundle.path).arg(&case.id);
+    run.output().stdout()
+}
+
+#[test]
+fn bind_takes_one_mount_and_rbind_all() {
+    let Some(case) = Case::root() else { return };
+    let look = "ls /mnt/sub; touch /mnt/x && echo top; touch /mnt/sub/x && echo sub; true";
+    for (options, expected) in [
+        (["bind"].as_slice(), "top\nsub\n"),
+        (["rbind"].as_slice(), "file\ntop\nsub\n"),
+        (["rbind", "ro"].as_slice(), "file\nsub\n"),
+        (["rbind", "rro"].as_slice(), "file\n"),
+    ] {
+        let mut bundle = case.bundle_at(&options.join("-"));
+        let source = case.dir.join("source");
+        bundle.mount("bind", source.to_str().unwrap(), "/mnt", options).sh(look);
+        assert_eq!(with_submount(&case, &bundle), expected, "{options:?}");
+        let _ = fs::remove_file(source.join("x"));
+        let _ = fs::remove_file(source.join("sub/x"));
+    }
+}
+
+#[test]
+fn recursive_flags_reach_every_mount_below() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let source = case.dir.join("source");
+    let options = ["rbind", "rnoexec", "rnosuid", "rnodev", "rnoatime"];
+    bundle.mount("bind", source.to_str().unwrap(), "/mnt", &options);
+    bundle.args(&["grep", " /mnt", "/proc/self/mountinfo"]);
+    let table = with_submount(&case, &bundle);
+    assert_eq!(table.lines().count(), 2, "{table}");
+    for line in table.lines() {
+        let flags = line.split(' ').nth(5).unwrap();
+        for flag in ["noexec", "nosuid", "nodev", "noatime"] {
+            assert!(flags.split(',').any(|f| f == flag), "{flag}: {table}");
+        }
+    }
+}
+
+#[test]
+fn mounts_are_made_in_their_order() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let below = case.folder("below");
+    fs::write(below.join("file"), "below\n").unwrap();
+    bundle.mount("tmpfs", "tmpfs", "/mnt", &[]);
+    bundle.mount("bind", below.to_str().unwrap(), "/mnt/inner", &["bind"]);
+    bundle.sh("ls /mnt; cat /mnt/inner/file");
+    assert_eq!(case.run(&bundle).output().stdout(), "inner\nbelow\n");
+}
+
+#[test]
+fn a_mount_on_a_link_lands_inside_the_root() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let outside = format!("/tmp/{}-outside", case.id);
+    symlink(&outside, bundle.inside("/link")).unwrap();
+    fs::create_dir(bundle.inside(&outside)).unwrap();
+    bundle.mount("tmpfs", "tmpfs", "/link/deep", &[]);
+    bundle.args(&["grep", "-c", &format!(" {outside}/deep "), "/proc/self/mountinfo"]);
+    assert_eq!(case.run(&bundle).output().stdout(), "1\n");
+    assert!(!std::path::Path::new(&outside).exists(), "a folder on the host");
+}

@@ -1,0 +1,233 @@
+//! Namespaces: new ones, shared ones, and ones that are joined by path.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use coble_tests::{Background, Bundle, Case, wait};
+use serde_json::json;
+
+/// The kinds as `config.json` and as `/proc/PID/ns` call them.
+const KINDS: [(&str, &str); 8] = [
+    ("pid", "pid"),
+    ("network", "net"),
+    ("mount", "mnt"),
+    ("ipc", "ipc"),
+    ("uts", "uts"),
+    ("user", "user"),
+    ("cgroup", "cgroup"),
+    ("time", "time"),
+];
+
+fn host(file: &str) -> String {
+    link(&Path::new("/proc/self/ns").join(file))
+}
+
+fn link(path: &Path) -> String {
+    fs::read_link(path).unwrap().to_string_lossy().into_owned()
+}
+
+/// What the container sees at `/proc/self/ns/FILE`.
+#[track_caller]
+fn seen(case: &Case, bundle: &mut Bundle, file: &str) -> String {
+    bundle.args(&["readlink", &format!("/proc/self/ns/{file}")]);
+    case.run(bundle).output().stdout().trim_end().to_owned()
+}
+
+#[test]
+fn each_kind_is_new_when_asked_for() {
+    let Some(case) = Case::root() else { return };
+    for (kind, file) in KINDS {
+        let mut bundle = case.bundle_at(kind);
+        if kind == "user" {
+            own_by(&case, &mut bundle, 100_000);
+        } else {
+            bundle.namespace(kind);
+        }
+        assert_ne!(seen(&case, &mut bundle, file), host(file), "{kind}");
+    }
+}
+
+/// Gives the bundle a user namespace whose root is the host's `uid`, and the root file system to it.
+fn own_by(case: &Case, bundle: &mut Bundle, uid: u32) {
+    bundle.user_namespace(uid, 65536);
+    case.tool("chown").args(["-hR", &format!("{uid}:{uid}")]).arg(bundle.rootfs()).output().ok();
+}
+
+#[test]
+fn each_kind_is_the_hosts_when_not_asked_for() {
+    let Some(case) = Case::root() else { return };
+    for (kind, file) in [("network", "net"), ("ipc", "ipc"), ("uts", "uts"), ("cgroup", "cgroup")] {
+        let mut bundle = case.bundle_at(kind);
+        bundle.without_namespace(kind);
+        if kind == "uts" {
+            bundle.config.as_object_mut().unwrap().remove("hostname");
+        }
+        assert_eq!(seen(&case, &mut bundle, file), host(file), "{kind}");
+    }
+    let mut bundle = case.bundle_at("pid");
+    bundle.without_namespace("pid");
+    assert_eq!(seen(&case, &mut bundle, "pid"), host("pid"));
+}
+
+#[test]
+fn root_in_a_user_namespace_is_somebody_else_outside() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    own_by(&case, &mut bundle, 100_000);
+    bundle.sh("id -u; cat /proc/self/uid_map; touch /tmp/mine; sleep 1000").writable();
+    let mut run = case.run(&bundle).spawn();
+    run.says("65536\n");
+    let words = run.stdout();
+    let words: Vec<&str> = words.split_whitespace().collect();
+    assert_eq!(words, ["0", "0", "100000", "65536"]);
+    wait::until("the file", || bundle.inside("/tmp/mine").exists());
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(fs::metadata(bundle.inside("/tmp/mine")).unwrap().uid(), 100_000);
+    let status = fs::read_to_string(format!("/proc/{}/status", case.pid())).unwrap();
+    assert!(status.contains("\nUid:\t100000\t100000\t100000\t100000\n"), "{status}");
+    case.delete_force();
+    run.wait().exits(137);
+}
+
+#[test]
+fn time_offsets_move_the_clock() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.namespace("time").args(&["cat", "/proc/uptime"]);
+    bundle.config["linux"]["timeOffsets"] = json!({"boottime": {"secs": 100_000_000}});
+    let said = case.run(&bundle).output().stdout();
+    let uptime: f64 = said.split(' ').next().unwrap().parse().unwrap();
+    assert!(uptime > 100_000_000.0, "{said}");
+}
+
+#[test]
+fn time_offsets_need_a_time_namespace() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["linux"]["timeOffsets"] = json!({"boottime": {"secs": 100}});
+    case.refuses(case.run(&bundle), &["time namespace"]);
+}
+
+/// A process that holds new namespaces open.
+struct Holder {
+    shell: Background,
+    pid: u32,
+}
+
+impl Holder {
+    /// Made by `unshare FLAGS`; the holder is the process inside.
+    fn new(case: &Case, flags: &[&str]) -> Self {
+        let unshare = case.tool("unshare").args(["--fork", "--kill-child"]).args(flags);
+        let mut shell = unshare.args(["sh", "-c", "echo ready; exec sleep 1000"]).spawn();
+        shell.says("ready\n");
+        let children = format!("/proc/{0}/task/{0}/children", shell.pid());
+        let pid = fs::read_to_string(children).unwrap().trim().parse().unwrap();
+        Self { shell, pid }
+    }
+
+    fn namespace(&self, file: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/{file}", self.pid))
+    }
+
+    fn end(self) {
+        self.shell.signal(rustix::process::Signal::KILL);
+        let _ = self.shell.wait();
+    }
+}
+
+#[test]
+fn namespaces_are_joined_by_path() {
+    let Some(case) = Case::root() else { return };
+    let flags = ["--net", "--ipc", "--uts", "--cgroup", "--time", "--pid", "--mount"];
+    let holder = Holder::new(&case, &flags);
+    for (kind, file) in KINDS {
+        if matches!(kind, "user" | "mount") {
+            continue;
+        }
+        let mut bundle = case.bundle_at(kind);
+        bundle.join(kind, &holder.namespace(file));
+        let expected = link(&holder.namespace(file));
+        assert_ne!(expected, host(file), "{kind}: the holder has one of its own");
+        assert_eq!(seen(&case, &mut bundle, file), expected, "{kind}");
+    }
+    holder.end();
+}
+
+#[test]
+fn several_namespaces_are_joined_at_once() {
+    let Some(case) = Case::root() else { return };
+    let holder = Holder::new(&case, &["--net", "--ipc", "--uts", "--pid"]);
+    let mut bundle = case.bundle();
+    let kinds = [("network", "net"), ("ipc", "ipc"), ("uts", "uts"), ("pid", "pid")];
+    for (kind, file) in kinds {
+        bundle.join(kind, &holder.namespace(file));
+    }
+    bundle.sh("for n in net ipc uts pid; do readlink /proc/self/ns/$n; done; echo $$ > /tmp/pid");
+    bundle.writable();
+    let expected: String =
+        kinds.iter().map(|(_, file)| link(&holder.namespace(file)) + "\n").collect();
+    assert_eq!(case.run(&bundle).output().stdout(), expected);
+    let pid = fs::read_to_string(bundle.inside("/tmp/pid")).unwrap();
+    assert_ne!(pid, "1\n", "a joined pid namespace has its first process already");
+    holder.end();
+}
+
+#[test]
+fn a_mount_namespace_is_joined_by_path() {
+    let Some(case) = Case::root() else { return };
+    let holder = Holder::new(&case, &["--mount", "--propagation", "private"]);
+    let mut bundle = case.bundle();
+    bundle.join("mount", &holder.namespace("mnt"));
+    assert_eq!(seen(&case, &mut bundle, "mnt"), link(&holder.namespace("mnt")));
+    holder.end();
+}
+
+#[test]
+fn a_user_namespace_is_joined_by_path() {
+    let Some(case) = Case::root() else { return };
+    let holder = Holder::new(&case, &["--user", "--map-root-user"]);
+    let mut bundle = case.bundle();
+    bundle.join("user", &holder.namespace("user"));
+    // The namespace knows no group 5.
+    for mount in bundle.list("/mounts") {
+        if let Some(options) = mount["options"].as_array_mut() {
+            options.retain(|option| option != "gid=5");
+        }
+    }
+    assert_eq!(seen(&case, &mut bundle, "user"), link(&holder.namespace("user")));
+    holder.end();
+}
+
+#[test]
+fn a_namespace_bound_to_a_file_is_joined() {
+    let Some(case) = Case::root() else { return };
+    let file = case.file("netns", "");
+    let path = file.to_str().unwrap();
+    case.tool("unshare").args([&format!("--net={path}"), "true"]).output().ok();
+    let mut bundle = case.bundle();
+    bundle.join("network", &file);
+    let inside = seen(&case, &mut bundle, "net");
+    let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&file).unwrap());
+    case.tool("umount").arg(&file).output().ok();
+    assert_eq!(inside, format!("net:[{inode}]"));
+}
+
+#[test]
+fn a_container_joins_anothers_namespaces() {
+    let Some(case) = Case::root() else { return };
+    let mut first = case.bundle();
+    first.sh("sleep 1000");
+    case.detach(&first);
+    let pid = case.pid();
+    let mut second = case.bundle_at("second");
+    for (kind, file) in [("pid", "pid"), ("network", "net"), ("ipc", "ipc"), ("uts", "uts")] {
+        second.join(kind, Path::new(&format!("/proc/{pid}/ns/{file}")));
+    }
+    second.config.as_object_mut().unwrap().remove("hostname");
+    second.sh("hostname; ps").write();
+    let run = case.coble().args(["run", "-b"]).arg(&second.path).arg(format!("{}-2", case.id));
+    let said = run.output().stdout();
+    let hostname = first.config["hostname"].as_str().unwrap();
+    assert!(said.starts_with(hostname), "{said}");
+    assert!(said.contains("sleep 1000"), "{said}");
+}

@@ -1,0 +1,241 @@
+//! Capabilities, limits and other rights of the process.
+
+use coble_tests::{Bundle, Case};
+use serde_json::{Value, json};
+
+/// A field of `/proc/self/status` inside the container.
+#[track_caller]
+fn status(case: &Case, bundle: &mut Bundle, field: &str) -> Vec<(String, u64)> {
+    bundle.args(&["grep", field, "/proc/self/status"]);
+    let said = case.run(bundle).output().stdout();
+    let parse = |line: &str| {
+        let (name, value) = line.split_once(":\t").unwrap();
+        (name.to_owned(), u64::from_str_radix(value, 16).unwrap())
+    };
+    said.lines().map(parse).collect()
+}
+
+fn sets(values: [u64; 5]) -> Vec<(String, u64)> {
+    let names = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+    names.map(str::to_owned).into_iter().zip(values).collect()
+}
+
+const CHOWN: u64 = 1 << 0;
+const KILL: u64 = 1 << 5;
+const NET_RAW: u64 = 1 << 13;
+const AUDIT_WRITE: u64 = 1 << 29;
+const NET_BIND_SERVICE: u64 = 1 << 10;
+
+#[test]
+fn the_default_capabilities() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let default = AUDIT_WRITE | KILL | NET_BIND_SERVICE;
+    assert_eq!(status(&case, &mut bundle, "Cap"), sets([0, default, default, default, 0]));
+}
+
+#[test]
+fn the_five_sets_of_root() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["process"]["capabilities"] = json!({
+        "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"],
+        "permitted": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"],
+        "effective": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"],
+        "inheritable": ["CAP_CHOWN", "CAP_KILL"],
+        "ambient": ["CAP_KILL"],
+    });
+    // An exec by root gives it all of the bounding set.
+    let all = CHOWN | KILL | NET_RAW;
+    assert_eq!(status(&case, &mut bundle, "Cap"), sets([CHOWN | KILL, all, all, all, KILL]));
+}
+
+#[test]
+fn the_five_sets_of_a_plain_user() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+    bundle.config["process"]["capabilities"] = json!({
+        "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"],
+        "permitted": ["CAP_CHOWN", "CAP_KILL"],
+        "effective": ["CAP_CHOWN", "CAP_KILL"],
+        "inheritable": ["CAP_CHOWN", "CAP_KILL"],
+        "ambient": ["CAP_KILL"],
+    });
+    let expected = sets([CHOWN | KILL, KILL, KILL, CHOWN | KILL | NET_RAW, KILL]);
+    assert_eq!(status(&case, &mut bundle, "Cap"), expected);
+    bundle.config["process"]["capabilities"]["ambient"] = json!([]);
+    let expected = sets([CHOWN | KILL, 0, 0, CHOWN | KILL | NET_RAW, 0]);
+    assert_eq!(status(&case, &mut bundle, "Cap"), expected);
+}
+
+#[test]
+fn no_capabilities_means_none() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["process"]["capabilities"] = json!({});
+    assert_eq!(status(&case, &mut bundle, "Cap"), sets([0; 5]));
+    bundle.config["process"].as_object_mut().unwrap().remove("capabilities");
+    assert_eq!(status(&case, &mut bundle, "Cap"), sets([0; 5]));
+}
+
+#[test]
+fn a_dropped_capability_is_missing_in_earnest() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.writable().sh("chown 1000 /tmp");
+    let output = case.run(&bundle).output().exits(1);
+    assert!(output.stderr.contains("Operation not permitted"), "{output}");
+    for set in ["bounding", "permitted", "effective"] {
+        bundle.list(&format!("/process/capabilities/{set}")).push("CAP_CHOWN".into());
+    }
+    case.run(&bundle).output().ok();
+}
+
+#[test]
+fn an_unknown_capability_is_not_passed_over_in_silence() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.list("/process/capabilities/bounding").push("CAP_MOON".into());
+    let output = case.run(&bundle).output();
+    assert!(output.stderr.contains("CAP_MOON"), "{output}");
+}
+
+#[test]
+fn no_new_privileges() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    for set in [true, false] {
+        bundle.config["process"]["noNewPrivileges"] = set.into();
+        let expected = vec![("NoNewPrivs".to_owned(), u64::from(set))];
+        assert_eq!(status(&case, &mut bundle, "NoNewPrivs"), expected);
+    }
+}
+
+#[test]
+fn limits() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["cat", "/proc/self/limits"]);
+    bundle.config["process"]["rlimits"] = json!([
+        {"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200},
+        {"type": "RLIMIT_CORE", "soft": 0, "hard": u64::MAX},
+        {"type": "RLIMIT_NPROC", "soft": 333, "hard": 444},
+        {"type": "RLIMIT_RTTIME", "soft": 5000, "hard": 6000},
+    ]);
+    let said = case.run(&bundle).output().stdout();
+    let words = |name: &str| -> Vec<String> {
+        let line = said.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].split_whitespace().take(2).map(str::to_owned).collect()
+    };
+    assert_eq!(words("Max open files"), ["100", "200"]);
+    assert_eq!(words("Max core file size"), ["0", "unlimited"]);
+    assert_eq!(words("Max processes"), ["333", "444"]);
+    assert_eq!(words("Max realtime timeout"), ["5000", "6000"]);
+}
+
+#[test]
+fn a_limit_given_twice_is_refused() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let limit = json!({"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200});
+    bundle.config["process"]["rlimits"] = json!([limit, limit]);
+    case.refuses(case.run(&bundle), &["RLIMIT_NOFILE"]);
+}
+
+#[test]
+fn the_out_of_memory_score() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["cat", "/proc/self/oom_score_adj"]);
+    for score in [0, 321, 1000, -100] {
+        bundle.config["process"]["oomScoreAdj"] = score.into();
+        assert_eq!(case.run(&bundle).output().stdout(), format!("{score}\n"));
+    }
+}
+
+fn sysctl(case: &Case, name: &str, value: &str) -> Bundle {
+    let mut bundle = case.bundle_at(name);
+    bundle.args(&["cat", &format!("/proc/sys/{}", name.replace('.', "/"))]);
+    bundle.config["linux"]["sysctl"] = json!({name: value});
+    bundle
+}
+
+#[test]
+fn kernel_parameters_of_the_containers_own_namespaces() {
+    let Some(case) = Case::root() else { return };
+    for (name, value) in [
+        ("net.ipv4.ip_forward", "1"),
+        ("net.ipv4.ping_group_range", "0\t1000"),
+        ("kernel.shmmax", "123456"),
+        ("kernel.msgmax", "4321"),
+        ("fs.mqueue.msg_max", "17"),
+        ("kernel.domainname", "example.org"),
+    ] {
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        let before = std::fs::read_to_string(&path).unwrap();
+        let bundle = sysctl(&case, name, value);
+        assert_eq!(case.run(&bundle).output().stdout(), format!("{value}\n"), "{name}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before, "the host's {name}");
+    }
+}
+
+#[test]
+fn kernel_parameters_of_the_host_are_refused() {
+    let Some(case) = Case::root() else { return };
+    for name in
+        ["vm.swappiness", "kernel.pid_max", "kernel.core_pattern", "fs.file-max", "nonsense"]
+    {
+        case.refuses(case.run(&sysctl(&case, name, "0")), &[name, "separate kernel namespace"]);
+    }
+    let mut shared = sysctl(&case, "net.ipv4.ip_forward", "1");
+    shared.without_namespace("network");
+    case.refuses(case.run(&shared), &["net.ipv4.ip_forward", "host network namespace"]);
+    let mut shared = sysctl(&case, "kernel.msgmax", "4321");
+    shared.without_namespace("ipc");
+    case.refuses(case.run(&shared), &["kernel.msgmax", "separate kernel namespace"]);
+}
+
+#[test]
+fn kernel_parameters_cannot_leave_their_folder() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    for name in ["net.../../kernel/core_pattern", "net/../kernel/core_pattern", "kernel.shm../x"] {
+        bundle.config["linux"]["sysctl"] = json!({name: "0"});
+        let before = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+        let output = case.run(&bundle).output();
+        assert_eq!(output.code, Some(1), "{output}");
+        let after = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+        assert_eq!(after, before);
+    }
+}
+
+#[test]
+fn a_value_the_kernel_refuses_is_named() {
+    let Some(case) = Case::root() else { return };
+    let bundle = sysctl(&case, "net.ipv4.ip_forward", "many");
+    case.refuses(case.run(&bundle), &["net.ipv4.ip_forward", "invalid argument"]);
+    let bundle = sysctl(&case, "net.ipv4.no_such_thing", "1");
+    case.refuses(case.run(&bundle), &["net.ipv4.no_such_thing", "no such file or directory"]);
+}
+
+#[test]
+fn personality() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["uname", "-m"]);
+    bundle.config["linux"]["personality"] = json!({"domain": "LINUX32"});
+    let machine = case.run(&bundle).output().stdout();
+    assert!(["i686\n", "armv8l\n"].contains(&machine.as_str()), "{machine}");
+}
+
+#[test]
+fn annotations_change_nothing_but_the_state() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["annotations"] = json!({"org.example.a": "1", "b": "zwei 🛶"});
+    case.create(&bundle).output().ok();
+    let Value::Object(annotations) = &case.state()["annotations"] else { panic!("a map") };
+    assert_eq!(annotations["org.example.a"], "1");
+    assert_eq!(annotations["b"], "zwei 🛶");
+}
