@@ -1,0 +1,79 @@
+//! `coble try`: a command in a container over the host's own files, whose changes are thrown away.
+//!
+//! It writes an ordinary bundle and runs it like any other. The root file system is a skeleton of the host's `/`
+//! with an overlay for each part ([`layout`]); what the container changes lies in the bundle too, in `layers`.
+
+mod bundle;
+mod config;
+mod host;
+mod layout;
+mod points;
+mod scratch;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{Create, Error, Run};
+use bundle::Bundle;
+use host::Host;
+use scratch::Scratch;
+
+/// A command to try.
+#[derive(Clone, Debug)]
+pub struct Try {
+    /// The state folder as for [`Create::root`]; a temporary one if there is none.
+    pub root: Option<PathBuf>,
+    /// Where to leave the bundle: a directory that is empty or not there yet.
+    pub keep: Option<PathBuf>,
+    /// The program and its arguments; the caller's shell if empty.
+    pub command: Vec<String>,
+}
+
+impl Try {
+    /// Makes the bundle, runs it, waits for the end, and removes the bundle if it isn't to be kept.
+    /// Returns the command's exit status as [`Run::execute`] does.
+    ///
+    /// # Errors
+    /// The directory to keep isn't empty, no directory for the changes can be made, or what [`Run::execute`]
+    /// fails with.
+    pub fn execute(&self) -> Result<u8, Error> {
+        let host = Host::look()?;
+        let id = unused_id();
+        let scratch = match &self.keep {
+            Some(directory) => Scratch::take(directory),
+            None => Scratch::make(&host.places(), &format!("coble-{id}"), host.rootless()),
+        };
+        let scratch = scratch.map_err(|(path, error)| failure(&path, &error))?;
+        let written = Bundle { path: scratch.path(), host: &host, command: &self.command }.write();
+        let remove = self.keep.is_none() || written.is_err();
+        let result = written.and_then(|()| self.run(scratch.path(), id));
+        let path = scratch.path().to_owned();
+        let removed = if remove { scratch.remove() } else { Ok(()) };
+        // Of two errors the first one is the cause.
+        result.and_then(|status| removed.map(|()| status).map_err(|error| failure(&path, &error)))
+    }
+
+    fn run(&self, bundle: &Path, id: String) -> Result<u8, Error> {
+        let create = Create {
+            root: self.root.clone().unwrap_or_else(|| bundle.join("state")),
+            id,
+            bundle: bundle.to_owned(),
+            pid_file: None,
+            console_socket: None,
+            no_pivot: false,
+            no_new_keyring: false,
+            preserve_fds: 0,
+        };
+        Run { create, detach: false, keep: false, no_subreaper: false }.execute()
+    }
+}
+
+/// A name for the container that no other one has.
+fn unused_id() -> String {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    format!("try-{}-{:x}", std::process::id(), now.as_micros())
+}
+
+fn failure(path: &Path, error: &io::Error) -> Error {
+    Error::new(format!("{}: {error}", path.display()))
+}
