@@ -10,6 +10,7 @@ mod layout;
 mod points;
 mod scratch;
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -54,8 +55,9 @@ impl Try {
     }
 
     fn run(&self, bundle: &Path, id: String) -> Result<u8, Error> {
+        let own_root = bundle.join("state");
         let create = Create {
-            root: self.root.clone().unwrap_or_else(|| bundle.join("state")),
+            root: self.root.clone().unwrap_or_else(|| own_root.clone()),
             id,
             bundle: bundle.to_owned(),
             pid_file: None,
@@ -64,7 +66,10 @@ impl Try {
             no_new_keyring: false,
             preserve_fds: 0,
         };
-        Run { create, detach: false, keep: false, no_subreaper: false }.execute()
+        let result = Run { create, detach: false, keep: false, no_subreaper: false }.execute();
+        // Empty now and of no use in a bundle to keep; or, after an error, neither.
+        let _ = fs::remove_dir(own_root);
+        result
     }
 }
 
