@@ -1,2 +1,55 @@
-//! Chores.
-fn main() {}
+//! The project's own chores: `cargo xtask COMMAND`.
+
+mod bench;
+mod budget;
+mod bundle;
+mod cargo;
+mod cgroups;
+mod check;
+mod dist;
+mod elf;
+mod flags;
+mod oci;
+mod packages;
+mod process;
+mod soak;
+mod specification;
+mod test;
+
+use std::process::ExitCode;
+
+/// What a chore answers: a failure is the one line that says why.
+type Result<T> = std::result::Result<T, String>;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test                         install what the tests need, build, run every check and every test
+  budget [--update]            check the counts promised in SPECIFICATION.md; --update writes them down
+  bench [--rounds N] [--batch N] [--only NAME] [--peers A,B]
+                               times against runc, crun and the kernel's floor (as root)
+  soak [--count N] [--parallel N] [--runtime PATH]
+                               many containers in a row and side by side, none of which may hang (as root)
+  dist                         the release binary and what it is
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match command.as_str() {
+        "test" => test::run(&rest),
+        "budget" => budget::run(&rest),
+        "bench" => bench::run(&rest),
+        "soak" => soak::run(&rest),
+        "dist" => dist::run(&rest),
+        _ => Err(USAGE.trim_end().to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What is measured, and how.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::peers::Peer;
+use super::times::Times;
+use crate::Result;
+use crate::bundle::Bundle;
+use crate::oci::{DEADLINE, Oci};
+use crate::process::succeed;
+
+/// One table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Benchmark {
+    /// `run` of `/bin/true`.
+    Run,
+    /// `create` and `start`, without what comes before and after.
+    CreateStart,
+    /// `state` of a running container.
+    State,
+    /// `exec /bin/true` in a running container.
+    Exec,
+    /// `delete --force` of a running container.
+    Delete,
+}
+
+impl Benchmark {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Run, Self::CreateStart, Self::State, Self::Exec, Self::Delete];
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::CreateStart => "create+start",
+            Self::State => "state",
+            Self::Exec => "exec",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// A benchmark and what it runs.
+pub(super) struct Measurement<'a> {
+    pub(super) benchmark: Benchmark,
+    /// Runs `/bin/true`.
+    pub(super) short: &'a Bundle,
+    /// Runs until it is killed.
+    pub(super) long: &'a Bundle,
+}
+
+impl Measurement<'_> {
+    /// Every peer's times, in the peers' order. One batch of each is thrown away first.
+    pub(super) fn rounds(&self, peers: &[Peer], rounds: usize, batch: usize) -> Vec<Times> {
+        let mut times: Vec<Times> = peers.iter().map(|_| Times::default()).collect();
+        for round in 0..=rounds {
+            // Each round starts with another peer, so that nobody always follows the same one.
+            for nth in 0..peers.len() {
+                let nth = (nth + round) % peers.len();
+                let batch = if round == 0 { 2 } else { batch };
+                let Some(samples) = self.batch(&peers[nth], batch) else { continue };
+                if round > 0 {
+                    times[nth].add(samples);
+                }
+            }
+        }
+        times
+    }
+
+    /// A batch of samples; `None` if the peer can't do this.
+    fn batch(&self, peer: &Peer, count: usize) -> Option<Vec<Result<Duration>>> {
+        match (peer, self.benchmark) {
+            (Peer::Floor(program), Benchmark::Run) => {
+                let rootfs = self.short.rootfs();
+                let sample = || {
+                    let mut floor = Command::new(program);
+                    floor.arg(&rootfs).arg(id()).stdin(Stdio::null()).stdout(Stdio::null());
+                    succeed(&mut floor, DEADLINE)
+                };
+                Some((0..count).map(|_| sample()).collect())
+            }
+            (Peer::Floor(_), _) => None,
+            (Peer::Oci(runtime), Benchmark::State | Benchmark::Exec) => {
+                Some(self.visits(runtime, count))
+            }
+            (Peer::Oci(runtime), _) => Some((0..count).map(|_| self.life(runtime)).collect()),
+        }
+    }
+
+    /// One sample of a benchmark that needs a container of its own.
+    fn life(&self, runtime: &Oci) -> Result<Duration> {
+        let (id, long) = (id(), &self.long.path);
+        match self.benchmark {
+            Benchmark::CreateStart => {
+                let time = runtime.launch(long, &id);
+                succeed(&mut runtime.delete(&id), DEADLINE)?;
+                time
+            }
+            Benchmark::Delete => {
+                runtime.launch(long, &id)?;
+                succeed(&mut runtime.delete(&id), DEADLINE)
+            }
+            _ => {
+                let time = succeed(&mut runtime.run(&self.short.path, &id), DEADLINE);
+                if time.is_err() {
+                    // What the failed run left; its own error is the one to tell.
+                    let _ = succeed(&mut runtime.delete(&id), DEADLINE);
+                }
+                time
+            }
+        }
+    }
+
+    /// A batch of samples in one running container.
+    fn visits(&self, runtime: &Oci, count: usize) -> Vec<Result<Duration>> {
+        let id = id();
+        let visit = || match self.benchmark {
+            Benchmark::State => succeed(&mut runtime.on("state", &id), DEADLINE),
+            _ => succeed(&mut runtime.exec_true(&id), DEADLINE),
+        };
+        let samples = match runtime.launch(&self.long.path, &id) {
+            Ok(_) => (0..count).map(|_| visit()).collect(),
+            Err(why) => vec![Err(why)],
+        };
+        match succeed(&mut runtime.delete(&id), DEADLINE) {
+            Ok(_) => samples,
+            Err(why) => samples.into_iter().chain([Err(why)]).collect(),
+        }
+    }
+}
+
+/// A name that no container had before.
+fn id() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("coble-bench-{}-{nth}", std::process::id())
+}

@@ -1,0 +1,59 @@
+//! The bundle that budgets, benchmarks and soak run: the default configuration over busybox.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::oci::Oci;
+use crate::{Result, packages};
+
+/// A bundle's folder.
+pub(crate) struct Bundle {
+    /// Holds `config.json` and `rootfs`.
+    pub(crate) path: PathBuf,
+}
+
+impl Bundle {
+    /// Makes `folder` anew: what `runtime spec` writes, without a terminal, with these arguments.
+    pub(crate) fn make(folder: &Path, runtime: &Oci, args: &[&str]) -> Result<Self> {
+        let told = |e: std::io::Error| format!("{}: {e}", folder.display());
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(told)?;
+        }
+        let bin = folder.join("rootfs/bin");
+        fs::create_dir_all(&bin).map_err(told)?;
+        for place in ["proc", "dev", "sys"] {
+            fs::create_dir(folder.join("rootfs").join(place)).map_err(told)?;
+        }
+        let busybox = packages::find("busybox").ok_or("busybox-static isn't installed")?;
+        fs::copy(busybox, bin.join("busybox")).map_err(told)?;
+        for applet in ["sh", "sleep", "true"] {
+            symlink("busybox", bin.join(applet)).map_err(told)?;
+        }
+        write_spec(folder, runtime, args)?;
+        Ok(Self { path: folder.to_owned() })
+    }
+
+    /// The root file system's folder.
+    pub(crate) fn rootfs(&self) -> PathBuf {
+        self.path.join("rootfs")
+    }
+}
+
+fn write_spec(folder: &Path, runtime: &Oci, args: &[&str]) -> Result<()> {
+    let mut command: Command = runtime.spec();
+    let status = command.current_dir(folder).status().map_err(|e| e.to_string())?;
+    if !status.success() {
+        return Err(format!("{} spec: {status}", runtime.name));
+    }
+    let path = folder.join("config.json");
+    let told = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let text = fs::read(&path).map_err(|e| told(&e))?;
+    let mut spec: Value = serde_json::from_slice(&text).map_err(|e| told(&e))?;
+    spec["process"]["terminal"] = json!(false);
+    spec["process"]["args"] = json!(args);
+    fs::write(&path, spec.to_string()).map_err(|e| told(&e))
+}

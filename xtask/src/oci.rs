@@ -1,0 +1,107 @@
+//! A runtime with the usual command line: coble, crun, runc.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::{Result, process};
+
+/// No command of a runtime takes this long unless it hangs.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A runtime and a state folder of its own.
+pub(crate) struct Oci {
+    /// What the tables call it.
+    pub(crate) name: String,
+    /// The program and what comes before the runtime's own arguments.
+    pub(crate) words: Vec<OsString>,
+    /// The state root.
+    pub(crate) root: PathBuf,
+}
+
+impl Oci {
+    /// A runtime that is one program; its state goes to a folder under `scratch`.
+    pub(crate) fn new(name: &str, program: &Path, scratch: &Path) -> Self {
+        let root = scratch.join(format!("state-{name}"));
+        Self { name: name.to_owned(), words: vec![program.into()], root }
+    }
+
+    /// Any command, without the state root. Nothing is inherited that a container could keep open.
+    fn bare(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// `--root ROOT VERB`.
+    pub(crate) fn verb(&self, verb: &str) -> Command {
+        let mut command = self.bare();
+        command.arg("--root").arg(&self.root).arg(verb);
+        command.stderr(self.messages().map_or_else(|_| Stdio::null(), Stdio::from));
+        command
+    }
+
+    fn messages(&self) -> std::io::Result<File> {
+        File::options().create(true).append(true).open(self.root.with_extension("log"))
+    }
+
+    /// `spec`.
+    pub(crate) fn spec(&self) -> Command {
+        let mut command = self.bare();
+        command.arg("spec");
+        command
+    }
+
+    /// `run --bundle BUNDLE ID`.
+    pub(crate) fn run(&self, bundle: &Path, id: &str) -> Command {
+        self.with_bundle("run", bundle, id)
+    }
+
+    /// `create --bundle BUNDLE ID`.
+    pub(crate) fn create(&self, bundle: &Path, id: &str) -> Command {
+        self.with_bundle("create", bundle, id)
+    }
+
+    fn with_bundle(&self, verb: &str, bundle: &Path, id: &str) -> Command {
+        let mut command = self.verb(verb);
+        command.arg("--bundle").arg(bundle).arg(id);
+        command
+    }
+
+    /// `start`, `state`, or another verb that takes an id alone.
+    pub(crate) fn on(&self, verb: &str, id: &str) -> Command {
+        let mut command = self.verb(verb);
+        command.arg(id);
+        command
+    }
+
+    /// `exec ID /bin/true`.
+    pub(crate) fn exec_true(&self, id: &str) -> Command {
+        let mut command = self.verb("exec");
+        command.args([id, "/bin/true"]);
+        command
+    }
+
+    /// `delete --force ID`.
+    pub(crate) fn delete(&self, id: &str) -> Command {
+        let mut command = self.verb("delete");
+        command.args(["--force", id]);
+        command
+    }
+
+    /// Creates and starts a container.
+    pub(crate) fn launch(&self, bundle: &Path, id: &str) -> Result<Duration> {
+        let created = process::succeed(&mut self.create(bundle, id), DEADLINE)?;
+        let started = process::succeed(&mut self.on("start", id), DEADLINE)?;
+        Ok(created + started)
+    }
+
+    /// The first line of `--version`.
+    pub(crate) fn version(&self) -> String {
+        let output = self.bare().arg("--version").stdout(Stdio::piped()).output();
+        let text = output.map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&text).lines().next().unwrap_or("unknown").to_owned()
+    }
+}

@@ -1,0 +1,113 @@
+//! The tables of SPECIFICATION.md that are checked.
+//!
+//! A table stands between `<!-- budget:NAME -->` and `<!-- /budget -->`. Its first two lines are the head;
+//! each further line is a row.
+
+use std::path::PathBuf;
+use std::{fs, ops::Range};
+
+use crate::{Result, cargo};
+
+/// A table: its rows, each a list of cells.
+pub(crate) struct Table {
+    name: &'static str,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Reads the table called `name`.
+    pub(crate) fn read(name: &'static str) -> Result<Self> {
+        let text = load()?;
+        let range = place(&text, name)?;
+        let rows = text[range].lines().filter(|line| line.starts_with('|')).skip(2);
+        Ok(Self { name, rows: rows.map(cells).collect() })
+    }
+
+    /// The rows' cells.
+    pub(crate) fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
+    /// The number in the last cell of the row whose first cell is `key`; signs that group digits are allowed.
+    pub(crate) fn number(&self, key: &str) -> Result<u64> {
+        let row = self.rows.iter().find(|row| row.first().is_some_and(|cell| cell == key));
+        let row = row.ok_or_else(|| format!("SPECIFICATION.md: {}: no row {key}", self.name))?;
+        let cell = row.last().map_or("", String::as_str);
+        let digits: String = cell.chars().filter(|sign| !matches!(sign, ' ' | ',')).collect();
+        digits.parse().map_err(|_| format!("SPECIFICATION.md: {}: {key}: {cell}", self.name))
+    }
+}
+
+/// Writes `numbers` into the last cells of the table called `name`.
+pub(crate) fn update(name: &str, numbers: &[(&str, u64)]) -> Result<()> {
+    let text = load()?;
+    let range = place(&text, name)?;
+    let updated: String = text[range.clone()]
+        .split_inclusive('\n')
+        .map(|line| {
+            let mut row = cells(line);
+            let number =
+                numbers.iter().find(|(key, _)| row.first().is_some_and(|cell| cell == key));
+            match (number, row.last_mut()) {
+                (Some((_, number)), Some(last)) => {
+                    *last = number.to_string();
+                    format!("| {} |\n", row.join(" | "))
+                }
+                _ => line.to_owned(),
+            }
+        })
+        .collect();
+    let whole = [&text[..range.start], &updated, &text[range.end..]].concat();
+    fs::write(path(), whole).map_err(|e| format!("SPECIFICATION.md: {e}"))
+}
+
+fn path() -> PathBuf {
+    cargo::workspace().join("SPECIFICATION.md")
+}
+
+fn load() -> Result<String> {
+    fs::read_to_string(path()).map_err(|e| format!("SPECIFICATION.md: {e}"))
+}
+
+/// Where the table's lines stand in the text.
+fn place(text: &str, name: &str) -> Result<Range<usize>> {
+    let missing = || format!("SPECIFICATION.md has no table budget:{name}");
+    let mark = format!("<!-- budget:{name} -->\n");
+    let start = text.find(&mark).ok_or_else(missing)? + mark.len();
+    let length = text[start..].find("<!-- /budget -->").ok_or_else(missing)?;
+    Ok(start..start + length)
+}
+
+fn cells(line: &str) -> Vec<String> {
+    let inside = line.trim().trim_start_matches('|').trim_end_matches('|');
+    inside.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str =
+        "a\n<!-- budget:x -->\n| k | n |\n|---|---|\n| `b c` | 1 |\n<!-- /budget -->\nz\n";
+
+    #[test]
+    fn a_table_is_found_between_its_marks() {
+        let range = place(TEXT, "x").unwrap();
+        assert_eq!(&TEXT[range], "| k | n |\n|---|---|\n| `b c` | 1 |\n");
+        assert!(place(TEXT, "y").is_err());
+    }
+
+    #[test]
+    fn cells_lose_their_quotes() {
+        assert_eq!(cells("| `b c` | 1 |\n"), ["b c", "1"]);
+    }
+
+    #[test]
+    fn numbers_are_read_from_the_last_cell() {
+        let rows = vec![cells("| `b c` | x | 3 145 728 |"), cells("| d | many |")];
+        let table = Table { name: "x", rows };
+        assert_eq!(table.number("b c"), Ok(3_145_728));
+        assert!(table.number("d").is_err());
+        assert!(table.number("e").is_err());
+    }
+}

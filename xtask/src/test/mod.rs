@@ -1,0 +1,67 @@
+//! `cargo xtask test`: everything that must hold, and one closing line.
+
+mod harness;
+mod tally;
+
+use crate::check::Check;
+use crate::flags::Flags;
+use crate::{Result, cargo, packages};
+use tally::Tally;
+
+/// Installs, builds, checks and tests; the last line is `N passed, N failed, N skipped`.
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    Flags::new(words).end()?;
+    let mut tally = Tally::default();
+    // Not fatal: what a missing package would have tested is skipped by name.
+    tally.check(&Check::of("packages", packages::provide().map(|()| "provided".into())));
+    tally.check(&tool("fmt", &["--all", "--check"]));
+    let lints = ["--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+    tally.check(&tool("clippy", &lints));
+    match cargo::release("coble", "coble") {
+        Ok(binary) => harness::run(&binary, &mut tally),
+        Err(why) => tally.check(&Check::of("release build", Err(why))),
+    }
+    tally.add(&budgets());
+    println!("{tally}");
+    match tally.failed {
+        0 => Ok(()),
+        // The closing line said it.
+        _ => std::process::exit(1),
+    }
+}
+
+/// A check that a cargo subcommand makes; skipped where the toolchain lacks it.
+fn tool(name: &str, args: &[&str]) -> Check {
+    let version = cargo::command([name, "--version"]).output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        return Check::skipped(name, format!("cargo {name} isn't installed"));
+    }
+    let status = cargo::command([name]).args(args).status().map_err(|e| e.to_string());
+    Check::of(
+        name,
+        status.and_then(|status| match status.success() {
+            true => Ok("clean".into()),
+            false => Err(status.to_string()),
+        }),
+    )
+}
+
+/// The budgets run in a process of their own, which may change its view of the cgroups.
+fn budgets() -> Tally {
+    let output = std::env::current_exe()
+        .and_then(|program| std::process::Command::new(program).arg("budget").output());
+    match output {
+        Err(e) => Tally::failure(&format!("budget: {e}")),
+        Ok(output) => {
+            let (text, errors) =
+                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            print!("{text}");
+            eprint!("{errors}");
+            let tally = Tally::of_checks(&text);
+            match tally.failed == 0 && !output.status.success() {
+                true => Tally::failure(&format!("budget: {}", output.status)),
+                false => tally,
+            }
+        }
+    }
+}
