@@ -1,7 +1,7 @@
 //! clone3(2), for a child that soon calls execveat(2).
 
 use core::arch::asm;
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::Result;
@@ -29,9 +29,9 @@ struct CloneArgs {
 }
 
 /// What the child runs: it gets the pointer that was given to [`clone3`] and never returns.
-pub type Entry<T> = extern "C" fn(*const T) -> !;
+pub(crate) type Entry<T> = extern "C" fn(*const T) -> !;
 
-/// A child made by [`clone3`].
+/// A child process.
 #[derive(Debug)]
 pub struct Child {
     /// Its process id in the caller's pid namespace.
@@ -50,10 +50,10 @@ pub struct Child {
 /// `entry` must make system calls only: it must not allocate, lock, unwind or return. With `CLONE_VM`,
 /// `CLONE_VFORK` must be set too, so that `argument` and `stack` outlive the child's use of them, and every
 /// signal must be blocked, so that no handler runs on the shared memory.
-pub unsafe fn clone3<T>(
+pub(crate) unsafe fn clone3<T>(
     flags: u64,
     cgroup: Option<BorrowedFd<'_>>,
-    stack: &mut [u8],
+    stack: &mut [MaybeUninit<u8>],
     entry: Entry<T>,
     argument: *const T,
 ) -> Result<Child> {

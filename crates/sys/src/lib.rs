@@ -12,8 +12,9 @@ mod mount_setattr;
 mod namespace;
 mod process;
 mod signal;
+mod spawn;
 
-pub use clone3::{Child, Entry, clone3};
+pub use clone3::Child;
 pub use exec::{execve, fexecve};
 pub use interface::loopback_up;
 /// For its constants; none of its functions is used.
@@ -26,3 +27,4 @@ pub use process::{
 };
 pub use rustix;
 pub use signal::{SignalSet, kill, pidfd_send_signal, sigaction_default, signalfd, sigprocmask};
+pub use spawn::{SPAWN_FAILED, Spawn};

@@ -1,0 +1,103 @@
+//! A child that goes straight on to another program, in new namespaces and in a cgroup.
+
+use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
+use core::ptr::null;
+
+use rustix::fd::BorrowedFd;
+use rustix::fs::{Gid, Uid};
+use rustix::io::{FdFlags, Result, fcntl_setfd};
+use rustix::net::{RecvFlags, recv};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+
+use crate::clone3::{Child, clone3};
+use crate::{exit_group, fexecve, sigprocmask};
+
+/// The status with which the child ends when it can't run the program.
+pub const SPAWN_FAILED: i32 = 126;
+
+/// Arguments that a spawned program can have.
+const ARGUMENTS_MAX: usize = 7;
+
+/// What to spawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Spawn<'a> {
+    /// `CLONE_NEW*` bits.
+    pub namespaces: u64,
+    /// The cgroup v2 directory that the child starts in.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// The program, which gets an empty environment.
+    pub program: BorrowedFd<'a>,
+    /// Its arguments; at most seven.
+    pub arguments: &'a [&'a CStr],
+    /// Descriptors that it gets, under their own numbers; besides these, those without close-on-exec.
+    pub keep: &'a [BorrowedFd<'a>],
+    /// A socket from which one byte must come before the child goes on; it ends when the socket is closed. If
+    /// the child is in a new user namespace it then becomes that namespace's user and group 0. Without a gate
+    /// the call returns only once the program has been started.
+    pub gate: Option<BorrowedFd<'a>>,
+}
+
+/// What the child needs, on the parent's stack.
+struct Preamble<'a> {
+    spawn: &'a Spawn<'a>,
+    arguments: [*const c_char; ARGUMENTS_MAX + 1],
+}
+
+impl Spawn<'_> {
+    /// Makes the child. Every signal is blocked in it.
+    ///
+    /// It is sound in a process with many threads: the child makes system calls only.
+    ///
+    /// # Errors
+    /// As clone3(2). A program that can't be run shows as the child's exit with [`SPAWN_FAILED`].
+    pub fn spawn(&self) -> Result<Child> {
+        let mut preamble = Preamble { spawn: self, arguments: [null(); ARGUMENTS_MAX + 1] };
+        for (slot, argument) in preamble.arguments[..ARGUMENTS_MAX].iter_mut().zip(self.arguments) {
+            *slot = argument.as_ptr();
+        }
+        let sharing = match self.gate {
+            None => (libc::CLONE_VM | libc::CLONE_VFORK) as u64,
+            Some(_) => 0,
+        };
+        let mut stack = [MaybeUninit::<u8>::uninit(); 16384];
+        let blocked = sigprocmask(u64::MAX)?;
+        // SAFETY: `begin` makes system calls only. With CLONE_VM the parent is suspended until the child is
+        // done with this frame, and every signal is blocked.
+        let child =
+            unsafe { clone3(self.namespaces | sharing, self.cgroup, &mut stack, begin, &preamble) };
+        sigprocmask(blocked)?;
+        child
+    }
+}
+
+extern "C" fn begin(preamble: *const Preamble<'_>) -> ! {
+    // SAFETY: the parent's frame is there: its memory is shared while the parent waits, or copied.
+    let preamble = unsafe { &*preamble };
+    let spawn = preamble.spawn;
+    if pass_gate(spawn).is_some() {
+        let environment = [null::<c_char>()];
+        let arguments = preamble.arguments.as_ptr();
+        // SAFETY: both arrays end with a null pointer; the strings are the parent's.
+        unsafe { fexecve(spawn.program, arguments, environment.as_ptr()) };
+    }
+    exit_group(SPAWN_FAILED)
+}
+
+fn pass_gate(spawn: &Spawn<'_>) -> Option<()> {
+    if let Some(gate) = spawn.gate {
+        let (received, _) = recv(gate, &mut [0u8], RecvFlags::empty()).ok()?;
+        if received != 1 {
+            return None;
+        }
+    }
+    if spawn.namespaces & libc::CLONE_NEWUSER as u64 != 0 {
+        let (uid, gid) = (Some(Uid::ROOT), Some(Gid::ROOT));
+        set_thread_res_gid(gid, gid, gid).ok()?;
+        set_thread_res_uid(uid, uid, uid).ok()?;
+    }
+    for descriptor in spawn.keep {
+        fcntl_setfd(descriptor, FdFlags::empty()).ok()?;
+    }
+    Some(())
+}
