@@ -9,8 +9,11 @@ use std::time::Instant;
 use crate::bundle::Bundle;
 use crate::flags::Flags;
 use crate::oci::{DEADLINE, Oci};
-use crate::process::{Ending, finish, pids};
+use crate::process::{Ending, finish, pids, succeed};
 use crate::{Result, cargo, cgroups};
+
+/// A runtime that hangs this often needn't be tried further.
+const ENOUGH: usize = 10;
 
 /// Runs `/bin/true` in `--count` containers one after the other, then in as many `--parallel` at a time.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -29,6 +32,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         let soak = Soak::new(&runtime, &bundle.path, count);
         bad += soak.run(width);
         bad += soak.report_leftovers();
+        soak.clear();
     }
     match bad {
         0 => Ok(()),
@@ -44,7 +48,8 @@ struct Soak<'a> {
     /// What the ids of this phase start with.
     prefix: String,
     next: AtomicUsize,
-    hangs: Mutex<Vec<String>>,
+    /// The ids and, of each, the process tree at its deadline.
+    hangs: Mutex<Vec<(String, String)>>,
     failures: Mutex<Vec<String>>,
 }
 
@@ -70,14 +75,14 @@ impl<'a> Soak<'a> {
             }
         });
         let seconds = start.elapsed().as_secs_f64();
-        let [hangs, failures] = [&self.hangs, &self.failures].map(lines);
+        let (hangs, failures) = (lines(&self.hangs), lines(&self.failures));
         println!(
             "{} runs, {width} at a time, {seconds:.0} s: {} hung, {} failed",
-            self.count,
+            self.next.load(Ordering::Relaxed).min(self.count),
             hangs.len(),
             failures.len()
         );
-        hangs.iter().for_each(|hang| println!("hung: {hang}"));
+        hangs.iter().for_each(|(id, tree)| println!("hung: {id}\n{tree}"));
         failures.iter().for_each(|failure| println!("failed: {failure}"));
         hangs.len() + failures.len()
     }
@@ -86,7 +91,7 @@ impl<'a> Soak<'a> {
     fn work(&self) {
         loop {
             let nth = self.next.fetch_add(1, Ordering::Relaxed);
-            if nth >= self.count {
+            if nth >= self.count || lines(&self.hangs).len() >= ENOUGH {
                 return;
             }
             let id = format!("{}{nth}", self.prefix);
@@ -96,7 +101,7 @@ impl<'a> Soak<'a> {
                 Err(why) => self.fail(format!("{id}: {why}")),
                 Ok(Ending::Hung(tree)) => {
                     if let Ok(mut hangs) = self.hangs.lock() {
-                        hangs.push(format!("{id}\n{tree}"));
+                        hangs.push((id, tree));
                     }
                 }
             }
@@ -118,6 +123,15 @@ impl<'a> Soak<'a> {
         left.iter().for_each(|what| println!("left behind: {what}"));
         println!("left behind: {} things", left.len());
         left.len()
+    }
+
+    /// Deletes the containers that hung, once all is said about them.
+    fn clear(&self) {
+        for (id, _) in lines(&self.hangs) {
+            if let Err(why) = succeed(&mut self.runtime.delete(&id), DEADLINE) {
+                println!("{why}");
+            }
+        }
     }
 
     fn states(&self) -> Vec<String> {
@@ -143,6 +157,6 @@ impl<'a> Soak<'a> {
     }
 }
 
-fn lines(list: &Mutex<Vec<String>>) -> Vec<String> {
+fn lines<T: Clone>(list: &Mutex<Vec<T>>) -> Vec<T> {
     list.lock().map(|list| list.clone()).unwrap_or_default()
 }

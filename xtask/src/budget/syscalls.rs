@@ -75,7 +75,8 @@ fn visits(runtime: &Oci, bundle: &Path, id: &str) -> Result<Counts> {
 fn traced(command: &Command, trace: &Path) -> Command {
     let mut strace = Command::new("strace");
     strace.args(["--follow-forks", "--quiet=all", "--output"]).arg(trace);
-    strace.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    strace.arg(command.get_program()).args(command.get_args());
+    strace.stdin(Stdio::null()).stdout(Stdio::null());
     strace
 }
 
