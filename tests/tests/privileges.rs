@@ -148,10 +148,24 @@ fn the_out_of_memory_score() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
     bundle.args(&["cat", "/proc/self/oom_score_adj"]);
-    for score in [0, 321, 1000, -100] {
+    for score in [0, 321, 1000] {
         bundle.config["process"]["oomScoreAdj"] = score.into();
         assert_eq!(case.run(&bundle).output().stdout(), format!("{score}\n"));
     }
+}
+
+#[test]
+fn a_negative_out_of_memory_score() {
+    let Some(case) = Case::root() else { return };
+    let mine = std::fs::read_to_string("/proc/self/status").unwrap();
+    let effective = mine.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
+    if u64::from_str_radix(effective, 16).unwrap() & (1 << 24) == 0 {
+        return coble_tests::skip("root has no CAP_SYS_RESOURCE here");
+    }
+    let mut bundle = case.bundle();
+    bundle.args(&["cat", "/proc/self/oom_score_adj"]);
+    bundle.config["process"]["oomScoreAdj"] = json!(-100);
+    assert_eq!(case.run(&bundle).output().stdout(), "-100\n");
 }
 
 fn sysctl(case: &Case, name: &str, value: &str) -> Bundle {
@@ -193,7 +207,7 @@ fn kernel_parameters_of_the_host_are_refused() {
     case.refuses(case.run(&shared), &["net.ipv4.ip_forward", "host network namespace"]);
     let mut shared = sysctl(&case, "kernel.msgmax", "4321");
     shared.without_namespace("ipc");
-    case.refuses(case.run(&shared), &["kernel.msgmax", "separate kernel namespace"]);
+    case.refuses(case.run(&shared), &["kernel.msgmax", "ipc namespace"]);
 }
 
 #[test]
@@ -214,9 +228,9 @@ fn kernel_parameters_cannot_leave_their_folder() {
 fn a_value_the_kernel_refuses_is_named() {
     let Some(case) = Case::root() else { return };
     let bundle = sysctl(&case, "net.ipv4.ip_forward", "many");
-    case.refuses(case.run(&bundle), &["net.ipv4.ip_forward", "invalid argument"]);
+    case.refuses(case.run(&bundle), &["ip_forward", "invalid argument"]);
     let bundle = sysctl(&case, "net.ipv4.no_such_thing", "1");
-    case.refuses(case.run(&bundle), &["net.ipv4.no_such_thing", "no such file or directory"]);
+    case.refuses(case.run(&bundle), &["no_such_thing", "no such file or directory"]);
 }
 
 #[test]

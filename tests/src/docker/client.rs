@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::container::Container;
 use super::engine;
 use super::shared::User;
@@ -145,14 +147,15 @@ impl Docker {
         self.detach(flags, &["sh", "-c", "trap exit TERM; sleep 1000 & wait"])
     }
 
-    /// What the engine says about itself, for example `{{.MemoryLimit}}`.
+    /// What the engine says about itself.
     ///
     /// # Panics
     /// When it doesn't.
     #[track_caller]
     #[must_use]
-    pub fn info(&self, format: &str) -> String {
-        self.cli(&["info", "--format", format]).output().stdout().trim().to_owned()
+    pub fn info(&self) -> Value {
+        let info = self.cli(&["info", "--format", "{{json .}}"]).output().stdout();
+        serde_json::from_str(&info).expect("JSON")
     }
 
     fn cidfile(&self, number: u32) -> PathBuf {

@@ -60,10 +60,12 @@ fn job_control_works() {
     let (mut terminal, child) =
         Terminal::run(docker.run_on_terminal(&["--rm", "-i", "-t"], &["sh"]));
     terminal.shows("# ");
-    terminal.types("sleep 1000\n");
+    // The job itself says when it is in the foreground.
+    terminal.types("sh -c 'echo go\"\"ing; exec sleep 1000'\n");
+    terminal.shows("going");
     terminal.types("\u{1a}");
     terminal.shows("Stopped");
-    terminal.types("kill %1; exit 0\n");
+    terminal.types("kill -9 %1; wait %1; exit 0\n");
     assert_eq!(exit_code(child, &terminal), Some(0));
     assert!(!terminal.screen().contains("job control turned off"), "{}", terminal.screen());
 }

@@ -1,0 +1,263 @@
+//! The container's cgroup: its place, its limits, its end. On the machine's own hierarchies, and in a view of
+//! pure cgroup v2.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use coble_tests::{Bundle, Case, leftovers, skip};
+use serde_json::json;
+
+/// The folder of the v1 controller `name`, if it is mounted.
+fn controller(name: &str) -> Option<PathBuf> {
+    let path = Path::new("/sys/fs/cgroup").join(name);
+    path.join("cgroup.procs").exists().then_some(path)
+}
+
+fn sleeping(case: &Case) -> Bundle {
+    let mut bundle = case.bundle();
+    bundle.sh("sleep 1000");
+    bundle.config["linux"]["cgroupsPath"] = format!("/{}", case.id).into();
+    bundle
+}
+
+/// What a file of the container's cgroup says.
+fn value(case: &Case, controller: &Path, file: &str) -> String {
+    let path = controller.join(&case.id).join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_process_is_in_the_cgroup_that_is_asked_for() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = sleeping(&case);
+    let path = format!("/{0}/deep/{0}-down", case.id);
+    bundle.config["linux"]["cgroupsPath"] = path.as_str().into();
+    case.detach(&bundle);
+    let table = fs::read_to_string(format!("/proc/{}/cgroup", case.pid())).unwrap();
+    for line in table.lines() {
+        assert!(line.ends_with(&format!(":{path}")), "{table}");
+    }
+    case.delete_force();
+    // The folders above are the caller's.
+    for cgroup in leftovers::cgroups(&case.id).iter().rev() {
+        assert!(!cgroup.ends_with(format!("{}-down", case.id)), "{}", cgroup.display());
+        fs::remove_dir(cgroup).unwrap();
+    }
+}
+
+#[test]
+fn a_relative_path_is_below_the_runtimes_own_cgroup() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = sleeping(&case);
+    bundle.config["linux"]["cgroupsPath"] = case.id.as_str().into();
+    case.detach(&bundle);
+    let table = fs::read_to_string(format!("/proc/{}/cgroup", case.pid())).unwrap();
+    for line in table.lines() {
+        assert!(line.ends_with(&format!("/{}", case.id)), "{table}");
+    }
+}
+
+#[test]
+fn without_a_path_the_cgroup_bears_the_id() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    assert!(!leftovers::cgroups(&case.id).is_empty(), "no cgroup of that name");
+    let table = fs::read_to_string(format!("/proc/{}/cgroup", case.pid())).unwrap();
+    for line in table.lines() {
+        assert!(line.ends_with(&format!("/{}", case.id)), "{table}");
+    }
+    case.delete_force();
+    case.assert_clean();
+}
+
+#[test]
+fn a_path_cannot_climb_out() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = sleeping(&case);
+    let outside = format!("/sys/fs/{}", case.id);
+    bundle.config["linux"]["cgroupsPath"] = format!("/../../{}", case.id).into();
+    let run = case.run(&bundle).spawn();
+    coble_tests::wait::until("an end or a cgroup", || {
+        !leftovers::cgroups(&case.id).is_empty() || !leftovers::processes(&case.id).is_empty()
+    });
+    assert!(!Path::new(&outside).exists());
+    case.delete_force();
+    let _ = run.wait();
+}
+
+#[test]
+fn memory_limits() {
+    let Some(case) = Case::root() else { return };
+    let Some(memory) = controller("memory") else { return skip("no v1 memory controller") };
+    let mut bundle = sleeping(&case);
+    bundle.config["linux"]["resources"]["memory"] =
+        json!({"limit": 64 << 20, "reservation": 32 << 20});
+    case.detach(&bundle);
+    assert_eq!(value(&case, &memory, "memory.limit_in_bytes"), "67108864\n");
+    assert_eq!(value(&case, &memory, "memory.soft_limit_in_bytes"), "33554432\n");
+    let procs = value(&case, &memory, "cgroup.procs");
+    assert!(procs.lines().any(|pid| pid == case.pid().to_string()), "{procs}");
+}
+
+#[test]
+fn a_memory_limit_holds() {
+    let Some(case) = Case::root() else { return };
+    if controller("memory").is_none() {
+        return skip("no v1 memory controller");
+    }
+    let mut bundle = sleeping(&case);
+    bundle.config["linux"]["resources"]["memory"] = json!({"limit": 16 << 20, "swap": 16 << 20});
+    // tail keeps all of a line that never ends.
+    bundle.sh("head -c 200000000 /dev/zero | tail -n 1 | wc -c; exit 3");
+    let output = case.run(&bundle).output();
+    assert_ne!(output.stdout, "200000000\n", "{output}");
+}
+
+#[test]
+fn processor_limits() {
+    let Some(case) = Case::root() else { return };
+    let Some(cpu) = controller("cpu") else { return skip("no v1 cpu controller") };
+    let mut bundle = sleeping(&case);
+    bundle.config["linux"]["resources"]["cpu"] =
+        json!({"quota": 50_000, "period": 200_000, "shares": 512});
+    case.detach(&bundle);
+    assert_eq!(value(&case, &cpu, "cpu.cfs_quota_us"), "50000\n");
+    assert_eq!(value(&case, &cpu, "cpu.cfs_period_us"), "200000\n");
+    assert_eq!(value(&case, &cpu, "cpu.shares"), "512\n");
+}
+
+#[test]
+fn the_number_of_tasks() {
+    let Some(case) = Case::root() else { return };
+    let Some(pids) = controller("pids") else { return skip("no v1 pids controller") };
+    let mut bundle = sleeping(&case);
+    bundle.config["linux"]["resources"]["pids"] = json!({"limit": 7});
+    case.detach(&bundle);
+    assert_eq!(value(&case, &pids, "pids.max"), "7\n");
+    case.delete_force();
+    bundle.sh("for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; echo unlimited");
+    let output = case.run(&bundle).output();
+    assert!(output.stderr.contains("can't fork") && output.stdout.is_empty(), "{output}");
+}
+
+#[test]
+fn bad_limits_are_refused() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = sleeping(&case);
+    for (resource, words) in [
+        (json!({"cpu": {"quota": 1}}), "quota"),
+        (json!({"cpu": {"cpus": "900-901"}}), "cpu"),
+        (json!({"memory": {"limit": 64 << 20, "swap": 1 << 20}}), "swap"),
+    ] {
+        bundle.config["linux"]["resources"] = resource;
+        let output = case.run(&bundle).output();
+        assert_eq!(output.code, Some(1), "{output}");
+        assert_eq!(output.stderr.lines().count(), 1, "{output}");
+        assert!(output.stderr.contains(words), "{output}");
+        case.assert_clean();
+    }
+}
+
+#[test]
+fn no_cgroup_outlives_its_container() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = sleeping(&case);
+    for _ in 0..10 {
+        bundle.sh("sleep 1000 & exit 0");
+        case.run(&bundle).output().ok();
+        case.assert_clean();
+        bundle.sh("sleep 1000");
+        case.detach(&bundle);
+        case.delete_force();
+        case.assert_clean();
+    }
+}
+
+/// Whether a view of pure cgroup v2 can be had.
+fn v2_case() -> Option<Case> {
+    let case = Case::root()?;
+    let view = case.coble_v2().arg("list").output();
+    if view.code == Some(0) {
+        return Some(case);
+    }
+    skip("cgroup v2 can't be mounted in a namespace of its own");
+    None
+}
+
+fn v2(case: &Case, words: &[&str], bundle: &Bundle) -> coble_tests::Output {
+    bundle.write();
+    case.coble_v2().args(words).arg("--bundle").arg(&bundle.path).arg(&case.id).output()
+}
+
+#[test]
+fn v2_the_process_starts_in_its_cgroup() {
+    let Some(case) = v2_case() else { return };
+    let bundle = sleeping(&case);
+    v2(&case, &["run", "--detach"], &bundle).ok();
+    let state = case.coble_v2().args(["state", &case.id]).output().stdout();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    let table = fs::read_to_string(format!("/proc/{}/cgroup", state["pid"])).unwrap();
+    assert!(table.contains(&format!("0::/{}", case.id)), "{table}");
+    let output = case.coble_v2().args(["exec", &case.id, "cat", "/proc/self/cgroup"]).output();
+    assert!(output.stdout().contains("0::/"), "exec enters it too");
+    case.coble_v2().args(["delete", "--force", &case.id]).output().ok();
+    case.assert_clean();
+}
+
+#[test]
+fn v2_the_container_sees_its_own_cgroup_as_the_root() {
+    let Some(case) = v2_case() else { return };
+    let mut bundle = sleeping(&case);
+    bundle.namespace("cgroup").sh("cat /proc/self/cgroup; ls /sys/fs/cgroup/cgroup.procs");
+    let said = v2(&case, &["run"], &bundle).stdout();
+    assert!(said.contains("0::/\n") && said.ends_with("/sys/fs/cgroup/cgroup.procs\n"), "{said}");
+    case.assert_clean();
+}
+
+#[test]
+fn v2_device_rules_hold() {
+    let Some(case) = v2_case() else { return };
+    let mut bundle = sleeping(&case);
+    for set in ["bounding", "permitted", "effective"] {
+        let list = bundle.list(&format!("/process/capabilities/{set}"));
+        list.extend(["CAP_MKNOD".into(), "CAP_SYSLOG".into()]);
+    }
+    bundle.writable().sh("mknod /tmp/d c 1 11 && head -c 0 < /tmp/d; \
+         mknod /tmp/n c 1 3 && echo x > /tmp/n && echo null works");
+    let output = v2(&case, &["run"], &bundle).ok();
+    assert_eq!(output.stdout, "null works\n");
+    assert!(output.stderr.contains("Operation not permitted"), "{output}");
+    case.assert_clean();
+
+    fs::remove_file(bundle.inside("/tmp/d")).unwrap();
+    fs::remove_file(bundle.inside("/tmp/n")).unwrap();
+    let rules = bundle.list("/linux/resources/devices");
+    rules.push(json!({"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rwm"}));
+    let output = v2(&case, &["run"], &bundle).ok();
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("null works\n", ""), "{output}");
+}
+
+#[test]
+fn v2_leaves_no_cgroup() {
+    let Some(case) = v2_case() else { return };
+    let mut bundle = sleeping(&case);
+    bundle.sh("sleep 1000 & exit 6").without_namespace("pid");
+    v2(&case, &["run"], &bundle).exits(6);
+    case.assert_clean();
+}
+
+#[test]
+fn v2_refuses_a_limit_whose_controller_is_missing() {
+    let Some(case) = v2_case() else { return };
+    let view = "mount -t cgroup2 none /sys/fs/cgroup && cat /sys/fs/cgroup/cgroup.controllers";
+    let unshare = case.tool("unshare").args(["--mount", "--propagation", "private", "sh", "-c"]);
+    if unshare.arg(view).output().stdout().contains("pids") {
+        return skip("cgroup v2 has the pids controller here");
+    }
+    let mut bundle = sleeping(&case);
+    bundle.config["linux"]["resources"]["pids"] = json!({"limit": 7});
+    v2(&case, &["run"], &bundle).refused(&["pids"]);
+    case.assert_clean();
+}

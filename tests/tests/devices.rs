@@ -1,0 +1,184 @@
+//! `/dev`: what every container has, and what its configuration adds.
+
+use coble_tests::{Bundle, Case};
+use serde_json::json;
+
+/// Gives the container capabilities besides the default ones.
+fn allow(bundle: &mut Bundle, capabilities: &[&str]) {
+    for set in ["bounding", "permitted", "effective"] {
+        for capability in capabilities {
+            bundle.list(&format!("/process/capabilities/{set}")).push((*capability).into());
+        }
+    }
+}
+
+#[test]
+fn the_default_devices() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let names = ["null", "zero", "full", "random", "urandom", "tty"];
+    bundle.sh(&format!(
+        "cd /dev; stat -c '%n %F %t %T %a %u %g' {}; head -c 3 /dev/zero | od -An -tx1; \
+         echo x > /dev/full; echo x > /dev/null; head -c 1 /dev/urandom | wc -c",
+        names.join(" ")
+    ));
+    let output = case.run(&bundle).output().ok();
+    let expected = "\
+null character special file 1 3 666 0 0
+zero character special file 1 5 666 0 0
+full character special file 1 7 666 0 0
+random character special file 1 8 666 0 0
+urandom character special file 1 9 666 0 0
+tty character special file 5 0 666 0 0
+ 00 00 00
+1
+";
+    assert_eq!(output.stdout, expected);
+    assert!(output.stderr.contains("No space left on device"), "/dev/full: {output}");
+}
+
+#[test]
+fn the_default_links() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle
+        .sh("cd /dev; for l in fd stdin stdout stderr ptmx; do readlink $l; done; cat /dev/stdin");
+    let said = case.run(&bundle).stdin(b"input\n").output().stdout();
+    let expected =
+        "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx\ninput\n";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn nothing_else_is_in_dev() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["ls", "/dev"]);
+    let said = case.run(&bundle).output().stdout();
+    let known = [
+        "console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm",
+        "stderr", "stdin", "stdout", "tty", "urandom", "zero",
+    ];
+    for name in said.lines() {
+        assert!(known.contains(&name), "{name} in /dev:\n{said}");
+    }
+    assert!(said.lines().count() >= known.len() - 2, "{said}");
+}
+
+#[test]
+fn devices_of_the_configuration() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["linux"]["devices"] = json!([
+        {"path": "/dev/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 7, "gid": 8},
+        {"path": "/dev/deep/block", "type": "b", "major": 7, "minor": 1, "fileMode": 0o600},
+        {"path": "/dev/pipe", "type": "p", "fileMode": 0o622},
+    ]);
+    bundle.sh("cd /dev; stat -c '%n %F %t %T %a %u %g' mine deep/block pipe");
+    let expected = "\
+mine character special file 1 3 640 7 8
+deep/block block special file 7 1 600 0 0
+pipe fifo 0 0 622 0 0
+";
+    assert_eq!(case.run(&bundle).output().stdout(), expected);
+}
+
+#[test]
+fn a_configured_device_replaces_a_default_one() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["linux"]["devices"] =
+        json!([{"path": "/dev/null", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600}]);
+    bundle.args(&["stat", "-c", "%t %T %a", "/dev/null"]);
+    assert_eq!(case.run(&bundle).output().stdout(), "1 3 600\n");
+}
+
+#[test]
+fn devices_in_a_user_namespace_are_the_hosts_own() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.user_namespace(100_000, 65536);
+    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    bundle.sh("stat -c '%t %T' /dev/null; echo x > /dev/null; head -c 1 /dev/urandom | wc -c");
+    assert_eq!(case.run(&bundle).output().stdout(), "1 3\n1\n");
+}
+
+#[test]
+fn bad_devices_are_refused() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    for (device, words) in [
+        (json!({"path": "/dev/x", "type": "z", "major": 1, "minor": 3}), ["linux/devices", "z"]),
+        (json!({"path": "dev/x", "type": "c", "major": 1, "minor": 3}), ["dev/x", "absolute"]),
+    ] {
+        bundle.config["linux"]["devices"] = json!([device]);
+        let output = case.run(&bundle).output();
+        assert_eq!(output.code, Some(1), "{output}");
+        assert_eq!(output.stderr.lines().count(), 1, "{output}");
+        let said = output.stderr.replace("/linux/devices/0", "linux/devices");
+        assert!(words.iter().any(|word| said.contains(word)), "{output}");
+        case.assert_clean();
+    }
+}
+
+/// Tries to make and read a device: `b 7 200` and `c 1 11` (`/dev/kmsg`), which no rule allows by itself.
+const PROBE: &str = "for d in 'b 7 200' 'c 1 11'; do \
+     mknod /tmp/d $d && head -c 0 < /tmp/d; rm -f /tmp/d; done; \
+     mknod /tmp/null c 1 3 && head -c 1 < /tmp/null && echo null works; rm -f /tmp/null";
+
+fn probing(case: &Case) -> Bundle {
+    let mut bundle = case.bundle();
+    allow(&mut bundle, &["CAP_MKNOD", "CAP_SYSLOG"]);
+    bundle.config["linux"]["cgroupsPath"] = format!("/{}", case.id).into();
+    bundle.writable().sh(PROBE);
+    bundle
+}
+
+/// The denials that the probe met.
+fn denials(output: &coble_tests::Output) -> usize {
+    output.stderr.matches("Operation not permitted").count()
+}
+
+#[test]
+fn devices_that_no_rule_allows_cannot_be_opened() {
+    let Some(case) = Case::root() else { return };
+    let output = case.run(&probing(&case)).output().ok();
+    assert_eq!(denials(&output), 2, "{output}");
+    assert_eq!(output.stdout, "null works\n");
+}
+
+#[test]
+fn rules_open_devices_and_the_last_one_wins() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = probing(&case);
+    let rules = bundle.list("/linux/resources/devices");
+    rules.push(json!({"allow": true, "type": "c", "major": 1, "minor": 11, "access": "r"}));
+    bundle.sh("mknod /tmp/d c 1 11 && head -c 0 < /tmp/d && echo reads; echo x > /tmp/d; true");
+    let output = case.run(&bundle).output().ok();
+    assert_eq!((output.stdout.as_str(), denials(&output)), ("reads\n", 1), "{output}");
+
+    std::fs::remove_file(bundle.inside("/tmp/d")).unwrap();
+    let rules = bundle.list("/linux/resources/devices");
+    rules.push(json!({"allow": false, "type": "c", "major": 1, "minor": 11, "access": "r"}));
+    let output = case.run(&bundle).output().ok();
+    assert_eq!((output.stdout.as_str(), denials(&output)), ("", 2), "{output}");
+}
+
+#[test]
+fn no_rules_at_all_still_deny() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = probing(&case);
+    bundle.config["linux"]["resources"] = json!({});
+    let output = case.run(&bundle).output().ok();
+    assert_eq!(denials(&output), 2, "{output}");
+}
+
+#[test]
+fn exec_is_bound_by_the_rules_too() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = probing(&case);
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    let output = case.exec(&["sh", "-c", PROBE]).output().ok();
+    assert_eq!(denials(&output), 2, "{output}");
+}
