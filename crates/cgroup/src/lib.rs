@@ -1,1 +1,50 @@
-//! stub
+//! The control groups of a container: cgroup v2, v1, and both at once (hybrid), by their files.
+//!
+//! A [`Cgroup`] is one directory in every hierarchy. It is [located](Cgroup::locate) from the configuration, or taken from
+//! a [`Record`], without a look at the file system; every method is a few system calls and no more.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), coble_cgroup::Error> {
+//! # let resources = coble_spec::Resources::default();
+//! let mut cgroup = coble_cgroup::Cgroup::locate(&coble_cgroup::Hierarchy::detect()?, "", "name")?;
+//! cgroup.create(false)?;
+//! cgroup.apply(&resources, &[], false)?;
+//! let directory = cgroup.fd()?; // for clone3(2)
+//! # let pid = 0;
+//! if cgroup.needs_enter() {
+//!     cgroup.enter(pid, directory.is_some())?;
+//! }
+//! cgroup.kill()?;
+//! cgroup.remove()?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod apply;
+mod cgroup;
+mod cpuset;
+mod create;
+mod deadline;
+mod devices;
+mod error;
+mod file;
+mod freezer;
+mod hierarchy;
+mod kill;
+mod limits;
+mod mountinfo;
+mod mounts;
+mod path;
+mod place;
+mod processes;
+mod record;
+mod remove;
+mod subtree;
+
+pub use apply::Applied;
+pub use cgroup::Cgroup;
+pub use create::Creation;
+pub use error::Error;
+pub use hierarchy::{Hierarchy, Kind};
+pub use mounts::ContainerMount;
+pub use record::Record;

@@ -1,0 +1,139 @@
+//! A container's cgroup: one directory in every hierarchy.
+
+use std::cell::OnceCell;
+
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fs::{self, Mode, OFlags};
+
+use crate::hierarchy::{Mount, Own, own_memberships};
+use crate::mountinfo::memberships;
+use crate::path::CgroupsPath;
+use crate::place::Place;
+use crate::{Error, Hierarchy, Record};
+
+/// A container's cgroup. It may not be there yet, or not any more.
+#[derive(Debug)]
+pub struct Cgroup {
+    /// At most one is v2, and it comes first.
+    pub(crate) places: Vec<Place>,
+    /// The configuration says where: then it is no good anywhere else, nor can it be left out.
+    pub(crate) is_explicit: bool,
+    directory: OnceCell<OwnedFd>,
+}
+
+impl Cgroup {
+    /// Says where the cgroup of the container `id` is, with `cgroups_path` as in `linux.cgroupsPath`, empty if there is
+    /// none. An absolute path is below the mount points. A relative one, and the id, is below this process's own
+    /// cgroup with v1, and beside it with v2, where a cgroup with processes can't have limits on its children.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a path that can't be used; [`Error::Os`] if the own cgroup can't be read.
+    pub fn locate(hierarchy: &Hierarchy, cgroups_path: &str, id: &str) -> Result<Self, Error> {
+        let path = CgroupsPath::parse(cgroups_path, id)?;
+        let unified = hierarchy.unified.iter().map(|mount| in_unified(mount, &path));
+        let legacy = hierarchy.legacy.iter().map(|mount| in_legacy(mount, &path));
+        Ok(Self {
+            places: unified.chain(legacy).collect::<Result<_, _>>()?,
+            is_explicit: !cgroups_path.is_empty(),
+            directory: OnceCell::new(),
+        })
+    }
+
+    /// What to keep, to find the cgroup again without looking at the machine.
+    pub fn record(&self) -> Record {
+        Record::write(&self.places)
+    }
+
+    /// Takes the cgroup from what [`Cgroup::record`] gave.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if it doesn't come from there.
+    pub fn from_record(record: &Record) -> Result<Self, Error> {
+        Ok(Self { places: record.read()?, is_explicit: true, directory: OnceCell::new() })
+    }
+
+    /// The cgroup v2 directory, of which there is none with v1 alone.
+    pub fn dir(&self) -> Option<&str> {
+        self.unified().map(Place::dir)
+    }
+
+    /// The cgroup v2 directory as clone3(2) wants it for `CLONE_INTO_CGROUP`: `O_PATH | O_DIRECTORY`, opened once.
+    /// With v1 alone there is none.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn fd(&self) -> Result<Option<BorrowedFd<'_>>, Error> {
+        let Some(place) = self.unified() else { return Ok(None) };
+        if let Some(fd) = self.directory.get() {
+            return Ok(Some(fd.as_fd()));
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = fs::open(place.dir(), flags, Mode::empty())
+            .map_err(|errno| Error::os("open", place.dir(), errno))?;
+        Ok(Some(self.directory.get_or_init(|| fd).as_fd()))
+    }
+
+    /// Its directory in the v2 hierarchy.
+    pub(crate) fn unified(&self) -> Option<&Place> {
+        self.places.first().filter(|place| place.is_v2())
+    }
+
+    /// Its directories in the v1 hierarchies.
+    pub(crate) fn legacy(&self) -> &[Place] {
+        &self.places[usize::from(self.unified().is_some())..]
+    }
+
+    /// Its directory in the hierarchy of a v1 controller.
+    pub(crate) fn of(&self, controller: &str) -> Option<&Place> {
+        self.legacy().iter().find(|place| place.has(controller))
+    }
+}
+
+fn in_unified(mount: &Mount, path: &CgroupsPath) -> Result<Place, Error> {
+    let path = match path {
+        CgroupsPath::Absolute(path) => path.clone(),
+        CgroupsPath::Relative(path) => {
+            let own = match &mount.own {
+                Own::Unknown => &own_unified()?,
+                known => known,
+            };
+            let own = below(own, mount)?;
+            let parent = own.rfind('/').map_or("", |slash| &own[..slash]);
+            format!("{parent}/{path}")
+        }
+    };
+    Ok(Place::new("", &mount.point, path.trim_start_matches('/')))
+}
+
+fn in_legacy(mount: &Mount, path: &CgroupsPath) -> Result<Place, Error> {
+    let path = match path {
+        CgroupsPath::Absolute(path) => path.clone(),
+        CgroupsPath::Relative(path) => format!("{}/{path}", below(&mount.own, mount)?),
+    };
+    Ok(Place::new(&mount.controllers, &mount.point, path.trim_start_matches('/')))
+}
+
+fn below<'a>(own: &'a Own, mount: &Mount) -> Result<&'a str, Error> {
+    match own {
+        Own::Below(path) => Ok(path.trim_end_matches('/')),
+        Own::Outside(path) => Err(Error::value(
+            "/linux/cgroupsPath",
+            format!(
+                "a relative path can't be used: the own cgroup {path} is not below {}",
+                mount.point
+            ),
+        )),
+        Own::Unknown => Err(Error::Unreadable {
+            path: "/proc/self/cgroup".to_owned(),
+            reason: format!("no line for {}", mount.point),
+        }),
+    }
+}
+
+/// With v2 alone the mount shows all that the cgroup namespace has.
+fn own_unified() -> Result<Own, Error> {
+    let text = own_memberships()?;
+    let memberships = memberships(&text)?;
+    let own = memberships.iter().find(|own| own.controllers.is_empty());
+    Ok(own.map_or(Own::Unknown, |own| Own::new("/", own.path)))
+}

@@ -1,0 +1,124 @@
+//! What can go wrong, in one line each.
+
+use std::fmt;
+
+use coble_sys::rustix::io::Errno;
+
+/// Why a control group can't be had, as the caller asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel refused.
+    Os {
+        /// What was tried, such as `write "max" to`.
+        action: String,
+        /// The file or directory.
+        path: String,
+        /// The kernel's answer.
+        errno: Errno,
+        /// A JSON pointer into `config.json` to the value that led here; empty if there is none.
+        pointer: String,
+    },
+    /// A value of the configuration can't be used.
+    Value {
+        /// A JSON pointer into `config.json`.
+        pointer: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A limit is asked for and nothing here can enforce it.
+    NoController {
+        /// A JSON pointer into `config.json`.
+        pointer: String,
+        /// The controller as the kernel calls it.
+        controller: String,
+        /// Where it was looked for: a directory, or words when there is none.
+        place: String,
+    },
+    /// The cgroup was there before and is in use.
+    NotEmpty(usize),
+    /// The cgroup was there before and is frozen.
+    Frozen,
+    /// Processes are still there after all the time that was given to them to end.
+    Busy {
+        /// The cgroup's directory.
+        path: String,
+        /// How many processes.
+        count: usize,
+    },
+    /// A file of the kernel or a record reads like none that is known.
+    Unreadable {
+        /// The file, or what was read.
+        path: String,
+        /// What is odd.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The kernel's answer, if it was the kernel that refused.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Os { errno, .. } => Some(*errno),
+            _ => None,
+        }
+    }
+
+    /// Whether rights are what is missing: EPERM, EACCES, or a read-only file system.
+    pub fn is_permission(&self) -> bool {
+        self.errno().is_some_and(is_permission)
+    }
+
+    /// Says which value of the configuration led to the error.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        if let Self::Os { pointer, .. } = &mut self {
+            place.clone_into(pointer);
+        }
+        self
+    }
+
+    pub(crate) fn os(action: impl Into<String>, path: impl Into<String>, errno: Errno) -> Self {
+        Self::Os { action: action.into(), path: path.into(), errno, pointer: String::new() }
+    }
+
+    pub(crate) fn value(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Value { pointer: pointer.into(), reason: reason.into() }
+    }
+}
+
+/// EPERM, EACCES, or EROFS, which is how a container's read-only cgroup mount says the same.
+pub(crate) fn is_permission(errno: Errno) -> bool {
+    matches!(errno, Errno::PERM | Errno::ACCESS | Errno::ROFS)
+}
+
+/// The directory, or the file in it, is not there (any more): ENODEV is what an open file of a removed cgroup answers.
+pub(crate) fn is_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::NODEV)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Os { action, path, errno, pointer } => {
+                if !pointer.is_empty() {
+                    write!(f, "{pointer}: ")?;
+                }
+                write!(f, "cannot {action} {path}: {errno}")
+            }
+            Self::Value { pointer, reason } => write!(f, "{pointer}: {reason}"),
+            Self::NoController { pointer, controller, place } => {
+                write!(f, "{pointer}: the cgroup controller {controller} is not available {place}")
+            }
+            Self::NotEmpty(count) => {
+                write!(f, "container's cgroup is not empty: {count} process(es) found")
+            }
+            Self::Frozen => f.write_str("container's cgroup unexpectedly frozen"),
+            Self::Busy { path, count } => {
+                write!(f, "cgroup {path} still has {count} process(es) after SIGKILL")
+            }
+            Self::Unreadable { path, reason } => write!(f, "cannot understand {path}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,170 @@
+//! `memory`.
+
+use coble_spec::{Memory, Resources};
+use coble_sys::rustix::io::Errno;
+
+use super::{Target, Write};
+use crate::place::Place;
+use crate::{Error, file};
+
+const LIMIT: &str = "/linux/resources/memory/limit";
+const SWAP: &str = "/linux/resources/memory/swap";
+const RESERVATION: &str = "/linux/resources/memory/reservation";
+const V1_LIMIT: &str = "memory.limit_in_bytes";
+
+/// A value of 0 is no value, as in Docker's and Kubernetes' configurations; -1 is no limit.
+pub(super) fn writes(resources: &Resources, target: &Target<'_>) -> Result<Vec<Write>, Error> {
+    let Some(memory) = &resources.memory else { return Ok(Vec::new()) };
+    if target.is_v2 { v2(memory, target) } else { v1(memory) }
+}
+
+fn set(value: Option<i64>) -> Option<i64> {
+    value.filter(|&value| value != 0)
+}
+
+/// The kernel keeps the limit of memory at or below that of memory and swap together, at every moment: when both rise, the
+/// first has to wait for the second.
+fn v1(memory: &Memory) -> Result<Vec<Write>, Error> {
+    let limit = set(memory.limit);
+    // Without a limit of memory there can be none of both.
+    let swap = set(memory.swap).or(limit.filter(|&limit| limit == -1));
+    let write = |pointer, file: &'static str, value: i64| Write::new(pointer, file, value);
+    let mut writes = Vec::new();
+    writes.extend(limit.map(|value| write(LIMIT, V1_LIMIT, value).may_wait_if(swap.is_some())));
+    writes.extend(
+        swap.map(|value| {
+            write(SWAP, "memory.memsw.limit_in_bytes", value).may_lack_if(value == -1)
+        }),
+    );
+    writes.extend(
+        set(memory.reservation)
+            .map(|value| write(RESERVATION, "memory.soft_limit_in_bytes", value)),
+    );
+    writes.extend(set(memory.kernel).map(|value| {
+        write("/linux/resources/memory/kernel", "memory.kmem.limit_in_bytes", value)
+            .may_lack_if(value == -1)
+    }));
+    writes.extend(set(memory.kernel_tcp).map(|value| {
+        write("/linux/resources/memory/kernelTCP", "memory.kmem.tcp.limit_in_bytes", value)
+            .may_lack_if(value == -1)
+    }));
+    writes.extend(memory.use_hierarchy.map(|on| {
+        write("/linux/resources/memory/useHierarchy", "memory.use_hierarchy", i64::from(on))
+    }));
+    writes.extend(
+        swappiness(memory)?.map(|value| {
+            Write::new("/linux/resources/memory/swappiness", "memory.swappiness", value)
+        }),
+    );
+    if memory.disable_oom_killer == Some(true) {
+        writes.push(write("/linux/resources/memory/disableOOMKiller", "memory.oom_control", 1));
+    }
+    Ok(writes)
+}
+
+/// Docker writes -1, which is read as the greatest number, for a value that is not set.
+fn swappiness(memory: &Memory) -> Result<Option<u64>, Error> {
+    match memory.swappiness {
+        None | Some(u64::MAX) => Ok(None),
+        Some(value @ 0..=100) => Ok(Some(value)),
+        Some(value) => Err(Error::value(
+            "/linux/resources/memory/swappiness",
+            format!("{value} is not in 0 to 100"),
+        )),
+    }
+}
+
+fn v2(memory: &Memory, target: &Target<'_>) -> Result<Vec<Write>, Error> {
+    refuse_v1_only(memory)?;
+    refuse_below_usage(memory, target)?;
+    let max = |value: i64| if value < 0 { "max".to_owned() } else { value.to_string() };
+    let mut writes = Vec::new();
+    if let Some(swap) = swap_alone(memory)? {
+        // Without swap in the kernel there is no file, and no swap to be had.
+        let is_moot = swap <= 0;
+        writes.push(Write::new(SWAP, "memory.swap.max", max(swap)).may_lack_if(is_moot));
+    }
+    writes.extend(set(memory.limit).map(|value| Write::new(LIMIT, "memory.max", max(value))));
+    writes.extend(
+        set(memory.reservation).map(|value| Write::new(RESERVATION, "memory.low", max(value))),
+    );
+    Ok(writes)
+}
+
+/// What v2 calls swap is without memory; the configuration's is with it.
+fn swap_alone(memory: &Memory) -> Result<Option<i64>, Error> {
+    match (set(memory.limit), set(memory.swap)) {
+        (Some(-1), None) => Ok(Some(-1)),
+        (_, None) => Ok(None),
+        (_, Some(-1)) => Ok(Some(-1)),
+        // Any memory, some swap.
+        (Some(-1), Some(swap)) => Ok(Some(swap)),
+        (None, Some(_)) => Err(Error::value(SWAP, "needs /linux/resources/memory/limit as well")),
+        (Some(limit), Some(_)) if limit < 0 => {
+            Err(Error::value(LIMIT, format!("{limit} is not a limit")))
+        }
+        (Some(limit), Some(swap)) if swap < limit => Err(Error::value(
+            SWAP,
+            format!(
+                "{swap} is for memory and swap together, and below the limit of memory, {limit}"
+            ),
+        )),
+        (Some(limit), Some(swap)) => Ok(Some(swap - limit)),
+    }
+}
+
+/// v2 counts kernel memory as memory, always by hierarchy, and knows nothing of the rest.
+fn refuse_v1_only(memory: &Memory) -> Result<(), Error> {
+    let is_limit = |value: Option<i64>| set(value).is_some_and(|value| value != -1);
+    let refused = [
+        ("kernel", is_limit(memory.kernel)),
+        ("kernelTCP", is_limit(memory.kernel_tcp)),
+        ("swappiness", swappiness(memory)?.is_some()),
+        ("disableOOMKiller", memory.disable_oom_killer == Some(true)),
+        ("useHierarchy", memory.use_hierarchy == Some(false)),
+    ];
+    match refused.iter().find(|(_, is_asked)| *is_asked) {
+        Some((name, _)) => Err(Error::value(
+            format!("/linux/resources/memory/{name}"),
+            "cgroup v2 has no such thing",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// `checkBeforeUpdate`: v2 would kill processes until the new limit holds. v1 refuses by itself.
+fn refuse_below_usage(memory: &Memory, target: &Target<'_>) -> Result<(), Error> {
+    if memory.check_before_update != Some(true) || target.is_fresh {
+        return Ok(());
+    }
+    let usage = (target.read)("memory.current").and_then(|text| text.trim_end().parse().ok());
+    let Some(usage): Option<i64> = usage else { return Ok(()) };
+    for (pointer, limit) in [(LIMIT, memory.limit), (SWAP, memory.swap)] {
+        if let Some(limit) = limit.filter(|&limit| limit > 0 && limit <= usage) {
+            return Err(Error::value(
+                pointer,
+                format!("{limit} is not above what is in use, {usage}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// v1 refuses a limit that it can't bring the use of memory below.
+pub(super) fn explain(error: Error, place: &Place) -> Error {
+    let Error::Os { errno: Errno::BUSY, path, .. } = &error else { return error };
+    if !path.ends_with(V1_LIMIT) {
+        return error;
+    }
+    let read = |name| file::read(place.dir(), name).unwrap_or_default();
+    let usage = read("memory.usage_in_bytes");
+    let peak = read("memory.max_usage_in_bytes");
+    Error::value(
+        LIMIT,
+        format!(
+            "unable to set memory limit (current usage: {}, peak usage: {})",
+            usage.trim_end(),
+            peak.trim_end()
+        ),
+    )
+}

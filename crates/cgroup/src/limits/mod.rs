@@ -1,0 +1,123 @@
+//! `linux.resources` as values for the kernel's files, one file of source for each controller.
+
+mod block_io;
+mod cpu;
+mod cpuset;
+mod hugetlb;
+mod memory;
+mod network;
+mod pids;
+mod rdma;
+mod unified;
+mod write;
+
+use coble_spec::Resources;
+
+use crate::place::Place;
+use crate::{Cgroup, Error, file};
+
+pub(crate) use write::Write;
+
+/// What the limits of one controller depend on besides the configuration.
+pub(crate) struct Target<'a> {
+    pub(crate) is_v2: bool,
+    /// Nothing has been set and nothing runs in it.
+    pub(crate) is_fresh: bool,
+    /// The text of a file of the cgroup; none if it can't be read.
+    pub(crate) read: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// A controller's names and the values that the configuration has for it, none if it asks for nothing.
+struct Section {
+    v1: &'static str,
+    v2: &'static str,
+    writes: fn(&Resources, &Target<'_>) -> Result<Vec<Write>, Error>,
+}
+
+/// What to write where, and the controller's name there.
+struct Planned<'a> {
+    place: &'a Place,
+    controller: &'static str,
+    writes: Vec<Write>,
+}
+
+const SECTIONS: [Section; 9] = [
+    Section { v1: "pids", v2: "pids", writes: pids::writes },
+    Section { v1: "memory", v2: "memory", writes: memory::writes },
+    Section { v1: "blkio", v2: "io", writes: block_io::writes },
+    Section { v1: "cpu", v2: "cpu", writes: cpu::writes },
+    Section { v1: "cpuset", v2: "cpuset", writes: cpuset::writes },
+    Section { v1: "hugetlb", v2: "hugetlb", writes: hugetlb::writes },
+    Section { v1: "rdma", v2: "rdma", writes: rdma::writes },
+    Section { v1: "net_cls", v2: "net_cls", writes: network::class },
+    Section { v1: "net_prio", v2: "net_prio", writes: network::priorities },
+];
+
+/// Sets all limits but the device rules. The whole configuration is understood before the first one is set.
+///
+/// # Errors
+/// [`Error::Value`], [`Error::NoController`] or [`Error::Os`].
+pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<(), Error> {
+    let unified = unified::writes(resources, !cgroup.legacy().is_empty())?;
+    let mut plan = Vec::new();
+    for section in &SECTIONS {
+        plan.extend(section.plan(cgroup, resources)?);
+    }
+    for Planned { place, controller, writes } in &plan {
+        write::run(place, controller, writes).map_err(|error| memory::explain(error, place))?;
+    }
+    unified::run(cgroup, &unified)
+}
+
+impl Section {
+    fn plan<'a>(
+        &self,
+        cgroup: &'a Cgroup,
+        resources: &Resources,
+    ) -> Result<Option<Planned<'a>>, Error> {
+        let place = cgroup.of(self.v1).or_else(|| cgroup.unified());
+        let read = |name: &str| file::read(place?.dir(), name).ok();
+        let target = Target {
+            is_v2: place.is_some_and(Place::is_v2),
+            is_fresh: place.is_some_and(|place| place.is_fresh),
+            read: &read,
+        };
+        let writes = (self.writes)(resources, &target)?;
+        let controller = if target.is_v2 { self.v2 } else { self.v1 };
+        match (writes.first(), place) {
+            (None, _) => Ok(None),
+            (Some(_), Some(place)) => Ok(Some(Planned { place, controller, writes })),
+            (Some(first), None) => Err(Error::NoController {
+                pointer: first.pointer.to_string(),
+                controller: controller.to_owned(),
+                place: "in a hierarchy that the container has a cgroup in".to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Target, Write};
+    use crate::Error;
+
+    /// A cgroup in a hierarchy of v1, without anything to read.
+    pub(super) fn v1() -> Target<'static> {
+        Target { is_v2: false, is_fresh: true, read: &|_| None }
+    }
+
+    /// A cgroup of v2, without anything to read.
+    pub(super) fn v2() -> Target<'static> {
+        Target { is_v2: true, is_fresh: true, read: &|_| None }
+    }
+
+    /// `file=value`, or what is wrong.
+    pub(super) fn values(writes: Result<Vec<Write>, Error>) -> Vec<String> {
+        match writes {
+            Ok(writes) => {
+                writes.iter().map(|write| format!("{}={}", write.file, write.value)).collect()
+            }
+            Err(error) => vec![error.to_string()],
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `unified`: files of v2 by their names.
+
+use coble_spec::Resources;
+use coble_sys::rustix::io::Errno;
+
+use super::Write;
+use super::write::missing;
+use crate::file::Writer;
+use crate::{Cgroup, Error};
+
+/// # Errors
+/// [`Error::Value`] if there is v1 as well, or for a name that is more or less than that of a file.
+pub(super) fn writes(resources: &Resources, has_v1: bool) -> Result<Vec<Write>, Error> {
+    let mut writes = Vec::new();
+    for (name, value) in &resources.unified {
+        let pointer =
+            format!("/linux/resources/unified/{}", name.replace('~', "~0").replace('/', "~1"));
+        if has_v1 {
+            return Err(Error::value(pointer, "can't be used on a machine with cgroup v1"));
+        }
+        if name.contains(['/', '\0']) {
+            return Err(Error::value(pointer, "must be a file name (no slashes)"));
+        }
+        if !name.contains('.') || name.starts_with('.') {
+            return Err(Error::value(pointer, "must be in the form CONTROLLER.PARAMETER"));
+        }
+        writes.push(Write::new(pointer, name.clone(), value));
+    }
+    Ok(writes)
+}
+
+/// Writes each value line by line, as the kernel takes such files.
+///
+/// # Errors
+/// [`Error::NoController`] or [`Error::Os`].
+pub(super) fn run(cgroup: &Cgroup, writes: &[Write]) -> Result<(), Error> {
+    for write in writes {
+        let controller = write.file.split('.').next().unwrap_or_default();
+        let Some(place) = cgroup.unified() else {
+            return Err(Error::NoController {
+                pointer: write.pointer.to_string(),
+                controller: controller.to_owned(),
+                place: "without a cgroup".to_owned(),
+            });
+        };
+        let file = Writer::open(place.dir(), &write.file).map_err(|error| {
+            if error.errno() == Some(Errno::NOENT) && controller != "cgroup" {
+                missing(error, place, controller, &write.pointer)
+            } else {
+                error.at(&write.pointer)
+            }
+        })?;
+        for line in lines(&write.value) {
+            file.write(line).map_err(|error| error.at(&write.pointer))?;
+        }
+    }
+    Ok(())
+}
+
+/// The lines of a value with their ends; an empty value is one empty line, which some files take.
+fn lines(value: &str) -> Vec<&str> {
+    if value.is_empty() { vec![""] } else { value.split_inclusive('\n').collect() }
+}

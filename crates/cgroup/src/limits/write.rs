@@ -1,0 +1,90 @@
+//! One value for one file, and what may go wrong with it.
+
+use std::borrow::Cow;
+
+use coble_sys::rustix::io::Errno;
+
+use crate::place::Place;
+use crate::{Error, file};
+
+/// One value for one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Write {
+    pub(crate) file: Cow<'static, str>,
+    pub(crate) value: String,
+    /// Where in `config.json` it comes from.
+    pub(crate) pointer: Cow<'static, str>,
+    /// A kernel without the file does already what is asked for.
+    pub(crate) may_lack: bool,
+    /// The kernel may refuse the value as long as another one of this controller is as it was before: then it is written
+    /// after the others once more.
+    pub(crate) may_wait: bool,
+}
+
+impl Write {
+    pub(crate) fn new(
+        pointer: impl Into<Cow<'static, str>>,
+        file: impl Into<Cow<'static, str>>,
+        value: impl ToString,
+    ) -> Self {
+        Self {
+            file: file.into(),
+            value: value.to_string(),
+            pointer: pointer.into(),
+            may_lack: false,
+            may_wait: false,
+        }
+    }
+
+    pub(crate) fn may_lack_if(self, may_lack: bool) -> Self {
+        Self { may_lack, ..self }
+    }
+
+    pub(crate) fn may_wait_if(self, may_wait: bool) -> Self {
+        Self { may_wait, ..self }
+    }
+
+    fn send(&self, place: &Place, controller: &str) -> Result<(), Error> {
+        match file::write(place.dir(), &self.file, &self.value) {
+            Err(error) if error.errno() == Some(Errno::NOENT) => {
+                if self.may_lack {
+                    return Ok(());
+                }
+                Err(missing(error, place, controller, &self.pointer))
+            }
+            other => other.map_err(|error| error.at(&self.pointer)),
+        }
+    }
+}
+
+/// Writes the values in their order.
+///
+/// # Errors
+/// [`Error::NoController`] or [`Error::Os`].
+pub(crate) fn run(place: &Place, controller: &str, writes: &[Write]) -> Result<(), Error> {
+    let mut waiting = Vec::new();
+    for write in writes {
+        match write.send(place, controller) {
+            Err(error) if write.may_wait && error.errno() == Some(Errno::INVAL) => {
+                waiting.push(write);
+            }
+            other => other?,
+        }
+    }
+    waiting.into_iter().try_for_each(|write| write.send(place, controller))
+}
+
+/// Says that the controller is missing, if that is why a v2 file is.
+pub(crate) fn missing(error: Error, place: &Place, controller: &str, pointer: &str) -> Error {
+    let is_missing = place.is_v2()
+        && file::read(place.dir(), "cgroup.controllers")
+            .is_ok_and(|enabled| !enabled.split_whitespace().any(|one| one == controller));
+    if !is_missing {
+        return error.at(pointer);
+    }
+    Error::NoController {
+        pointer: pointer.to_owned(),
+        controller: controller.to_owned(),
+        place: format!("in {}", place.dir()),
+    }
+}

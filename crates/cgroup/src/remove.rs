@@ -1,0 +1,113 @@
+//! Takes the directories away.
+
+use coble_sys::rustix::event::{PollFd, PollFlags};
+use coble_sys::rustix::fs::{self, Mode, OFlags};
+use coble_sys::rustix::io::{self, Errno};
+
+use crate::deadline::Deadline;
+use crate::error::is_gone;
+use crate::place::Place;
+use crate::{Cgroup, Error, processes};
+
+impl Cgroup {
+    /// Removes the cgroup and those below it in every hierarchy, and the directories above it that this very object has
+    /// made, unless somebody uses them. Waits up to ten seconds for processes that are dying; see [`Cgroup::kill`]. What
+    /// isn't there needs no removing.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if processes are left; [`Error::Os`]. The other hierarchies are cleared all the same.
+    pub fn remove(&self) -> Result<(), Error> {
+        let deadline = Deadline::start();
+        let mut result = Ok(());
+        for place in &self.places {
+            result = result.and(remove(place, &deadline));
+        }
+        result
+    }
+}
+
+/// Takes back what [`Cgroup::create`] has made in one hierarchy, as far as it is not in use.
+pub(crate) fn undo(place: &Place) {
+    if place.is_fresh {
+        let _ = fs::rmdir(place.dir());
+    }
+    remove_parents(place);
+}
+
+fn remove_parents(place: &Place) {
+    for dir in place.ancestors().take(place.parents_made) {
+        if fs::rmdir(dir).is_err() {
+            return;
+        }
+    }
+}
+
+fn remove(place: &Place, deadline: &Deadline) -> Result<(), Error> {
+    if !rmdir(place.dir())? {
+        wait_until_empty(place, deadline)?;
+        for dir in processes::tree(place.dir())?.iter().rev() {
+            while !rmdir(dir)? {
+                if deadline.is_over() {
+                    return Err(busy(place)?);
+                }
+                // The last of its processes has ended, and the kernel is not yet done with it.
+                deadline.wait(&mut []).map_err(|errno| Error::os("wait for", dir, errno))?;
+            }
+        }
+    }
+    remove_parents(place);
+    Ok(())
+}
+
+/// Whether the directory is gone now; it is not while it has processes or children.
+fn rmdir(dir: &str) -> Result<bool, Error> {
+    match fs::rmdir(dir) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::BUSY | Errno::NOTEMPTY) => Ok(false),
+        // A read-only mount says so about what isn't there as well.
+        Err(_) if matches!(fs::stat(dir), Err(Errno::NOENT)) => Ok(true),
+        Err(errno) => Err(Error::os("remove the cgroup", dir, errno)),
+    }
+}
+
+fn wait_until_empty(place: &Place, deadline: &Deadline) -> Result<(), Error> {
+    if place.is_v2() {
+        return wait_for_event(place, deadline);
+    }
+    while !processes::list(place)?.is_empty() {
+        if deadline.is_over() {
+            return Err(busy(place)?);
+        }
+        deadline.wait(&mut []).map_err(|errno| Error::os("wait for", place.dir(), errno))?;
+    }
+    Ok(())
+}
+
+/// `cgroup.events` says `populated 0` once neither the cgroup nor one below it has a process; poll(2) tells of a change
+/// since the last read.
+fn wait_for_event(place: &Place, deadline: &Deadline) -> Result<(), Error> {
+    let path = format!("{}/cgroup.events", place.dir());
+    let failed = |errno| if is_gone(errno) { Ok(()) } else { Err(Error::os("read", &path, errno)) };
+    let fd = match fs::open(&*path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(errno) => return failed(errno),
+    };
+    let mut buffer = [0; 256];
+    loop {
+        let text = match io::pread(&fd, &mut buffer, 0) {
+            Ok(length) => &buffer[..length],
+            Err(errno) => return failed(errno),
+        };
+        if !text.split(|&byte| byte == b'\n').any(|line| line == b"populated 1") {
+            return Ok(());
+        }
+        if deadline.is_over() {
+            return Err(busy(place)?);
+        }
+        deadline.wait(&mut [PollFd::new(&fd, PollFlags::PRI)]).or_else(failed)?;
+    }
+}
+
+fn busy(place: &Place) -> Result<Error, Error> {
+    Ok(Error::Busy { path: place.dir().to_owned(), count: processes::list(place)?.len() })
+}
