@@ -7,6 +7,7 @@ pub mod signal;
 pub mod sysctl;
 pub mod timestamp;
 pub mod user_db;
+pub mod validate;
 
 #[cfg(test)]
 mod prng;

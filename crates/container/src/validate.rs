@@ -1,0 +1,102 @@
+//! Everything about a configuration that can be judged without looking at the host.
+//!
+//! A configuration that passes has only parts that coble can carry out: what it can't do yet is refused here
+//! by name ([`unsupported`]), never passed over. What depends on the host (a file that is missing, a joined
+//! namespace that isn't one, a kernel that lacks a feature) is found later.
+
+mod cgroup;
+mod devices;
+mod hooks;
+mod id;
+mod mappings;
+mod mounts;
+mod namespaces;
+mod process;
+mod sysctl;
+mod text;
+mod unsupported;
+
+use std::fmt;
+
+use coble_spec::{Linux, Process, Spec};
+
+pub use id::{MAX_ID, validate_id};
+
+/// What is wrong with a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// A JSON pointer (RFC 6901) into the object that was checked; empty for the object itself. Where a
+    /// member is missing, it says where the member would stand.
+    pub pointer: String,
+    /// Why, without a full stop.
+    pub reason: String,
+}
+
+impl Invalid {
+    fn at(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), reason: reason.into() }
+    }
+
+    /// The same, seen from the object that has this one at `pointer`.
+    fn below(mut self, pointer: &str) -> Self {
+        self.pointer.insert_str(0, pointer);
+        self
+    }
+}
+
+/// `POINTER: REASON` in one line.
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pointer = if self.pointer.is_empty() { "/" } else { &self.pointer };
+        write!(f, "{}: {}", text::one_line(pointer), text::one_line(&self.reason))
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+/// Checks a whole `config.json`.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn validate(spec: &Spec) -> Result<(), Invalid> {
+    text::version(&spec.oci_version)?;
+    text::without_nul(spec)?;
+    root(spec)?;
+    let none = Linux::default();
+    let linux = spec.linux.as_ref().unwrap_or(&none);
+    let process = spec.process.as_ref();
+    let process =
+        process.ok_or_else(|| Invalid::at("/process", "process property must not be empty"))?;
+    process::check(process).map_err(|invalid| invalid.below("/process"))?;
+    unsupported::check(spec, linux)?;
+    namespaces::check(spec, linux)?;
+    mappings::check(linux, &process.user)?;
+    mounts::check(&spec.mounts, linux)?;
+    devices::check(linux)?;
+    cgroup::check(linux)?;
+    sysctl::check(spec, linux)?;
+    spec.hooks.as_ref().map_or(Ok(()), hooks::check)
+}
+
+/// Checks the process of an `exec` by itself; pointers start at the process object.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn validate_process(process: &Process) -> Result<(), Invalid> {
+    text::without_nul(process)?;
+    process::check(process)?;
+    unsupported::exec(process)
+}
+
+fn root(spec: &Spec) -> Result<(), Invalid> {
+    match &spec.root {
+        None => Err(Invalid::at("/root", "root must be specified")),
+        Some(root) if root.path.is_empty() => {
+            Err(Invalid::at("/root/path", "the path of the root must not be empty"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

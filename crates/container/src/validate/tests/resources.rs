@@ -1,0 +1,268 @@
+//! The rules of mounts, hooks, devices, cgroups and of what is not there yet: what breaks each, and what is
+//! said then.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn mounts() {
+    let bind = "bind mounts cannot have any filesystem-specific options applied";
+    one_each(&[
+        (
+            "/mounts/0/destination",
+            json!(""),
+            "/mounts/0/destination: the destination of a mount must not be empty",
+        ),
+        (
+            "/mounts/0/destination",
+            json!("/"),
+            "/mounts/0/destination: a mount cannot take the place of the root",
+        ),
+        (
+            "/mounts/0/destination",
+            json!("/a/.././.."),
+            "/mounts/0/destination: a mount cannot take the place of the root",
+        ),
+        (
+            "/mounts/0/type",
+            json!(""),
+            "/mounts/0/type: a mount that is not a bind mount needs a type",
+        ),
+        (
+            "/mounts/0/type",
+            json!("none"),
+            "/mounts/0/type: a mount that is not a bind mount needs a type",
+        ),
+        ("/mounts/2/source", Value::Null, "/mounts/2/source: a bind mount needs a source"),
+        ("/mounts/2/options/1", json!("size=1"), &format!("/mounts/2/options: {bind}: \"size\"")),
+        (
+            "/mounts/0/options",
+            json!(["tmpcopyup"]),
+            "/mounts/0/options: tmpcopyup needs the type tmpfs",
+        ),
+        (
+            "/mounts/2/options/1",
+            json!("tmpcopyup"),
+            "/mounts/2/options: tmpcopyup needs the type tmpfs",
+        ),
+        (
+            "/mounts/2/options/1",
+            json!("ridmap"),
+            "/mounts/2/options/1: mount option \"ridmap\": id-mapped mounts are not supported yet",
+        ),
+        (
+            "/mounts/2/uidMappings",
+            json!([{ "containerID": 0, "hostID": 0, "size": 1 }]),
+            "/mounts/2/uidMappings: id-mapped mounts are not supported yet",
+        ),
+        (
+            "/mounts/2/gidMappings",
+            json!([{ "containerID": 0, "hostID": 0, "size": 1 }]),
+            "/mounts/2/gidMappings: id-mapped mounts are not supported yet",
+        ),
+    ]);
+    accepted(&[("/mounts/0/destination", json!("proc")), ("/mounts/0/options", json!(["ro"]))]);
+    accepted(&[("/mounts/0/destination", json!("/a/../../b"))]);
+    accepted(&[(
+        "/mounts/2",
+        json!({ "destination": "/x", "options": ["remount", "bind", "ro"] }),
+    )]);
+    let typed =
+        json!({ "destination": "/x", "type": "bind", "source": "a", "options": ["mode=1"] });
+    assert_eq!(refused(&[("/mounts/2", typed)]), format!("/mounts/2/options: {bind}: \"mode\""));
+}
+
+#[test]
+fn hooks() {
+    for list in
+        ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
+    {
+        let pointer = format!("/hooks/{list}/0");
+        let message = refused(&[(&format!("{pointer}/path"), json!("a"))]);
+        assert_eq!(message, format!("{pointer}/path: \"a\" is not an absolute path"));
+        for seconds in [0, -1, i64::MIN] {
+            let message = refused(&[(&format!("{pointer}/timeout"), json!(seconds))]);
+            assert_eq!(message, format!("{pointer}/timeout: a timeout must be greater than zero"));
+        }
+        let message = refused(&[(&format!("{pointer}/env"), json!(["A"]))]);
+        assert_eq!(message, format!("{pointer}/env/0: invalid environment variable: missing '='"));
+    }
+}
+
+#[test]
+fn devices() {
+    one_each(&[
+        (
+            "/linux/devices/0/path",
+            json!("dev/a"),
+            "/linux/devices/0/path: \"dev/a\" is not an absolute path",
+        ),
+        ("/linux/devices/0/type", json!("x"), "/linux/devices/0/type: invalid device type \"x\""),
+        ("/linux/devices/0/type", json!("a"), "/linux/devices/0/type: invalid device type \"a\""),
+        (
+            "/linux/devices/0/major",
+            json!(-1),
+            "/linux/devices/0/major: -1 is not between 0 and 4095",
+        ),
+        (
+            "/linux/devices/2/major",
+            json!(4096),
+            "/linux/devices/2/major: 4096 is not between 0 and 4095",
+        ),
+        (
+            "/linux/devices/2/minor",
+            json!(1_048_576),
+            "/linux/devices/2/minor: 1048576 is not between 0 and 1048575",
+        ),
+        (
+            "/linux/devices/0/fileMode",
+            json!(0o200_000),
+            "/linux/devices/0/fileMode: 65536 (octal 200000) is not a file's mode",
+        ),
+        (
+            "/linux/devices/0/uid",
+            json!(u32::MAX),
+            "/linux/devices/0/uid: 4294967295 is not the number of a user or group",
+        ),
+        (
+            "/linux/devices/0/gid",
+            json!(u32::MAX),
+            "/linux/devices/0/gid: 4294967295 is not the number of a user or group",
+        ),
+        (
+            "/linux/devices/1/minor",
+            json!(4),
+            "/linux/devices/1/path: \"/dev/a\" is another device already",
+        ),
+        (
+            "/linux/devices/1/type",
+            json!("b"),
+            "/linux/devices/1/path: \"/dev/a\" is another device already",
+        ),
+    ]);
+}
+
+#[test]
+fn cgroups() {
+    let systemd =
+        "has systemd's form slice:prefix:name, and the systemd cgroup driver is not supported yet";
+    one_each(&[
+        (
+            "/linux/cgroupsPath",
+            json!("/a/../b"),
+            "/linux/cgroupsPath: \"/a/../b\" has the part \"..\"",
+        ),
+        ("/linux/cgroupsPath", json!(".."), "/linux/cgroupsPath: \"..\" has the part \"..\""),
+        (
+            "/linux/cgroupsPath",
+            json!("a\nb"),
+            r#"/linux/cgroupsPath: "a\nb" has a control character"#,
+        ),
+        ("/linux/cgroupsPath", json!("a:b:c"), &format!("/linux/cgroupsPath: \"a:b:c\" {systemd}")),
+        ("/linux/cgroupsPath", json!("::"), &format!("/linux/cgroupsPath: \"::\" {systemd}")),
+        (
+            "/linux/resources/devices/0/type",
+            json!("p"),
+            "/linux/resources/devices/0/type: invalid cgroup device type \"p\"",
+        ),
+        (
+            "/linux/resources/devices/1/access",
+            json!(""),
+            "/linux/resources/devices/1/access: device access at 1 field cannot be empty",
+        ),
+        (
+            "/linux/resources/devices/0/access",
+            json!("rx"),
+            "/linux/resources/devices/0/access: \"rx\" has other letters than r, w and m",
+        ),
+        (
+            "/linux/resources/devices/1/major",
+            json!(-2),
+            "/linux/resources/devices/1/major: -2 is not a device's number",
+        ),
+        (
+            "/linux/resources/cpu/cpus",
+            json!("all"),
+            "/linux/resources/cpu/cpus: \"all\" is not a list such as \"0-3,7\"",
+        ),
+        (
+            "/linux/resources/cpu/mems",
+            json!("0;1"),
+            "/linux/resources/cpu/mems: \"0;1\" is not a list such as \"0-3,7\"",
+        ),
+        (
+            "/linux/resources/blockIO/weightDevice/0/major",
+            json!(-1),
+            "/linux/resources/blockIO/weightDevice/0: not a device's number",
+        ),
+        (
+            "/linux/resources/blockIO/throttleWriteIOPSDevice/0/minor",
+            json!(-1),
+            "/linux/resources/blockIO/throttleWriteIOPSDevice/0: not a device's number",
+        ),
+        (
+            "/linux/resources/rdma/a b",
+            json!({}),
+            "/linux/resources/rdma/a b: \"a b\" is not the name of a device",
+        ),
+        (
+            "/linux/resources/network/priorities/0/name",
+            json!("a\n"),
+            r#"/linux/resources/network/priorities/0/name: "a\n" is not the name of a network interface"#,
+        ),
+    ]);
+    for size in ["", "MB", "02MB", "2mb", "2", "2MiB", "../x/2MB", "2TB"] {
+        let message = format!(
+            "/linux/resources/hugepageLimits/0/pageSize: {size:?} is not a size such as \"2MB\""
+        );
+        assert_eq!(
+            refused(&[("/linux/resources/hugepageLimits/0/pageSize", json!(size))]),
+            message
+        );
+    }
+    for name in ["x", "../memory.high", "a/b.c", "a.b\n", ".hidden", "", "cgroup.procs/"] {
+        let message = refused(&[("/linux/resources/unified", json!({ name: "1" }))]);
+        let expected = format!("{name:?} is not a cgroup file such as \"memory.high\"");
+        assert!(message.ends_with(&expected), "{message}");
+    }
+    for path in ["", "a", "/", "a/b", "/docker/a:b:c", "a:b", "a:b:c:d", "/a...b", "./a"] {
+        accepted(&[("/linux/cgroupsPath", json!(path))]);
+    }
+}
+
+#[test]
+fn what_is_not_there_yet() {
+    for (pointer, new, subject) in [
+        ("/process/apparmorProfile", json!("x"), "AppArmor profiles"),
+        ("/process/selinuxLabel", json!("x"), "SELinux labels"),
+        ("/process/scheduler", json!({ "policy": "SCHED_OTHER" }), "scheduling policies"),
+        ("/process/ioPriority", json!({ "class": "IOPRIO_CLASS_BE" }), "I/O priorities"),
+        ("/linux/mountLabel", json!("x"), "SELinux labels"),
+        ("/linux/intelRdt", json!({}), "Intel RDT classes"),
+        ("/linux/memoryPolicy", json!({}), "NUMA memory policies"),
+        ("/linux/netDevices", json!({ "eth0": {} }), "moves of network devices"),
+        ("/linux/personality", json!({ "domain": "LINUX32" }), "personalities"),
+    ] {
+        let message = format!("{pointer}: {subject} are not supported yet");
+        assert_eq!(refused(&[(pointer, new)]), message);
+    }
+    accepted(&[("/process/apparmorProfile", json!("")), ("/linux/mountLabel", json!(""))]);
+    accepted(&[("/process/execCPUAffinity", json!({ "initial": "0" }))]);
+}
+
+#[test]
+fn a_filter_is_skipped_only_when_asked() {
+    let filter = ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW" }));
+    let reason = "system call filters are not supported yet; the annotation \"coble.seccomp\": \"skip\" runs the container without one";
+    assert_eq!(refused(std::slice::from_ref(&filter)), format!("/linux/seccomp: {reason}"));
+    accepted(&[filter.clone(), ("/annotations/coble.seccomp", json!("skip"))]);
+    accepted(&[("/annotations/coble.seccomp", json!("skip"))]);
+    for wrong in ["", "Skip", "true"] {
+        let message = refused(&[filter.clone(), ("/annotations/coble.seccomp", json!(wrong))]);
+        let expected = format!(
+            "/annotations/coble.seccomp: {wrong:?} is not \"skip\", the only value there is"
+        );
+        assert_eq!(message, expected);
+    }
+}

@@ -1,0 +1,78 @@
+//! What coble can't do yet. Each function here goes when its subject comes.
+
+use coble_spec::{Linux, Process, Spec};
+
+use super::Invalid;
+use super::text::{member, quoted};
+
+/// The annotation without which a configuration that has a `seccomp` section is refused, and its value.
+const SECCOMP: (&str, &str) = ("coble.seccomp", "skip");
+
+pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
+    seccomp(spec, linux)?;
+    sections(linux)?;
+    mount_label(linux)?;
+    personality(linux)?;
+    // `execCPUAffinity` isn't for the container's first process (config.md, "Linux Process").
+    spec.process
+        .as_ref()
+        .map_or(Ok(()), |process| attributes(process).map_err(|invalid| invalid.below("/process")))
+}
+
+/// The process of an `exec`.
+pub(super) fn exec(process: &Process) -> Result<(), Invalid> {
+    attributes(process)?;
+    refuse(process.exec_cpu_affinity.is_some(), "/execCPUAffinity", "CPU affinities")
+}
+
+fn attributes(process: &Process) -> Result<(), Invalid> {
+    security_labels(process)?;
+    scheduling(process)
+}
+
+fn refuse(present: bool, pointer: &str, subject: &str) -> Result<(), Invalid> {
+    match present {
+        true => Err(Invalid::at(pointer, format!("{subject} are not supported yet"))),
+        false => Ok(()),
+    }
+}
+
+fn seccomp(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
+    let (name, value) = SECCOMP;
+    let annotation = spec.annotations.get(name);
+    if let Some(other) = annotation.filter(|other| *other != value) {
+        let reason = format!("{} is not \"{value}\", the only value there is", quoted(other));
+        return Err(Invalid::at(format!("/annotations/{}", member(name)), reason));
+    }
+    if linux.seccomp.is_none() || annotation.is_some() {
+        return Ok(());
+    }
+    let reason = format!(
+        "system call filters are not supported yet; the annotation \"{name}\": \"{value}\" runs the container without one"
+    );
+    Err(Invalid::at("/linux/seccomp", reason))
+}
+
+fn sections(linux: &Linux) -> Result<(), Invalid> {
+    refuse(linux.intel_rdt.is_some(), "/linux/intelRdt", "Intel RDT classes")?;
+    refuse(linux.memory_policy.is_some(), "/linux/memoryPolicy", "NUMA memory policies")?;
+    refuse(!linux.net_devices.is_empty(), "/linux/netDevices", "moves of network devices")
+}
+
+fn security_labels(process: &Process) -> Result<(), Invalid> {
+    refuse(!process.apparmor_profile.is_empty(), "/apparmorProfile", "AppArmor profiles")?;
+    refuse(!process.selinux_label.is_empty(), "/selinuxLabel", "SELinux labels")
+}
+
+fn mount_label(linux: &Linux) -> Result<(), Invalid> {
+    refuse(!linux.mount_label.is_empty(), "/linux/mountLabel", "SELinux labels")
+}
+
+fn scheduling(process: &Process) -> Result<(), Invalid> {
+    refuse(process.scheduler.is_some(), "/scheduler", "scheduling policies")?;
+    refuse(process.io_priority.is_some(), "/ioPriority", "I/O priorities")
+}
+
+fn personality(linux: &Linux) -> Result<(), Invalid> {
+    refuse(linux.personality.is_some(), "/linux/personality", "personalities")
+}
