@@ -1,2 +1,60 @@
-//! The command `coble`.
-fn main() {}
+//! The command `coble`: an OCI container runtime.
+
+mod call;
+mod commands;
+mod completion;
+mod failure;
+#[cfg(test)]
+mod golden;
+mod help;
+mod log;
+#[cfg(test)]
+mod man;
+mod parse;
+mod stdout;
+mod table;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::log::Log;
+use crate::parse::Wish;
+
+fn main() -> ExitCode {
+    let mut call = Call::default();
+    let parsed = parse::parse(std::env::args_os().skip(1).collect(), &mut call);
+    let opened = Log::open(&call.global).map(|log| call.log = log);
+    let outcome = parsed.and_then(|wish| opened.and_then(|()| fulfil(wish, &call)));
+    ExitCode::from(outcome.unwrap_or_else(|failure| {
+        call.log.error(&failure.message);
+        failure.status
+    }))
+}
+
+fn fulfil(wish: Wish, call: &Call) -> Result<u8, Failure> {
+    match (wish, call.command) {
+        (Wish::Version, _) => stdout::print(help::version().as_bytes())?,
+        (Wish::Execute, Some(command)) => {
+            call.check()?;
+            return traced(call, || (command.execute)(call));
+        }
+        (_, command) => stdout::print(help::text(command).as_bytes())?,
+    }
+    Ok(0)
+}
+
+/// Does it; with `--debug`, says what is done, how it ended and how long it took.
+fn traced(call: &Call, execute: impl FnOnce() -> Result<u8, Failure>) -> Result<u8, Failure> {
+    if !call.log.debugs() {
+        return execute();
+    }
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    call.log.debug(&format!("coble {} called with {words:?}", env!("CARGO_PKG_VERSION")));
+    let start = Instant::now();
+    let outcome = execute();
+    let status = outcome.as_ref().map_or_else(|failure| failure.status, |status| *status);
+    call.log.debug(&format!("exit status {status} after {} us", start.elapsed().as_micros()));
+    outcome
+}

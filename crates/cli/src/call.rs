@@ -1,0 +1,175 @@
+//! One call of coble, as given on the command line.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use crate::failure::Failure;
+use crate::log::Log;
+use crate::table::{Command, Flag, ROOT, ROOTLESS, SYSTEMD_CGROUP};
+
+/// What was given, and where to log.
+#[derive(Default)]
+pub(crate) struct Call {
+    /// The flags before the command.
+    pub(crate) global: Given,
+    /// The command, once it is known.
+    pub(crate) command: Option<&'static Command>,
+    /// The command's flags.
+    pub(crate) flags: Given,
+    /// The arguments that are not flags.
+    pub(crate) arguments: Vec<OsString>,
+    /// Takes what is worth saying besides the result.
+    pub(crate) log: Log,
+}
+
+impl Call {
+    /// Refuses values of global flags that are wrong whatever the command is.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if let Some(root) = self.global.value(&ROOT) {
+            absolute_root(root)?;
+        }
+        match self.global.text(&ROOTLESS)?.map(str::to_ascii_lowercase).as_deref() {
+            None | Some("" | "auto" | "true" | "t" | "1" | "false" | "f" | "0") => Ok(()),
+            Some(mode) => Err(Failure::new(format!(
+                "invalid value {mode:?} for --rootless: not true, false or auto"
+            ))),
+        }
+    }
+
+    /// The folder that holds the containers' state, absolute.
+    pub(crate) fn root(&self) -> Result<PathBuf, Failure> {
+        match self.global.value(&ROOT) {
+            Some(root) => absolute_root(root),
+            None => Ok(coble_container::default_root()?),
+        }
+    }
+
+    /// The container's name; it is there because the command's table asks for it.
+    pub(crate) fn id(&self) -> Result<&str, Failure> {
+        text(self.arguments.first().map_or(OsStr::new(""), OsString::as_os_str), "container ID")
+    }
+
+    /// Refuses `--systemd-cgroup`, for the commands that make a cgroup; for the others it changes nothing.
+    pub(crate) fn refuse_systemd_cgroup(&self) -> Result<(), Failure> {
+        if self.global.has(&SYSTEMD_CGROUP) {
+            return Err(Failure::new(
+                "--systemd-cgroup: the systemd cgroup driver is not there yet, use cgroupfs",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// An absolute path for `--root`, which must not be `/` under any spelling.
+fn absolute_root(root: &OsStr) -> Result<PathBuf, Failure> {
+    let path =
+        std::path::absolute(Path::new(root)).map_err(|error| Failure::at("--root", error))?;
+    if names_of(&path) == 0 {
+        return Err(Failure::new("Option --root argument should not be set to /"));
+    }
+    Ok(path)
+}
+
+/// How many names are left of an absolute path when each `..` takes one away.
+fn names_of(path: &Path) -> usize {
+    path.components().fold(0, |names, component| match component {
+        Component::Normal(_) => names + 1,
+        Component::ParentDir => names.saturating_sub(1),
+        _ => names,
+    })
+}
+
+/// Flags with their values, in the order given.
+#[derive(Default)]
+pub(crate) struct Given(Vec<(&'static Flag, OsString)>);
+
+impl Given {
+    /// Adds a flag; a switch has an empty value.
+    pub(crate) fn set(&mut self, flag: &'static Flag, value: OsString) {
+        self.0.push((flag, value));
+    }
+
+    /// Takes a switch back, for `--switch=false`.
+    pub(crate) fn unset(&mut self, flag: &Flag) {
+        self.0.retain(|(given, _)| given.long != flag.long);
+    }
+
+    /// Whether the flag is there.
+    pub(crate) fn has(&self, flag: &Flag) -> bool {
+        self.value(flag).is_some()
+    }
+
+    /// The flag's last value.
+    pub(crate) fn value(&self, flag: &Flag) -> Option<&OsStr> {
+        self.values(flag).last()
+    }
+
+    /// All values of a flag, in the order given.
+    pub(crate) fn values(&self, flag: &Flag) -> impl Iterator<Item = &OsStr> {
+        let long = flag.long;
+        self.0
+            .iter()
+            .filter(move |(given, _)| given.long == long)
+            .map(|(_, value)| value.as_os_str())
+    }
+
+    /// The flag's last value as a path; an empty one counts as not given.
+    pub(crate) fn path(&self, flag: &Flag) -> Option<PathBuf> {
+        self.value(flag).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// The flag's last value as text.
+    pub(crate) fn text(&self, flag: &Flag) -> Result<Option<&str>, Failure> {
+        self.value(flag).map(|value| text(value, flag)).transpose()
+    }
+
+    /// All values of a flag as text.
+    pub(crate) fn texts(&self, flag: &Flag) -> Result<Vec<String>, Failure> {
+        self.values(flag).map(|value| text(value, flag).map(str::to_owned)).collect()
+    }
+
+    /// The flag's last value as a number.
+    pub(crate) fn number<T: FromStr>(&self, flag: &Flag) -> Result<Option<T>, Failure> {
+        let Some(value) = self.text(flag)? else { return Ok(None) };
+        match value.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => {
+                Err(Failure::new(format!("invalid value {value:?} for {flag}: not a number")))
+            }
+        }
+    }
+}
+
+/// `value` as text, for what the configuration's JSON can hold; `what` names it in the error.
+pub(crate) fn text(value: &OsStr, what: impl std::fmt::Display) -> Result<&str, Failure> {
+    value.to_str().ok_or_else(|| Failure::new(format!("{what}: {value:?} is not valid UTF-8")))
+}
+
+/// Flags as `name` or `name=value`, each with a space behind it.
+#[cfg(test)]
+impl std::fmt::Display for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|(flag, value)| match flag.value {
+            None => write!(f, "{} ", flag.long),
+            Some(_) => write!(f, "{}={} ", flag.long, value.display()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_spelling_of_the_root_folder_passes() {
+        for root in ["/", "//", "/.", "/..", "/run/..", "/run/../..", "/a/b/../../."] {
+            let error = absolute_root(OsStr::new(root)).expect_err(root);
+            assert_eq!(error.message, "Option --root argument should not be set to /");
+        }
+        for root in ["/run", "/run/coble", "/run/../run", "coble"] {
+            assert!(absolute_root(OsStr::new(root)).is_ok_and(|path| path.is_absolute()), "{root}");
+        }
+        assert!(absolute_root(OsStr::new("")).is_err());
+    }
+}

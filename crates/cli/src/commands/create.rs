@@ -1,0 +1,77 @@
+//! `coble create`
+
+use std::path::PathBuf;
+
+use coble_container::Create;
+
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::table::{Command, Flag, ID, Values};
+
+pub(crate) const BUNDLE: Flag = Flag::value(
+    "bundle",
+    Some('b'),
+    ("DIR", Values::Directory),
+    "folder with config.json (default: the current one)",
+);
+pub(crate) const CONSOLE_SOCKET: Flag = Flag::value(
+    "console-socket",
+    None,
+    ("SOCKET", Values::File),
+    "unix socket that receives the terminal's master side",
+);
+pub(crate) const PID_FILE: Flag =
+    Flag::value("pid-file", None, ("FILE", Values::File), "write the process id to FILE");
+pub(crate) const NO_PIVOT: Flag = Flag::switch(
+    "no-pivot",
+    None,
+    "change the root without pivot_root(2), for a root on the initial ramdisk",
+);
+pub(crate) const NO_NEW_KEYRING: Flag =
+    Flag::switch("no-new-keyring", None, "keep the caller's session keyring");
+pub(crate) const PRESERVE_FDS: Flag = Flag::value(
+    "preserve-fds",
+    None,
+    ("N", Values::Any),
+    "pass N more descriptors than the standard ones and those of $LISTEN_FDS",
+);
+
+pub(crate) static COMMAND: Command = Command {
+    name: "create",
+    summary: "create a container whose process waits for start",
+    arguments: &[ID],
+    flags: &[BUNDLE, CONSOLE_SOCKET, PID_FILE, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS],
+    description: &[
+        "Makes a container from the bundle: a folder with config.json and, usually, the root file system. \
+         Everything is set up as config.json says, but the process in it does not run before \
+         \"coble start ID\".",
+        "Nothing is left behind if it fails.",
+    ],
+    examples: &[
+        ("Create a container from the bundle in /srv/web", "coble create --bundle /srv/web web"),
+        ("Then let its process run", "coble start web"),
+    ],
+    execute,
+    ..Command::DEFAULT
+};
+
+fn execute(call: &Call) -> Result<u8, Failure> {
+    from(call)?.execute()?;
+    Ok(0)
+}
+
+/// What to create, for the commands that have the flags of this one.
+pub(crate) fn from(call: &Call) -> Result<Create, Failure> {
+    call.refuse_systemd_cgroup()?;
+    let flags = &call.flags;
+    Ok(Create {
+        id: call.id()?.to_owned(),
+        root: call.root()?,
+        bundle: flags.path(&BUNDLE).unwrap_or_else(|| PathBuf::from(".")),
+        pid_file: flags.path(&PID_FILE),
+        console_socket: flags.path(&CONSOLE_SOCKET),
+        no_pivot: flags.has(&NO_PIVOT),
+        no_new_keyring: flags.has(&NO_NEW_KEYRING),
+        preserve_fds: flags.number(&PRESERVE_FDS)?.unwrap_or(0),
+    })
+}

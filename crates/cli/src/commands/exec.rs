@@ -1,0 +1,173 @@
+//! `coble exec`
+
+use std::fs;
+use std::path::PathBuf;
+
+use coble_container::{Additions, Exec, ExecProcess};
+use coble_spec::Process;
+
+use super::create::{CONSOLE_SOCKET, PID_FILE, PRESERVE_FDS};
+use super::run::{DETACH, PROCESS_STATUSES};
+use super::user::{id, user};
+use crate::call::{Call, text};
+use crate::failure::Failure;
+use crate::table::{Argument, Command, Count, Flag, ID, Values};
+
+const CWD: Flag =
+    Flag::value("cwd", None, ("DIR", Values::Any), "working directory in the container");
+const ENV: Flag =
+    Flag::value("env", Some('e'), ("NAME=VALUE", Values::Any), "add to the environment").repeated();
+const TTY: Flag = Flag::switch("tty", Some('t'), "give the process a terminal");
+const USER: Flag =
+    Flag::value("user", Some('u'), ("UID[:GID]", Values::Any), "user and group, as numbers");
+const ADDITIONAL_GIDS: Flag =
+    Flag::value("additional-gids", Some('g'), ("GID", Values::Any), "add a group").repeated();
+const PROCESS: Flag = Flag::value(
+    "process",
+    Some('p'),
+    ("FILE", Values::File),
+    "take the whole process from a JSON file, as in config.json's process",
+);
+const NO_NEW_PRIVS: Flag =
+    Flag::switch("no-new-privs", None, "let no program gain privileges by execve(2)");
+const CAP: Flag =
+    Flag::value("cap", Some('c'), ("CAP", Values::Any), "add a capability, such as CAP_KILL")
+        .repeated();
+const IGNORE_PAUSED: Flag = Flag::switch(
+    "ignore-paused",
+    None,
+    "go on in a paused container: the process waits for resume",
+);
+const APPARMOR: Flag =
+    Flag::value("apparmor", None, ("PROFILE", Values::Any), "AppArmor profile of the process");
+const PROCESS_LABEL: Flag =
+    Flag::value("process-label", None, ("LABEL", Values::Any), "SELinux label of the process");
+const CGROUP: Flag = Flag::value(
+    "cgroup",
+    None,
+    ("PATH", Values::Any),
+    "run in this existing cgroup below the container's (not there yet)",
+)
+.repeated();
+
+/// The flags that describe a process, and so can't stand beside a description that is whole.
+const DESCRIBING: &[&Flag] =
+    &[&CWD, &ENV, &USER, &ADDITIONAL_GIDS, &NO_NEW_PRIVS, &CAP, &APPARMOR, &PROCESS_LABEL];
+
+pub(crate) static COMMAND: Command = Command {
+    name: "exec",
+    summary: "run one more process in a container",
+    arguments: &[
+        ID,
+        Argument {
+            name: "COMMAND",
+            help: "program and arguments; its flags are its own",
+            count: Count::Rest,
+            values: Values::Any,
+        },
+    ],
+    flags: &[
+        CONSOLE_SOCKET,
+        CWD,
+        ENV,
+        TTY,
+        USER,
+        ADDITIONAL_GIDS,
+        PROCESS,
+        DETACH,
+        PID_FILE,
+        NO_NEW_PRIVS,
+        CAP,
+        PRESERVE_FDS,
+        IGNORE_PAUSED,
+        APPARMOR,
+        PROCESS_LABEL,
+        CGROUP,
+    ],
+    description: &[
+        "Runs a process in the namespaces and the cgroup of a container that was created. What the flags \
+         don't say is taken from the process in the container's config.json; --process takes everything \
+         from a file instead. The user is a number, never a name: names belong to the container.",
+        "The terminal is the caller's. With --detach it needs --console-socket.",
+    ],
+    examples: &[
+        ("Get a shell in the container web", "coble exec --tty web sh"),
+        ("Run a program as user 1000", "coble exec --user 1000:1000 web id"),
+    ],
+    statuses: &[
+        PROCESS_STATUSES[0],
+        PROCESS_STATUSES[1],
+        PROCESS_STATUSES[2],
+        ("1", "the command line can't be understood"),
+        ("255", "any other error of coble itself"),
+    ],
+    execute,
+    ..Command::DEFAULT
+};
+
+/// An error of coble must not look like the status 1 that programs like to end with.
+fn execute(call: &Call) -> Result<u8, Failure> {
+    let status = || -> Result<u8, Failure> { Ok(exec(call)?.execute()?) };
+    status().map_err(|failure| Failure { status: 255, ..failure })
+}
+
+fn exec(call: &Call) -> Result<Exec, Failure> {
+    let flags = &call.flags;
+    if let Some(path) = flags.value(&CGROUP) {
+        return Err(Failure::new(format!("{CGROUP} {path:?}: not there yet")));
+    }
+    Ok(Exec {
+        root: call.root()?,
+        id: call.id()?.to_owned(),
+        process: process(call)?,
+        detach: flags.has(&DETACH),
+        pid_file: flags.path(&PID_FILE),
+        console_socket: flags.path(&CONSOLE_SOCKET),
+        preserve_fds: flags.number(&PRESERVE_FDS)?.unwrap_or(0),
+        ignore_paused: flags.has(&IGNORE_PAUSED),
+    })
+}
+
+/// What is given of the process. `--tty` beside `--process` says nothing new: the file has the terminal.
+fn process(call: &Call) -> Result<ExecProcess, Failure> {
+    match call.flags.path(&PROCESS) {
+        Some(file) => whole(call, &file).map(|process| ExecProcess::Whole(Box::new(process))),
+        None => additions(call).map(ExecProcess::Additions),
+    }
+}
+
+fn whole(call: &Call, file: &PathBuf) -> Result<Process, Failure> {
+    if let Some(flag) = DESCRIBING.iter().find(|flag| call.flags.has(flag)) {
+        return Err(Failure::new(format!("{flag} can't be used with {PROCESS}")));
+    }
+    if call.arguments.len() > 1 {
+        return Err(Failure::new(format!("a command can't be used with {PROCESS}")));
+    }
+    let json = fs::read(file).map_err(|error| Failure::at(file.display(), error))?;
+    coble_spec::parse(&json).map_err(|error| Failure::at(file.display(), error))
+}
+
+fn additions(call: &Call) -> Result<Additions, Failure> {
+    let flags = &call.flags;
+    let args: Vec<String> = call.arguments[1..]
+        .iter()
+        .map(|word| text(word, "argument").map(str::to_owned))
+        .collect::<Result<_, _>>()?;
+    if args.is_empty() {
+        return Err(Failure::new("exec args cannot be empty"));
+    }
+    let gids = flags.values(&ADDITIONAL_GIDS).map(|gid| id("gid", text(gid, ADDITIONAL_GIDS)?));
+    let owned = |flag| flags.text(flag).map(|value| value.map(str::to_owned));
+    Ok(Additions {
+        args,
+        cwd: owned(&CWD)?,
+        env: flags.texts(&ENV)?,
+        terminal: flags.has(&TTY),
+        user: flags.text(&USER)?.map(user).transpose()?,
+        additional_gids: gids.collect::<Result<_, _>>()?,
+        capabilities: flags.texts(&CAP)?,
+        no_new_privileges: flags.has(&NO_NEW_PRIVS),
+        apparmor_profile: owned(&APPARMOR)?,
+        selinux_label: owned(&PROCESS_LABEL)?,
+    })
+}

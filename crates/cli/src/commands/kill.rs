@@ -1,0 +1,48 @@
+//! `coble kill`
+
+use coble_container::Signal;
+
+use crate::call::{Call, text};
+use crate::failure::Failure;
+use crate::table::{Argument, Command, Count, Flag, ID, Values};
+
+const ALL: Flag = Flag::switch(
+    "all",
+    Some('a'),
+    "send it to every process of the container; a stopped container is then no error",
+);
+
+pub(crate) static COMMAND: Command = Command {
+    name: "kill",
+    summary: "send a signal to a container",
+    arguments: &[
+        ID,
+        Argument {
+            name: "SIGNAL",
+            help: "number, or name with or without SIG, in any case (default: TERM)",
+            count: Count::Optional,
+            values: Values::Signal,
+        },
+    ],
+    flags: &[ALL],
+    description: &["Sends the signal to the container's first process."],
+    examples: &[
+        ("Ask the container web to end", "coble kill web"),
+        ("End it", "coble kill web KILL"),
+    ],
+    execute,
+    ..Command::DEFAULT
+};
+
+fn execute(call: &Call) -> Result<u8, Failure> {
+    let signal = match call.arguments.get(1) {
+        Some(name) if !name.is_empty() => signal(text(name, "signal")?)?,
+        _ => Signal::TERM,
+    };
+    coble_container::kill(&call.root()?, call.id()?, signal, call.flags.has(&ALL))?;
+    Ok(0)
+}
+
+fn signal(name: &str) -> Result<Signal, Failure> {
+    name.parse().map_err(|error| Failure::new(format!("{error}")))
+}

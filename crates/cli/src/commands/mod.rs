@@ -1,0 +1,16 @@
+//! One file for each command: its place in the table and what it does.
+
+pub(crate) mod completion;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod exec;
+pub(crate) mod help;
+pub(crate) mod kill;
+pub(crate) mod list;
+pub(crate) mod plan;
+pub(crate) mod ps;
+pub(crate) mod run;
+pub(crate) mod spec;
+pub(crate) mod start;
+pub(crate) mod state;
+mod user;

@@ -1,0 +1,65 @@
+//! `coble run`
+
+use coble_container::Run;
+
+use super::create;
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::table::{Command, Flag, ID};
+
+pub(crate) const DETACH: Flag =
+    Flag::switch("detach", Some('d'), "return as soon as the process runs");
+const KEEP: Flag =
+    Flag::switch("keep", None, "keep the container's state after its process has ended");
+const NO_SUBREAPER: Flag =
+    Flag::switch("no-subreaper", None, "leave orphans of the container to the system's reaper");
+
+pub(crate) static COMMAND: Command = Command {
+    name: "run",
+    summary: "create a container, start it and wait for it",
+    arguments: &[ID],
+    flags: &[
+        create::BUNDLE,
+        create::CONSOLE_SOCKET,
+        DETACH,
+        KEEP,
+        create::PID_FILE,
+        NO_SUBREAPER,
+        create::NO_PIVOT,
+        create::NO_NEW_KEYRING,
+        create::PRESERVE_FDS,
+    ],
+    description: &[
+        "Does what create, start and delete do, in one command: makes a container from the bundle, runs the \
+         process that config.json describes, passes signals on to it, and deletes the container when the \
+         process has ended.",
+        "With --detach it returns as soon as the process runs, and leaves the container to the other \
+         commands. A terminal then needs --console-socket.",
+    ],
+    examples: &[
+        ("Run the bundle in the current folder", "coble run demo"),
+        ("Run a bundle in the background", "coble run --detach --bundle /srv/web web"),
+    ],
+    statuses: PROCESS_STATUSES,
+    execute,
+    ..Command::DEFAULT
+};
+
+/// How a process in a container ended, as an exit status.
+pub(crate) const PROCESS_STATUSES: &[(&str, &str)] = &[
+    ("0 to 255", "the exit status of the process"),
+    ("128 + N", "signal N ended the process"),
+    ("0", "with --detach: the process runs"),
+    ("1", "an error of coble itself"),
+];
+
+fn execute(call: &Call) -> Result<u8, Failure> {
+    let flags = &call.flags;
+    let run = Run {
+        create: create::from(call)?,
+        detach: flags.has(&DETACH),
+        keep: flags.has(&KEEP),
+        no_subreaper: flags.has(&NO_SUBREAPER),
+    };
+    Ok(run.execute()?)
+}

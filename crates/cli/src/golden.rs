@@ -1,0 +1,147 @@
+//! Files in the tree that are made from the table of commands, and the tests that they are current.
+//!
+//! `COBLE_BLESS=1 cargo test -p coble golden` writes them anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::completion::{SHELLS, script};
+use crate::table::COMMANDS;
+use crate::{help, man};
+
+fn tree() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Checks that `folder` has these files and no others, or writes them.
+fn check(folder: &str, files: &BTreeMap<String, String>) {
+    let folder = tree().join(folder);
+    if std::env::var_os("COBLE_BLESS").is_some() {
+        fs::create_dir_all(&folder).expect("a folder");
+        for (name, text) in files {
+            fs::write(folder.join(name), text).expect("a file");
+        }
+    }
+    let entries = fs::read_dir(&folder).expect("a folder");
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let found: BTreeMap<_, _> =
+        names.map(|name| (name.clone(), fs::read_to_string(folder.join(name)).unwrap())).collect();
+    for name in files.keys().chain(found.keys()) {
+        assert_eq!(
+            files.get(name),
+            found.get(name),
+            "{name}: run COBLE_BLESS=1 cargo test -p coble golden"
+        );
+    }
+}
+
+/// Says past the test runner's capture that the running test is skipped and why.
+fn skip(reason: &str) {
+    let name = std::thread::current().name().unwrap_or("unnamed").to_owned();
+    // Nobody is left to tell if standard error is closed.
+    let _ = std::io::stderr().lock().write_all(format!("\nskipped: {name}: {reason}\n").as_bytes());
+}
+
+fn completions() -> BTreeMap<String, String> {
+    let names = ["coble.bash", "_coble", "coble.fish"];
+    SHELLS
+        .iter()
+        .zip(names)
+        .map(|(shell, name)| (name.to_owned(), script(shell).unwrap()))
+        .collect()
+}
+
+/// Runs a program over each file of a folder; it must end well and say nothing.
+fn lint(folder: &str, extension: Option<&str>, program: &str, options: &[&str]) {
+    if Command::new(program).arg("--version").output().is_err() {
+        return skip(&format!("{program} is not installed"));
+    }
+    for entry in fs::read_dir(tree().join(folder)).expect("a folder") {
+        let path = entry.unwrap().path();
+        if extension != path.extension().map(|extension| extension.to_str().unwrap()) {
+            continue;
+        }
+        let mut command = Command::new(program);
+        command.env("LC_ALL", "C.UTF-8").env("MANWIDTH", "100").env("MANROFFSEQ", "");
+        let output = command.args(options).arg(&path).output().expect(program);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{}: {said}", path.display());
+    }
+}
+
+#[test]
+fn help_texts_are_current() {
+    let mut texts = BTreeMap::from([("coble.txt".to_owned(), help::text(None))]);
+    for command in COMMANDS {
+        texts.insert(format!("coble-{}.txt", command.name), help::text(Some(command)));
+    }
+    check("crates/cli/help", &texts);
+}
+
+#[test]
+fn manual_pages_are_current() {
+    check("man", &man::pages().into_iter().collect());
+}
+
+#[test]
+fn manual_pages_have_no_warnings() {
+    lint("man", Some("1"), "man", &["--warnings", "-l", "-Tutf8", "-Z"]);
+}
+
+#[test]
+fn completions_are_current() {
+    check("completions", &completions());
+}
+
+#[test]
+fn bash_understands_its_completion() {
+    lint("completions", Some("bash"), "bash", &["-n"]);
+}
+
+#[test]
+fn zsh_understands_its_completion() {
+    lint("completions", None, "zsh", &["-n"]);
+}
+
+#[test]
+fn fish_understands_its_completion() {
+    lint("completions", Some("fish"), "fish", &["--no-execute"]);
+}
+
+/// What bash offers for the words of a line, the last of which is being typed.
+fn offered(line: &[&str]) -> Vec<String> {
+    let quoted: Vec<_> = line.iter().map(|word| format!("'{word}'")).collect();
+    let program = format!(
+        "source completions/coble.bash; compopt() {{ :; }}; coble() {{ echo \"$*\" | tr -d ' '; }}; \
+         COMP_WORDS=({}) COMP_CWORD={}; _coble; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        quoted.join(" "),
+        line.len() - 1
+    );
+    let output = Command::new("bash").args(["-c", &program]).current_dir(tree()).output();
+    let text = String::from_utf8(output.expect("bash").stdout).unwrap();
+    text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_offers_what_fits() {
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&["coble", "st"], &["start", "state"]),
+        (&["coble", "--log-f"], &["--log-format"]),
+        (&["coble", "--log-format", ""], &["text", "json"]),
+        (&["coble", "--log-format", "=", "j"], &["json"]),
+        (&["coble", "--root", "list", "de"], &["delete"]),
+        (&["coble", "delete", "--f"], &["--force"]),
+        (&["coble", "delete", "x", "--f"], &["--force"]),
+        (&["coble", "delete", ""], &["list--quiet"]),
+        (&["coble", "--root", "/r", "kill", ""], &["--root/rlist--quiet"]),
+        (&["coble", "kill", "x", "K"], &["KILL"]),
+        (&["coble", "run", "--bundle", "b", ""], &["list--quiet"]),
+        (&["coble", "exec", "x", "--t"], &[]),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(offered(line), expected, "{line:?}");
+    }
+}

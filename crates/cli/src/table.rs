@@ -1,0 +1,215 @@
+//! The table of commands: the one place from which parsing, help, manual pages and completions come.
+
+use std::ffi::OsStr;
+
+use crate::call::Call;
+use crate::commands;
+use crate::failure::Failure;
+
+/// One command, as data and the function that does it.
+pub(crate) struct Command {
+    /// What is typed.
+    pub(crate) name: &'static str,
+    /// One line without a full stop.
+    pub(crate) summary: &'static str,
+    /// What follows the flags, in order.
+    pub(crate) arguments: &'static [Argument],
+    /// Its own flags; [`HELP`] goes without saying.
+    pub(crate) flags: &'static [Flag],
+    /// Paragraphs.
+    pub(crate) description: &'static [&'static str],
+    /// What it is for and the line to type.
+    pub(crate) examples: &'static [(&'static str, &'static str)],
+    /// Exit statuses that differ from "0, or 1 after an error".
+    pub(crate) statuses: &'static [(&'static str, &'static str)],
+    /// Does it; the number is the exit status.
+    pub(crate) execute: fn(&Call) -> Result<u8, Failure>,
+}
+
+impl Command {
+    /// What most commands have in common, to be overridden with `..Command::DEFAULT`.
+    pub(crate) const DEFAULT: Self = Self {
+        name: "",
+        summary: "",
+        arguments: &[],
+        flags: &[],
+        description: &[],
+        examples: &[],
+        statuses: &[],
+        execute: |_| Ok(0),
+    };
+
+    /// The command of that name.
+    pub(crate) fn named(name: &OsStr) -> Result<&'static Self, Failure> {
+        let command = COMMANDS.iter().copied().find(|command| name == command.name);
+        command.ok_or_else(|| Failure::new(format!("unknown command {name:?}, see \"coble help\"")))
+    }
+
+    /// Its own flags and [`HELP`].
+    pub(crate) fn all_flags(&self) -> impl Iterator<Item = &'static Flag> {
+        self.flags.iter().chain([&HELP])
+    }
+
+    /// How many arguments must be there.
+    pub(crate) fn least(&self) -> usize {
+        self.arguments.iter().filter(|argument| argument.count == Count::One).count()
+    }
+
+    /// How many arguments may be there; `None` for any number.
+    pub(crate) fn most(&self) -> Option<usize> {
+        (!self.takes_rest()).then_some(self.arguments.len())
+    }
+
+    /// Whether what follows the first argument is for another program, flags and all.
+    pub(crate) fn takes_rest(&self) -> bool {
+        self.arguments.last().is_some_and(|argument| argument.count == Count::Rest)
+    }
+}
+
+/// One argument of a command.
+pub(crate) struct Argument {
+    /// Its name in capitals.
+    pub(crate) name: &'static str,
+    /// What it is.
+    pub(crate) help: &'static str,
+    /// How often it is there.
+    pub(crate) count: Count,
+    /// What a shell offers for it.
+    pub(crate) values: Values,
+}
+
+/// The argument of every command that is about one container.
+pub(crate) const ID: Argument = Argument {
+    name: "ID",
+    help: "name of the container",
+    count: Count::One,
+    values: Values::Container,
+};
+
+/// How often an argument is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// Once.
+    One,
+    /// Once or not at all.
+    Optional,
+    /// This and all that follows belongs to another program.
+    Rest,
+}
+
+/// A flag of a command or of coble itself.
+pub(crate) struct Flag {
+    /// Without the two dashes.
+    pub(crate) long: &'static str,
+    /// Without the dash.
+    pub(crate) short: Option<char>,
+    /// The name of its value in capitals and what a shell offers for it; `None` for a switch.
+    pub(crate) value: Option<(&'static str, Values)>,
+    /// One line without a full stop.
+    pub(crate) help: &'static str,
+    /// Whether it may be given more than once with all values kept; else the last one counts.
+    pub(crate) repeat: bool,
+}
+
+impl Flag {
+    /// A flag without a value.
+    pub(crate) const fn switch(
+        long: &'static str,
+        short: Option<char>,
+        help: &'static str,
+    ) -> Self {
+        Self { long, short, value: None, help, repeat: false }
+    }
+
+    /// A flag with a value.
+    pub(crate) const fn value(
+        long: &'static str,
+        short: Option<char>,
+        value: (&'static str, Values),
+        help: &'static str,
+    ) -> Self {
+        Self { long, short, value: Some(value), help, repeat: false }
+    }
+
+    /// The same flag, with every value kept.
+    pub(crate) const fn repeated(self) -> Self {
+        Self { repeat: true, ..self }
+    }
+}
+
+/// What a shell offers in place of a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// Nothing: the value is free.
+    Any,
+    /// Files.
+    File,
+    /// Folders.
+    Directory,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// Containers, from `coble list --quiet`.
+    Container,
+    /// Signals.
+    Signal,
+    /// Commands of coble.
+    Command,
+}
+
+pub(crate) const DEBUG: Flag = Flag::switch("debug", None, "log what is done, too");
+pub(crate) const LOG: Flag =
+    Flag::value("log", None, ("FILE", Values::File), "append log entries to FILE");
+pub(crate) const LOG_FORMAT: Flag = Flag::value(
+    "log-format",
+    None,
+    ("FORMAT", Values::Words(&["text", "json"])),
+    "form of log entries: text (default) or json",
+);
+pub(crate) const ROOT: Flag = Flag::value(
+    "root",
+    None,
+    ("DIR", Values::Directory),
+    "folder of the containers' state (default: /run/coble, for a plain user $XDG_RUNTIME_DIR/coble)",
+);
+pub(crate) const SYSTEMD_CGROUP: Flag = Flag::switch(
+    "systemd-cgroup",
+    None,
+    "let systemd make the cgroups (not there yet: refused where a container is made)",
+);
+pub(crate) const ROOTLESS: Flag = Flag::value(
+    "rootless",
+    None,
+    ("MODE", Values::Words(&["true", "false", "auto"])),
+    "accepted for other runtimes' callers; coble finds out itself (true, false or auto)",
+);
+pub(crate) const VERSION: Flag = Flag::switch("version", Some('v'), "print the version and exit");
+
+/// The flag that every command and coble itself have.
+pub(crate) const HELP: Flag = Flag::switch("help", Some('h'), "print help and exit");
+
+/// The flags that stand before the command.
+pub(crate) static GLOBAL: &[Flag] =
+    &[DEBUG, LOG, LOG_FORMAT, ROOT, SYSTEMD_CGROUP, ROOTLESS, HELP, VERSION];
+
+/// Every command, in the order of help.
+pub(crate) static COMMANDS: &[&Command] = &[
+    &commands::spec::COMMAND,
+    &commands::run::COMMAND,
+    &commands::create::COMMAND,
+    &commands::start::COMMAND,
+    &commands::exec::COMMAND,
+    &commands::state::COMMAND,
+    &commands::list::COMMAND,
+    &commands::ps::COMMAND,
+    &commands::kill::COMMAND,
+    &commands::delete::COMMAND,
+    &commands::plan::COMMAND,
+    &commands::completion::COMMAND,
+    &commands::help::COMMAND,
+];
+
+impl std::fmt::Display for Flag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "--{}", self.long)
+    }
+}
