@@ -5,6 +5,9 @@ use coble_spec::{
     Process, Resources, Rlimit, Root, Spec,
 };
 
+use crate::error::{Error, Result};
+use crate::facts::Facts;
+
 /// The facts of the host that the example depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExampleHost {
@@ -45,6 +48,17 @@ pub fn config_text(spec: &Spec) -> serde_json::Result<Vec<u8>> {
     let mut writer = serde_json::Serializer::with_formatter(&mut text, tabs);
     serde::Serialize::serialize(spec, &mut writer)?;
     Ok(text)
+}
+
+/// The text of the example for this host; `rootless` for one that the caller can run without being root.
+///
+/// # Errors
+/// As [`Facts::look`].
+pub fn example_config(rootless: bool) -> Result<Vec<u8>> {
+    let facts = Facts::look()?;
+    let rootless = rootless.then_some((facts.uid, facts.gid));
+    let spec = example(ExampleHost { rootless, cgroup2: facts.is_unified() });
+    config_text(&spec).map_err(|error| Error::new(error.to_string()))
 }
 
 fn process() -> Process {

@@ -11,10 +11,10 @@ mod points;
 mod scratch;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{Create, Error, Run};
+use crate::error::{Error, Result};
+use crate::{Create, Run};
 use bundle::Bundle;
 use host::Host;
 use scratch::Scratch;
@@ -37,24 +37,26 @@ impl Try {
     /// # Errors
     /// The directory to keep isn't empty, no directory for the changes can be made, or what [`Run::execute`]
     /// fails with.
-    pub fn execute(&self) -> Result<u8, Error> {
+    pub fn execute(&self) -> Result<u8> {
         let host = Host::look()?;
         let id = unused_id();
         let scratch = match &self.keep {
             Some(directory) => Scratch::take(directory),
-            None => Scratch::make(&host.places(), &format!("coble-{id}"), host.rootless()),
+            None => Scratch::make(&host.places(), &format!("coble-{id}"), host.facts.is_rootless()),
         };
-        let scratch = scratch.map_err(|(path, error)| failure(&path, &error))?;
+        let scratch = scratch.map_err(|(path, error)| Error::at("use", path, error))?;
         let written = Bundle { path: scratch.path(), host: &host, command: &self.command }.write();
         let remove = self.keep.is_none() || written.is_err();
         let result = written.and_then(|()| self.run(scratch.path(), id));
         let path = scratch.path().to_owned();
         let removed = if remove { scratch.remove() } else { Ok(()) };
         // Of two errors the first one is the cause.
-        result.and_then(|status| removed.map(|()| status).map_err(|error| failure(&path, &error)))
+        result.and_then(|status| {
+            removed.map(|()| status).map_err(|error| Error::at("remove", path, error))
+        })
     }
 
-    fn run(&self, bundle: &Path, id: String) -> Result<u8, Error> {
+    fn run(&self, bundle: &Path, id: String) -> Result<u8> {
         let own_root = bundle.join("state");
         let create = Create {
             root: self.root.clone().unwrap_or_else(|| own_root.clone()),
@@ -77,8 +79,4 @@ impl Try {
 fn unused_id() -> String {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     format!("try-{}-{:x}", std::process::id(), now.as_micros())
-}
-
-fn failure(path: &Path, error: &io::Error) -> Error {
-    Error::new(format!("{}: {error}", path.display()))
 }

@@ -9,11 +9,10 @@ use std::os::unix::fs::{
 use std::path::Path;
 
 use super::config::{Setting, config};
-use super::failure;
 use super::host::{Host, HostFiles, look_at};
 use super::layout::{Part, Show, layout};
 use super::points::{is_below, visible_points};
-use crate::Error;
+use crate::error::{Error, Result};
 use crate::example::config_text;
 
 /// What goes into the bundle.
@@ -31,9 +30,9 @@ impl Bundle<'_> {
     ///
     /// # Errors
     /// A file or directory can't be made.
-    pub(super) fn write(&self) -> Result<(), Error> {
+    pub(super) fn write(&self) -> Result<()> {
         let points = visible_points(&self.host.mountinfo);
-        let parts = layout(&points, self.host.rootless(), &HostFiles);
+        let parts = layout(&points, self.host.facts.is_rootless(), &HostFiles);
         let layers = layer_names(&parts);
         for directory in ["rootfs", "layers"] {
             self.make(directory, |path| DirBuilder::new().mode(0o755).create(path))?;
@@ -51,7 +50,7 @@ impl Bundle<'_> {
         self.write_run_directory()?;
         let setting = Setting {
             bundle: self.path,
-            rootless: self.host.rootless().then_some(self.host.ids),
+            rootless: self.host.rootless(),
             parts: &parts,
             layers: &layers,
             command: self.command,
@@ -67,7 +66,7 @@ impl Bundle<'_> {
     }
 
     /// What the part is mounted on, or itself; nothing if an overlay brings the place with it.
-    fn write_skeleton(&self, part: &Part, parts: &[Part]) -> Result<(), Error> {
+    fn write_skeleton(&self, part: &Part, parts: &[Part]) -> Result<()> {
         let brings =
             |other: &Part| other.show == Show::Overlay && is_below(&part.path, &other.path);
         if parts.iter().any(brings) {
@@ -81,7 +80,7 @@ impl Bundle<'_> {
     }
 
     /// `upper` looks like the host's directory, because an overlay's root is its upper directory.
-    fn write_layer(&self, part: &Part, layer: &str) -> Result<(), Error> {
+    fn write_layer(&self, part: &Part, layer: &str) -> Result<()> {
         let work = format!("layers/{layer}/work");
         let upper = format!("layers/{layer}/upper");
         self.make(&work, |path| DirBuilder::new().recursive(true).mode(0o700).create(path))?;
@@ -92,7 +91,7 @@ impl Bundle<'_> {
     }
 
     /// `/run` is the container's own, but for links: NixOS and Guix keep the way to all programs there.
-    fn write_run_directory(&self) -> Result<(), Error> {
+    fn write_run_directory(&self) -> Result<()> {
         for entry in fs::read_dir("/run").into_iter().flatten().flatten() {
             if let (Ok(name), Ok(target)) =
                 (entry.file_name().into_string(), fs::read_link(entry.path()))
@@ -106,15 +105,15 @@ impl Bundle<'_> {
     /// Gives a directory the host's mode and, as root, its owner.
     fn look_like(&self, path: &Path, host: &str) -> io::Result<()> {
         let stat = look_at(host)?;
-        if !self.host.rootless() {
+        if !self.host.facts.is_rootless() {
             chown(path, Some(stat.st_uid), Some(stat.st_gid))?;
         }
         fs::set_permissions(path, Permissions::from_mode(stat.st_mode & 0o7777))
     }
 
-    fn make(&self, name: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
+    fn make(&self, name: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
         let path = self.path.join(name);
-        make(&path).map_err(|error| failure(&path, &error))
+        make(&path).map_err(|error| Error::at("make", &path, error))
     }
 }
 

@@ -1,22 +1,20 @@
 //! The facts of the host that the bundle depends on.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use coble_sys::rustix::fs::{Access, AtFlags, CWD, FileType, Stat, accessat, statat};
-use coble_sys::rustix::process::{getegid, geteuid};
 
-use super::failure;
 use super::layout::{Files, Kind};
-use crate::Error;
+use crate::error::{Error, Result};
+use crate::facts::Facts;
 
 /// What is looked up once, before anything is made.
 pub(super) struct Host {
-    /// The user and group that run coble.
-    pub(super) ids: (u32, u32),
-    /// Whether coble is in the first user namespace, where root is root.
-    in_first_namespace: bool,
+    /// Who runs coble, and whether as the system's own root.
+    pub(super) facts: Facts,
     /// The text of `/proc/self/mountinfo`.
     pub(super) mountinfo: String,
     /// The environment, where it is UTF-8.
@@ -32,32 +30,24 @@ impl Host {
     ///
     /// # Errors
     /// `/proc` can't be read.
-    pub(super) fn look() -> Result<Self, Error> {
-        let read = |path: &str| {
-            let bytes = fs::read(path).map_err(|error| failure(Path::new(path), &error))?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let map: String = read("/proc/self/uid_map")?;
-        let environment = std::env::vars_os();
+    pub(super) fn look() -> Result<Self> {
+        const MOUNTS: &str = "/proc/self/mountinfo";
+        let mountinfo = fs::read(MOUNTS).map_err(|error| Error::at("read", MOUNTS, error))?;
+        let text = |text: OsString| text.into_string().ok();
+        let variables = std::env::vars_os();
+        let directory = std::env::current_dir();
         Ok(Self {
-            ids: (geteuid().as_raw(), getegid().as_raw()),
-            in_first_namespace: map.split_whitespace().eq(["0", "0", "4294967295"]),
-            mountinfo: read("/proc/self/mountinfo")?,
-            environment: environment
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
-            directory: std::env::current_dir()
-                .ok()
-                .and_then(|path| path.into_os_string().into_string().ok()),
+            facts: Facts::look()?,
+            mountinfo: String::from_utf8_lossy(&mountinfo).into_owned(),
+            environment: variables.filter_map(|(n, v)| Some((text(n)?, text(v)?))).collect(),
+            directory: directory.ok().and_then(|path| text(path.into_os_string())),
             terminal: io::stdin().is_terminal() && io::stdout().is_terminal(),
         })
     }
 
-    /// Whether the container needs a user namespace: coble doesn't run as the system's own root.
-    pub(super) fn rootless(&self) -> bool {
-        self.ids.0 != 0 || !self.in_first_namespace
+    /// The user and group that stand behind the container's root, if there is to be a user namespace.
+    pub(super) fn rootless(&self) -> Option<(u32, u32)> {
+        self.facts.is_rootless().then_some((self.facts.uid, self.facts.gid))
     }
 
     /// Directories in which a temporary bundle may lie, the best first.
@@ -69,8 +59,11 @@ impl Host {
             let found = self.environment.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| PathBuf::from(value)).filter(|path| path.is_absolute())
         };
-        let session =
-            if self.rootless() { variable("XDG_RUNTIME_DIR") } else { Some("/run".into()) };
+        let session = if self.facts.is_rootless() {
+            variable("XDG_RUNTIME_DIR")
+        } else {
+            Some("/run".into())
+        };
         let temporary = variable("TMPDIR").unwrap_or_else(|| "/tmp".into());
         [Some("/dev/shm".into()), session, Some(temporary)].into_iter().flatten().collect()
     }
