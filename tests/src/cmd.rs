@@ -160,6 +160,14 @@ impl Background {
         self.child.id()
     }
 
+    /// Whether it hasn't ended yet.
+    ///
+    /// # Panics
+    /// When it can't be asked.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("wait").is_none()
+    }
+
     /// What it has written to standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -20,6 +21,7 @@ use crate::wait;
 pub struct Terminal {
     master: File,
     screen: Arc<Mutex<Vec<u8>>>,
+    closed: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -32,20 +34,22 @@ impl Terminal {
         let master = File::from(master);
         let screen = Arc::new(Mutex::new(Vec::new()));
         let mut reader = master.try_clone().expect("a second descriptor");
-        let shown = Arc::clone(&screen);
+        let closed = Arc::new(AtomicBool::new(false));
+        let (shown, end) = (Arc::clone(&screen), Arc::clone(&closed));
         thread::spawn(move || {
             let mut part = [0; 4096];
             loop {
                 match reader.read(&mut part) {
-                    Ok(0) => return,
+                    Ok(0) => break,
                     Ok(count) => shown.lock().expect("screen").extend(&part[..count]),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     // EIO: the last process has closed its end.
-                    Err(_) => return,
+                    Err(_) => break,
                 }
             }
+            end.store(true, Ordering::Release);
         });
-        Self { master, screen }
+        Self { master, screen, closed }
     }
 
     /// A new terminal of `rows` and `columns`, and its other end.
@@ -118,19 +122,19 @@ impl Terminal {
     }
 }
 
-/// Waits for the end of a command on a terminal and gives its exit status.
+/// Waits for the end of a command on a terminal, and for all that it showed, and gives its exit status.
 ///
 /// # Panics
-/// When it hasn't ended by the deadline.
+/// When it hasn't ended by the deadline, or has left somebody who holds the terminal.
 #[track_caller]
 #[must_use]
 pub fn exit_code(mut child: Child, terminal: &Terminal) -> Option<i32> {
     let status = wait::poll(wait::DEADLINE, || child.try_wait().expect("wait"));
-    if status.is_none() {
+    let Some(status) = status else {
         let _ = child.kill();
         let _ = child.wait();
-    }
-    status
-        .unwrap_or_else(|| panic!("hangs on its terminal; it shows: {}", terminal.screen()))
-        .code()
+        panic!("hangs on its terminal; it shows: {}", terminal.screen());
+    };
+    wait::until("everybody to let the terminal go", || terminal.closed.load(Ordering::Acquire));
+    status.code()
 }
