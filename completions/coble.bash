@@ -30,7 +30,7 @@ _coble() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $command:$word in
-        :--log | :--log-format | :--root | :--rootless | spec:-b | spec:--bundle | run:-b | run:--bundle | run:--console-socket | run:--pid-file | run:--preserve-fds | create:-b | create:--bundle | create:--console-socket | create:--pid-file | create:--preserve-fds | exec:--console-socket | exec:--cwd | exec:-e | exec:--env | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-p | exec:--process | exec:--pid-file | exec:-c | exec:--cap | exec:--preserve-fds | exec:--apparmor | exec:--process-label | exec:--cgroup | list:-f | list:--format | ps:-f | ps:--format | plan:-b | plan:--bundle)
+        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | run:-b | run:--bundle | run:--console-socket | run:--pid-file | run:--preserve-fds | create:-b | create:--bundle | create:--console-socket | create:--pid-file | create:--preserve-fds | exec:--console-socket | exec:--cwd | exec:-e | exec:--env | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-p | exec:--process | exec:--pid-file | exec:-c | exec:--cap | exec:--preserve-fds | exec:--apparmor | exec:--process-label | exec:--cgroup | list:-f | list:--format | ps:-f | ps:--format | plan:-b | plan:--bundle)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -55,6 +55,10 @@ _coble() {
         ;;
     :--rootless)
         __coble_words 'true false auto'
+        return
+        ;;
+    try:--keep)
+        __coble_files -d
         return
         ;;
     spec:-b | spec:--bundle)
@@ -158,6 +162,7 @@ _coble() {
     if [[ $cur == -* ]]; then
         case $command:$position in
         :*) __coble_words '--debug --log --log-format --root --systemd-cgroup --rootless -h --help -v --version' ;;
+        try:0) __coble_words '--keep -h --help' ;;
         spec:*) __coble_words '-b --bundle --rootless -h --help' ;;
         run:*) __coble_words '-b --bundle --console-socket -d --detach --keep --pid-file --no-subreaper --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
         create:*) __coble_words '-b --bundle --console-socket --pid-file --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
@@ -176,7 +181,7 @@ _coble() {
     fi
 
     case $command:$position in
-    :*) __coble_words 'spec run create start exec state list ps kill delete plan completion help' ;;
+    :*) __coble_words 'try spec run create start exec state list ps kill delete plan completion help' ;;
     run:0) __coble_words "$(__coble_containers)" ;;
     create:0) __coble_words "$(__coble_containers)" ;;
     start:0) __coble_words "$(__coble_containers)" ;;
@@ -187,7 +192,7 @@ _coble() {
     kill:1) __coble_words 'TERM KILL INT HUP QUIT USR1 USR2 STOP CONT WINCH' ;;
     delete:0) __coble_words "$(__coble_containers)" ;;
     completion:0) __coble_words 'bash zsh fish' ;;
-    help:0) __coble_words 'spec run create start exec state list ps kill delete plan completion help' ;;
+    help:0) __coble_words 'try spec run create start exec state list ps kill delete plan completion help' ;;
     esac
 }
 

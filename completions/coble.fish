@@ -50,6 +50,7 @@ complete -c coble -n __coble_is -l systemd-cgroup -d 'let systemd make the cgrou
 complete -c coble -n __coble_is -l rootless -x -a 'true false auto' -d 'accepted for other runtimes\' callers; coble finds out itself (true, false or auto)'
 complete -c coble -n __coble_is -s h -l help -d 'print help and exit'
 complete -c coble -n __coble_is -s v -l version -d 'print the version and exit'
+complete -c coble -n __coble_is -a try -d 'run a command in a container over the host\'s own files, and throw its changes away'
 complete -c coble -n __coble_is -a spec -d 'write a config.json to start from'
 complete -c coble -n __coble_is -a run -d 'create a container, start it and wait for it'
 complete -c coble -n __coble_is -a create -d 'create a container whose process waits for start'
@@ -63,6 +64,10 @@ complete -c coble -n __coble_is -a delete -d 'delete a container that has ended'
 complete -c coble -n __coble_is -a plan -d 'print what create would do, and do nothing'
 complete -c coble -n __coble_is -a completion -d 'print a completion script for a shell'
 complete -c coble -n __coble_is -a help -d 'say how to use coble or one of its commands'
+
+# try
+complete -c coble -n '__coble_is try' -l keep -x -a '(__fish_complete_directories)' -d 'leave the bundle, with all changes, in DIR: a new folder or an empty one'
+complete -c coble -n '__coble_is try' -s h -l help -d 'print help and exit'
 
 # spec
 complete -c coble -n '__coble_is spec' -s b -l bundle -x -a '(__fish_complete_directories)' -d 'folder with config.json (default: the current one)'
@@ -154,4 +159,4 @@ complete -c coble -n '__coble_is completion' -a 'bash zsh fish' -d SHELL
 
 # help
 complete -c coble -n '__coble_is help' -s h -l help -d 'print help and exit'
-complete -c coble -n '__coble_is help' -a 'spec run create start exec state list ps kill delete plan completion help' -d COMMAND
+complete -c coble -n '__coble_is help' -a 'try spec run create start exec state list ps kill delete plan completion help' -d COMMAND

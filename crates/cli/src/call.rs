@@ -64,7 +64,7 @@ impl Call {
 /// An absolute path for `--root`, which must not be `/` under any spelling.
 fn absolute_root(root: &OsStr) -> Result<PathBuf, Failure> {
     let path =
-        std::path::absolute(Path::new(root)).map_err(|error| Failure::at("--root", error))?;
+        std::path::absolute(Path::new(root)).map_err(|error| Failure::io("--root", &error))?;
     if names_of(&path) == 0 {
         return Err(Failure::new("Option --root argument should not be set to /"));
     }
@@ -172,4 +172,35 @@ mod tests {
         }
         assert!(absolute_root(OsStr::new("")).is_err());
     }
+    #[test]
+    fn rootless_is_one_of_three() {
+        let check = |mode: &str| {
+            let mut call = Call::default();
+            call.global.set(&ROOTLESS, mode.into());
+            call.check().map_err(|failure| failure.message)
+        };
+        for mode in ["true", "false", "auto", "", "True", "AUTO", "1", "0"] {
+            assert_eq!(check(mode), Ok(()), "{mode}");
+        }
+        let error = "invalid value \"maybe\" for --rootless: not true, false or auto";
+        assert_eq!(check("maybe").err().as_deref(), Some(error));
+    }
+
+    #[test]
+    fn numbers_are_whole_and_fit() {
+        let number = |value: &str| {
+            let mut given = Given::default();
+            given.set(&NUMBER, value.into());
+            given.number::<u32>(&NUMBER).map_err(|failure| failure.message)
+        };
+        assert_eq!(Given::default().number::<u32>(&NUMBER).unwrap(), None);
+        assert_eq!(number("0"), Ok(Some(0)));
+        assert_eq!(number("4294967295"), Ok(Some(u32::MAX)));
+        for value in ["", "-1", "x", "1.5", "4294967296", " 1"] {
+            let error = format!("invalid value {value:?} for --number: not a number");
+            assert_eq!(number(value), Err(error));
+        }
+    }
+
+    static NUMBER: Flag = Flag::value("number", None, ("N", crate::table::Values::Any), "a number");
 }

@@ -1,6 +1,6 @@
 //! Why a command did not succeed.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// One line for the user and the status to exit with.
 #[derive(Debug)]
@@ -17,6 +17,14 @@ impl Failure {
         Self { message: message.into(), status: 1 }
     }
 
+    /// `what: why` of the kernel, as the library words it: a small first letter and no number.
+    pub(crate) fn io(what: impl fmt::Display, error: &io::Error) -> Self {
+        let words = error.to_string();
+        let mut words = words.split(" (os error").next().unwrap_or_default().chars();
+        let first = words.next().map_or('?', |first| first.to_ascii_lowercase());
+        Self::new(format!("{what}: {first}{}", words.as_str()))
+    }
+
     /// `what: error`, for an error that doesn't name its object.
     pub(crate) fn at(what: impl fmt::Display, error: impl fmt::Display) -> Self {
         Self::new(format!("{what}: {error}"))
@@ -26,5 +34,16 @@ impl Failure {
 impl From<coble_container::Error> for Failure {
     fn from(error: coble_container::Error) -> Self {
         Self::new(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_errors_are_worded_like_the_librarys() {
+        let failure = Failure::io("/x", &io::Error::from_raw_os_error(13));
+        assert_eq!(failure.message, "/x: permission denied");
     }
 }

@@ -11,7 +11,7 @@ pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::at("standard output", error))
+            Err(Failure::io("standard output", &error))
         }
         _ => Ok(()),
     }

@@ -193,6 +193,7 @@ pub(crate) static GLOBAL: &[Flag] =
 
 /// Every command, in the order of help.
 pub(crate) static COMMANDS: &[&Command] = &[
+    &commands::try_::COMMAND,
     &commands::spec::COMMAND,
     &commands::run::COMMAND,
     &commands::create::COMMAND,

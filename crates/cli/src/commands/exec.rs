@@ -102,7 +102,6 @@ pub(crate) static COMMAND: Command = Command {
         ("255", "any other error of coble itself"),
     ],
     execute,
-    ..Command::DEFAULT
 };
 
 /// An error of coble must not look like the status 1 that programs like to end with.
@@ -143,7 +142,7 @@ fn whole(call: &Call, file: &PathBuf) -> Result<Process, Failure> {
     if call.arguments.len() > 1 {
         return Err(Failure::new(format!("a command can't be used with {PROCESS}")));
     }
-    let json = fs::read(file).map_err(|error| Failure::at(file.display(), error))?;
+    let json = fs::read(file).map_err(|error| Failure::io(file.display(), &error))?;
     coble_spec::parse(&json).map_err(|error| Failure::at(file.display(), error))
 }
 

@@ -55,7 +55,7 @@ fn run_ps(call: &Call) -> Result<String, Failure> {
         [] => ps.arg("-ef"),
         options => ps.args(options),
     };
-    let output = ps.output().map_err(|error| Failure::at("ps(1)", error))?;
+    let output = ps.output().map_err(|error| Failure::io("ps(1)", &error))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let why = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();

@@ -42,7 +42,6 @@ pub(crate) static COMMAND: Command = Command {
     ],
     statuses: PROCESS_STATUSES,
     execute,
-    ..Command::DEFAULT
 };
 
 /// How a process in a container ended, as an exit status.

@@ -37,7 +37,7 @@ fn execute(call: &Call) -> Result<u8, Failure> {
 
 /// Writes a new file, or nothing.
 fn write(path: &PathBuf, text: &[u8]) -> Result<(), Failure> {
-    let failure = |error| Failure::at(path.display(), error);
+    let failure = |error| Failure::io(path.display(), &error);
     let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let name = path.file_name().map_or(path.as_path(), Path::new);

@@ -41,7 +41,6 @@ pub(crate) static COMMAND: Command = Command {
     ],
     statuses: &[PROCESS_STATUSES[0], PROCESS_STATUSES[1], PROCESS_STATUSES[3]],
     execute,
-    ..Command::DEFAULT
 };
 
 fn execute(call: &Call) -> Result<u8, Failure> {

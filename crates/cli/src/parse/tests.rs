@@ -75,6 +75,10 @@ fn good_lines() {
         ),
         ("ps a -ef --forest", "| ps | a -ef --forest"),
         ("ps -f json a", "| ps format=json | a"),
+        ("try", "| try | "),
+        ("try ls -la --keep x", "| try | ls -la --keep x"),
+        ("try --keep /k -- sh -c id", "| try keep=/k | sh -c id"),
+        ("try sh -- x", "| try | sh -- x"),
         // the end of flags
         ("kill -- a -1", "| kill | a -1"),
         ("state -- --debug", "| state | --debug"),
