@@ -122,7 +122,7 @@ fn layer_names(parts: &[Part]) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let name = |part: &Part| {
         let plain = part.path.trim_start_matches('/').replace('/', "-");
-        // The kernel takes paths of 255 bytes here, and the bundle's own path has to fit in, too.
+        // A name has 255 bytes at most, a character four.
         let short: String = plain.chars().take(60).collect();
         let mut name = short.clone();
         for number in 2.. {

@@ -9,9 +9,6 @@ use super::points::{Point, is_below};
 /// Directories that the container has of its own.
 pub(super) const FRESH: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
 
-/// fsconfig(2) takes no longer value, in bytes.
-const LONGEST_VALUE: usize = 255;
-
 /// One part of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
@@ -110,7 +107,7 @@ impl Layout<'_> {
         } else if self.locked && self.points.iter().any(|point| is_below(&point.path, &path)) {
             self.push(path.clone(), Show::Empty);
             self.take_apart(&path);
-        } else if is_refused_by_overlayfs(kind) || escape(&path).len() > LONGEST_VALUE {
+        } else if is_refused_by_overlayfs(kind) {
             self.push(path, Show::ReadOnlyDirectory);
         } else {
             self.push(path, Show::Overlay);

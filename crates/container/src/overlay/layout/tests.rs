@@ -243,17 +243,6 @@ fn nix_on_btrfs() {
 }
 
 #[test]
-fn a_path_too_long_for_an_option_is_read_only() {
-    const LONG: &str = concat!(
-        "d /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    );
-    let text = "27 1 8:2 / / rw - ext4 /dev/sda2 rw\n";
-    assert_eq!(lines(text, true, &Host(&[LONG])), [format!("directory {}", &LONG[2..])]);
-}
-
-#[test]
 fn separators_are_escaped() {
     assert_eq!(escape("/a:b,c\\d e"), "/a\\:b\\,c\\\\d e");
 }
