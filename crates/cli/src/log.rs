@@ -38,7 +38,9 @@ impl Log {
             None => None,
             Some(path) => {
                 let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(&path);
-                Some(opened.map_err(|error| Failure::io(format_args!("log {path:?}"), &error))?)
+                Some(opened.map_err(|error| {
+                    Failure::io(format_args!("open log {}", path.display()), &error)
+                })?)
             }
         };
         Ok(Self { file, format, debug: global.has(&DEBUG) })

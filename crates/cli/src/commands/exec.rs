@@ -170,3 +170,116 @@ fn additions(call: &Call) -> Result<Additions, Failure> {
         selinux_label: owned(&PROCESS_LABEL)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse;
+
+    fn read(line: &[&str]) -> Result<Exec, String> {
+        let mut call = Call::default();
+        let words = ["--root", "/r", "exec"].iter().chain(line).map(Into::into).collect();
+        parse(words, &mut call).and_then(|_| exec(&call)).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn flags_add_to_the_containers_process() {
+        let exec = read(&[
+            "--cwd",
+            "/d",
+            "-e",
+            "A=1",
+            "--env=B=2",
+            "-t",
+            "-u",
+            "1000:100",
+            "-g",
+            "4",
+            "-g",
+            "5",
+            "-c",
+            "CAP_KILL",
+            "--no-new-privs",
+            "--apparmor",
+            "p",
+            "--process-label",
+            "l",
+            "--ignore-paused",
+            "--preserve-fds",
+            "2",
+            "--pid-file",
+            "/p",
+            "--console-socket",
+            "/s",
+            "-d",
+            "c",
+            "ls",
+            "-l",
+        ])
+        .unwrap();
+        assert_eq!((exec.root.as_path(), exec.id.as_str()), ("/r".as_ref(), "c"));
+        assert_eq!(exec.pid_file.as_deref(), Some("/p".as_ref()));
+        assert_eq!(exec.console_socket.as_deref(), Some("/s".as_ref()));
+        assert_eq!((exec.detach, exec.ignore_paused, exec.preserve_fds), (true, true, 2));
+        let ExecProcess::Additions(process) = exec.process else { panic!("a whole process") };
+        assert_eq!(process.args, ["ls", "-l"]);
+        assert_eq!(process.cwd.as_deref(), Some("/d"));
+        assert_eq!(process.env, ["A=1", "B=2"]);
+        assert_eq!(process.user, Some((1000, Some(100))));
+        assert_eq!(process.additional_gids, [4, 5]);
+        assert_eq!(process.capabilities, ["CAP_KILL"]);
+        assert_eq!((process.terminal, process.no_new_privileges), (true, true));
+        assert_eq!(process.apparmor_profile.as_deref(), Some("p"));
+        assert_eq!(process.selinux_label.as_deref(), Some("l"));
+    }
+
+    #[test]
+    fn nothing_is_added_that_was_not_given() {
+        let exec = read(&["c", "true"]).unwrap();
+        assert_eq!((exec.pid_file, exec.console_socket), (None, None));
+        assert_eq!((exec.detach, exec.ignore_paused, exec.preserve_fds), (false, false, 0));
+        let ExecProcess::Additions(process) = exec.process else { panic!("a whole process") };
+        assert_eq!((process.cwd, process.user), (None, None));
+        assert_eq!((process.apparmor_profile, process.selinux_label), (None, None));
+        assert_eq!((process.terminal, process.no_new_privileges), (false, false));
+        assert!(process.env.is_empty() && process.additional_gids.is_empty());
+        assert!(process.capabilities.is_empty());
+    }
+
+    #[test]
+    fn bad_calls() {
+        let cases: [(&[&str], &str); 7] = [
+            (&["c"], "exec args cannot be empty"),
+            (&["-u", "root", "c", "ls"], "bad uid: \"root\" is not a number from 0 to 4294967294"),
+            (&["-u", "1:-1", "c", "ls"], "bad gid: \"-1\" is not a number from 0 to 4294967294"),
+            (&["-g", "1,2", "c", "ls"], "bad gid: \"1,2\" is not a number from 0 to 4294967294"),
+            (&["--cgroup", "/a", "c", "ls"], "--cgroup \"/a\": not there yet"),
+            (&["-p", "/p", "c", "ls"], "a command can't be used with --process"),
+            (&["-p", "/p", "--user=0", "c"], "--user can't be used with --process"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(read(line).map(|_| ()), Err(expected.to_owned()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_whole_process_comes_from_its_file() {
+        let file = std::env::temp_dir().join(format!("coble-exec-{}.json", std::process::id()));
+        fs::write(&file, r#"{"terminal":true,"user":{"uid":7,"gid":8},"args":["id"],"cwd":"/"}"#)
+            .unwrap();
+        let exec = read(&["--detach", "--tty", "-p", file.to_str().unwrap(), "c"]);
+        fs::write(&file, "{").unwrap();
+        let broken = read(&["-p", file.to_str().unwrap(), "c"]);
+        fs::remove_file(&file).unwrap();
+        let ExecProcess::Whole(process) = exec.unwrap().process else { panic!("additions") };
+        assert_eq!(
+            (process.args, process.user.uid, process.terminal),
+            (vec!["id".to_owned()], 7, true)
+        );
+        let error = broken.map(|_| ()).unwrap_err();
+        assert!(
+            error.starts_with(&format!("{}: broken JSON at line 1", file.display())),
+            "{error}"
+        );
+    }
+}
