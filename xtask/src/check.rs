@@ -1,5 +1,7 @@
 //! One thing that was checked, and how it went.
 
+use std::fmt;
+
 /// How a check ended.
 pub(crate) enum Outcome {
     /// It holds; what was measured.
@@ -47,10 +49,16 @@ impl Check {
 
     /// Prints the check on a line of its own.
     pub(crate) fn print(&self) {
+        println!("{self}");
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
-            Outcome::Passed(what) => println!("ok: {}: {what}", self.name),
-            Outcome::Failed(why) => println!("FAILED: {}: {why}", self.name),
-            Outcome::Skipped(why) => println!("skipped: {}: {why}", self.name),
+            Outcome::Passed(what) => write!(f, "ok: {}: {what}", self.name),
+            Outcome::Failed(why) => write!(f, "FAILED: {}: {why}", self.name),
+            Outcome::Skipped(why) => write!(f, "skipped: {}: {why}", self.name),
         }
     }
 }

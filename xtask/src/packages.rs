@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::check::Check;
 use crate::{Result, elf};
 
 /// A Debian package and the program that shows that it (or another distribution's like it) is there.
@@ -22,21 +23,22 @@ const PACKAGES: [Package; 10] = [
     Package("util-linux", "unshare"),
 ];
 
-/// What the benchmarks need on top.
-const BENCHMARK: [Package; 2] = [Package("debootstrap", "debootstrap"), Package("runc", "runc")];
+/// What the benchmarks call.
+const BENCHMARK: [Package; 4] = [
+    Package("busybox-static", "busybox"),
+    Package("debootstrap", "debootstrap"),
+    Package("runc", "runc"),
+    Package("util-linux", "unshare"),
+];
 
-/// Installs what the tests miss, or says how to.
-pub(crate) fn provide() -> Result<()> {
+/// Installs what the tests miss, or says how to; `None` if everything is there.
+pub(crate) fn provide() -> Option<Check> {
     install(&missing(&PACKAGES))
 }
 
-/// Installs what the benchmarks miss, or says how to.
-pub(crate) fn provide_for_benchmarks() -> Result<()> {
-    let mut names = missing(&PACKAGES);
-    names.extend(missing(&BENCHMARK));
-    names.sort_unstable();
-    names.dedup();
-    install(&names)
+/// Installs what the benchmarks miss, or says how to; `None` if everything is there.
+pub(crate) fn provide_for_benchmarks() -> Option<Check> {
+    install(&missing(&BENCHMARK))
 }
 
 fn missing(packages: &[Package]) -> Vec<&'static str> {
@@ -61,26 +63,26 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-fn install(names: &[&str]) -> Result<()> {
+fn install(names: &[&str]) -> Option<Check> {
+    const NAME: &str = "packages";
     if names.is_empty() {
-        return Ok(());
+        return None;
     }
-    let line = format!("apt-get install --yes --no-install-recommends {}", names.join(" "));
+    let names = names.join(" ");
+    let line = format!("apt-get install --yes --no-install-recommends {names}");
     let debian = Path::new("/etc/debian_version").exists() && find("apt-get").is_some();
     if !debian {
-        println!("missing, and the tests that need them are skipped: {}", names.join(" "));
-        return Ok(());
+        return Some(Check::skipped(NAME, format!("missing here: {names}")));
     }
     if !is_root() {
-        println!("missing, and the tests that need them are skipped; to install them run as root:");
-        println!("  {line}");
-        return Ok(());
+        return Some(Check::skipped(NAME, format!("missing; to install them run as root: {line}")));
     }
     println!("{line}");
     let mut args = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
-    args.extend(names);
+    args.extend(names.split(' '));
     // A fresh image has no package lists, and old lists name files that are gone.
-    apt(&args).or_else(|_| apt(&["update", "--quiet"]).and_then(|()| apt(&args)))
+    let done = apt(&args).or_else(|_| apt(&["update", "--quiet"]).and_then(|()| apt(&args)));
+    done.err().map(|why| Check::of(NAME, Err(why)))
 }
 
 fn apt(args: &[&str]) -> Result<()> {

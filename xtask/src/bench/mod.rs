@@ -29,7 +29,9 @@ struct Options {
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let options = options(words)?;
     cgroups::enter_pure_view()?;
-    packages::provide_for_benchmarks()?;
+    if let Some(check) = packages::provide_for_benchmarks() {
+        check.print();
+    }
     let scratch = cargo::scratch("bench")?;
     let peers = peers::build(&options.peers, &scratch)?;
     let runtime = peers.iter().find_map(Peer::oci).ok_or("no peer that is a runtime")?;

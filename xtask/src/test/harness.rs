@@ -18,17 +18,17 @@ const DEADLINE: Duration = Duration::from_secs(15 * 60);
 pub(super) fn run(binary: &Path, tally: &mut Tally) {
     let programs = match cargo::build(&["test", "--workspace", "--no-run"]) {
         Ok(programs) => programs,
-        Err(why) => return tally.add(&Tally::failure(&why)),
+        Err(why) => return tally.add(Tally::failure("test build", why)),
     };
     for program in programs.iter().filter(|program| program.test) {
         println!("\n{}: {}", program.package.display(), program.name);
         let mut command = Command::new(&program.path);
         command.current_dir(&program.package).env("COBLE", binary);
         command.args(["--show-output", "--test-threads", &threads(program)]);
-        tally.add(&counted(&program.name, &mut command));
+        tally.add(counted(&program.name, &mut command));
     }
     println!("\nexamples in the documentation");
-    tally.add(&counted("doc", &mut cargo::command(["test", "--workspace", "--doc", "--quiet"])));
+    tally.add(counted("doc", &mut cargo::command(["test", "--workspace", "--doc", "--quiet"])));
 }
 
 /// End-to-end tests mostly wait for the kernel, so even a small machine runs several at a time; but many of
@@ -42,11 +42,11 @@ fn threads(program: &Executable) -> String {
 /// Runs one program, shows what it prints as it comes, and counts it.
 fn counted(name: &str, command: &mut Command) -> Tally {
     match watched(command) {
-        Err(why) => Tally::failure(&format!("{name}: {why}")),
-        Ok((text, success)) => match (Tally::of_harness(&text), success) {
+        Err(why) => Tally::failure(name, why),
+        Ok((text, success)) => match (Tally::of_harness(name, &text), success) {
             (Some(tally), true) => tally,
             (Some(tally), false) if tally.failed > 0 => tally,
-            (_, _) => Tally::failure(&format!("{name}: ended without a result")),
+            (_, _) => Tally::failure(name, "ended without a result"),
         },
     }
 }

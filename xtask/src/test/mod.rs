@@ -13,7 +13,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     Flags::new(words).end()?;
     let mut tally = Tally::default();
     // Not fatal: what a missing package would have tested is skipped by name.
-    tally.check(&Check::of("packages", packages::provide().map(|()| "provided".into())));
+    if let Some(check) = packages::provide() {
+        tally.check(&check);
+    }
     tally.check(&tool("fmt", &["--all", "--check"]));
     let lints = ["--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
     tally.check(&tool("clippy", &lints));
@@ -21,7 +23,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         Ok(binary) => harness::run(&binary, &mut tally),
         Err(why) => tally.check(&Check::of("release build", Err(why))),
     }
-    tally.add(&budgets());
+    tally.add(budgets());
+    println!();
+    tally.told.iter().for_each(|line| println!("{line}"));
     println!("{tally}");
     match tally.failed {
         0 => Ok(()),
@@ -51,7 +55,7 @@ fn budgets() -> Tally {
     let output = std::env::current_exe()
         .and_then(|program| std::process::Command::new(program).arg("budget").output());
     match output {
-        Err(e) => Tally::failure(&format!("budget: {e}")),
+        Err(e) => Tally::failure("budget", e.to_string()),
         Ok(output) => {
             let (text, errors) =
                 (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -59,7 +63,7 @@ fn budgets() -> Tally {
             eprint!("{errors}");
             let tally = Tally::of_checks(&text);
             match tally.failed == 0 && !output.status.success() {
-                true => Tally::failure(&format!("budget: {}", output.status)),
+                true => Tally::failure("budget", output.status.to_string()),
                 false => tally,
             }
         }

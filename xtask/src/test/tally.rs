@@ -1,16 +1,18 @@
 //! Counting what passed, failed and was skipped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::check::{Check, Outcome};
+use crate::check::Check;
 
-/// The three counts.
+/// The three counts, and the names of what didn't pass.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) passed: usize,
     pub(super) failed: usize,
     pub(super) skipped: usize,
+    /// One line for each failure and each skipped test.
+    pub(super) told: Vec<String>,
 }
 
 impl fmt::Display for Tally {
@@ -21,59 +23,75 @@ impl fmt::Display for Tally {
 
 impl Tally {
     /// One failure, told on a line of its own.
-    pub(super) fn failure(why: &str) -> Self {
-        println!("FAILED: {why}");
-        Self { failed: 1, ..Self::default() }
+    pub(super) fn failure(name: &str, why: impl Into<String>) -> Self {
+        let mut tally = Self::default();
+        tally.check(&Check::of(name, Err(why.into())));
+        tally
     }
 
     /// Adds another tally.
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.told.extend(other.told);
     }
 
     /// Prints a check and counts it.
     pub(super) fn check(&mut self, check: &Check) {
         check.print();
-        match check.outcome {
-            Outcome::Passed(_) => self.passed += 1,
-            Outcome::Failed(_) => self.failed += 1,
-            Outcome::Skipped(_) => self.skipped += 1,
-        }
+        self.line(&check.to_string());
     }
 
-    /// Counts printed checks: see [`Check::print`].
+    /// Counts printed checks; other lines don't count.
     pub(super) fn of_checks(text: &str) -> Self {
-        let count = |mark: &str| text.lines().filter(|line| line.starts_with(mark)).count();
-        Self { passed: count("ok: "), failed: count("FAILED: "), skipped: count("skipped: ") }
+        let mut tally = Self::default();
+        text.lines().for_each(|line| tally.line(line));
+        tally
+    }
+
+    /// Counts one printed check.
+    fn line(&mut self, line: &str) {
+        let count = match line.split(": ").next() {
+            Some("ok") => return self.passed += 1,
+            Some("FAILED") => &mut self.failed,
+            Some("skipped") => &mut self.skipped,
+            _ => return,
+        };
+        *count += 1;
+        self.told.push(line.to_owned());
     }
 
     /// Counts what one test program printed; `None` if it printed no result, so didn't get to its end.
     ///
     /// A test that can't run says `skipped: NAME: reason` and returns, which the harness takes for a pass.
-    pub(super) fn of_harness(text: &str) -> Option<Self> {
+    pub(super) fn of_harness(program: &str, text: &str) -> Option<Self> {
         let mut tally = Self::default();
         let mut results = 0;
         let mut failed: BTreeSet<&str> = BTreeSet::new();
-        let mut skipped: BTreeSet<&str> = BTreeSet::new();
+        let mut skipped: BTreeMap<&str, &str> = BTreeMap::new();
         for line in text.lines() {
+            let test = line.strip_prefix("test ");
             if let Some(result) = line.strip_prefix("test result: ") {
                 results += 1;
                 tally.passed += number_before(result, " passed")?;
                 tally.failed += number_before(result, " failed")?;
                 tally.skipped += number_before(result, " ignored")?;
-            } else if let Some(name) =
-                line.strip_prefix("test ").and_then(|l| l.strip_suffix(" ... FAILED"))
-            {
+            } else if let Some(name) = test.and_then(|test| test.strip_suffix(" ... FAILED")) {
                 failed.insert(name);
-            } else if let Some(said) = line.strip_prefix("skipped: ") {
-                skipped.insert(said.split(": ").next().unwrap_or(said));
+            } else if let Some((name, why)) =
+                line.strip_prefix("skipped: ").and_then(|said| said.split_once(": "))
+            {
+                skipped.insert(name, why);
             }
         }
-        let skipped = skipped.difference(&failed).count().min(tally.passed);
-        tally.passed -= skipped;
-        tally.skipped += skipped;
+        skipped.retain(|name, _| !failed.contains(name));
+        let moved = skipped.len().min(tally.passed);
+        tally.passed -= moved;
+        tally.skipped += moved;
+        tally.told.extend(failed.iter().map(|name| format!("FAILED: {program}: {name}")));
+        let lines = skipped.iter().map(|(name, why)| format!("skipped: {program}: {name}: {why}"));
+        tally.told.extend(lines);
         (results > 0).then_some(tally)
     }
 }
@@ -87,29 +105,43 @@ fn number_before(text: &str, word: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn counts(tally: &Tally) -> (usize, usize, usize) {
+        (tally.passed, tally.failed, tally.skipped)
+    }
+
     #[test]
     fn skipped_tests_are_not_passed_ones() {
         let text = "\ntest a ... ok\nskipped: b: needs root\ntest b ... ok\n\
                     test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n";
-        let tally = Tally { passed: 1, failed: 0, skipped: 2 };
-        assert_eq!(Tally::of_harness(text), Some(tally));
+        let tally = Tally::of_harness("run", text).unwrap();
+        assert_eq!(counts(&tally), (1, 0, 2));
+        assert_eq!(tally.told, ["skipped: run: b: needs root"]);
     }
 
     #[test]
     fn a_test_that_says_so_twice_counts_once_and_one_that_fails_has_failed() {
         let text = "skipped: a: x\nskipped: a: x\nskipped: m::b: x\ntest m::b ... FAILED\n\
                     test result: FAILED. 1 passed; 1 failed; 0 ignored;\n";
-        assert_eq!(Tally::of_harness(text), Some(Tally { passed: 0, failed: 1, skipped: 1 }));
+        let tally = Tally::of_harness("run", text).unwrap();
+        assert_eq!(counts(&tally), (0, 1, 1));
+        assert_eq!(tally.told, ["FAILED: run: m::b", "skipped: run: a: x"]);
     }
 
     #[test]
     fn a_program_without_a_result_has_no_tally() {
-        assert_eq!(Tally::of_harness("test a ... ok\n"), None);
+        assert_eq!(Tally::of_harness("run", "test a ... ok\n"), None);
+    }
+
+    #[test]
+    fn checks_are_counted_by_their_first_word() {
+        let tally = Tally::of_checks("ok: a: 1\nFAILED: b: 2\nskipped: c: 3\nother: d\n");
+        assert_eq!(counts(&tally), (1, 1, 1));
+        assert_eq!(tally.told, ["FAILED: b: 2", "skipped: c: 3"]);
     }
 
     #[test]
     fn the_closing_line() {
-        let tally = Tally { passed: 3, failed: 0, skipped: 1 };
+        let tally = Tally { passed: 3, skipped: 1, ..Tally::default() };
         assert_eq!(tally.to_string(), "3 passed, 0 failed, 1 skipped");
     }
 }
