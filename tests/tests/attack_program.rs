@@ -1,5 +1,6 @@
 //! Attacks on the runtime's own binary (the class of CVE-2019-5736), and on descriptors that it holds while it
 //! enters a container (the class of CVE-2016-9962 and CVE-2024-21626).
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -145,18 +146,6 @@ fn a_folder_that_the_caller_leaks_is_no_way_out() {
         assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output}");
         case.assert_clean();
     }
-}
-
-#[test]
-fn a_folder_that_is_removed_while_it_is_entered() {
-    let Some(case) = Case::root() else { return };
-    let mut bundle = case.bundle();
-    bundle.sh("sleep 1000").writable();
-    fs::create_dir(bundle.inside("/gone")).unwrap();
-    case.detach(&bundle);
-    fs::remove_dir(bundle.inside("/gone")).unwrap();
-    let output = case.exec_with(&["--cwd", "/gone"], &["pwd"]).output();
-    assert_ne!(output.stdout, "", "exec makes the folder, or says why it can't: {output}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! `/dev`: what every container has, and what its configuration adds.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use coble_tests::{Bundle, Case};
 use serde_json::json;

@@ -1,4 +1,5 @@
 //! `exec`: a further process in a running container.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
 
@@ -139,6 +140,15 @@ fn failures_of_exec_itself_give_255() {
     cwd.output().fails(255, &["Cwd must be an absolute path"]);
     assert_eq!(case.status(), "running", "the container isn't touched");
     assert_eq!(case.verb(&["ps", "--format", "json"]).output().stdout().matches(',').count(), 0);
+}
+
+#[test]
+fn exec_does_not_make_its_folder() {
+    let Some(case) = Case::root() else { return };
+    let bundle = running(&case);
+    let exec = case.exec_with(&["--cwd", "/gone"], &["pwd"]);
+    exec.output().fails(255, &["exec failed", "/gone", "no such file or directory"]);
+    assert!(!bundle.inside("/gone").exists());
 }
 
 #[test]

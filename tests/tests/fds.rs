@@ -1,4 +1,5 @@
 //! Descriptors: those that are kept on purpose, and all others.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use coble_tests::{Bundle, Case, Cmd};
 

@@ -1,4 +1,5 @@
 //! `kill`: every way to name a signal, and whom it reaches.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use coble_tests::{Case, wait};
 

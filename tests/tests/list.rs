@@ -1,4 +1,5 @@
 //! `list` and `ps`.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use coble_tests::{Case, wait};
 use serde_json::Value;

@@ -1,4 +1,5 @@
 //! `mounts`: every option, and where the mounts go.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,5 @@
 //! Namespaces: new ones, shared ones, and ones that are joined by path.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
 use std::path::{Path, PathBuf};

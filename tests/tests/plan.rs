@@ -1,4 +1,5 @@
 //! `plan`: what `create` would do, without doing it.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
 //! Capabilities, limits and other rights of the process.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use coble_tests::{Bundle, Case};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! A plain user, who has no right but to make a user namespace.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
 

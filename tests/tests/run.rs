@@ -1,4 +1,5 @@
 //! `run` in the foreground: output, input, exit status, signals.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use coble_tests::{Case, wait};
 use rustix::process::Signal;

@@ -1,4 +1,5 @@
 //! `spec`: the configuration that a new bundle starts from.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
 

@@ -1,4 +1,5 @@
 //! Terminals: of `run`, of `exec`, and those that are sent over a socket.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use coble_tests::{Bundle, Case, ConsoleSocket, Terminal, exit_code};
 use serde_json::json;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -182,6 +183,13 @@ impl Docker {
         left
     }
 
+    fn remove(&self, ids: &[String]) {
+        for id in ids {
+            // Most have gone already: an error.
+            let _ = self.cli(&["rm", "--force", "--volumes", id]).output();
+        }
+    }
+
     fn left_in_the_end(&self, id: &str) -> Vec<String> {
         let mut left = Vec::new();
         // The shim ends after Docker has reported the container as gone.
@@ -196,13 +204,13 @@ impl Docker {
 impl Drop for Docker {
     fn drop(&mut self) {
         let ids = self.ids();
-        for id in &ids {
-            // Most have gone already.
-            let _ = self.cli(&["rm", "--force", "--volumes", id]).output();
+        if std::thread::panicking() {
+            // A second panic, at a container that can't be removed, would end the whole test run.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.remove(&ids)));
+            return;
         }
-        if !std::thread::panicking() {
-            let left: Vec<String> = ids.iter().flat_map(|id| self.left_in_the_end(id)).collect();
-            assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
-        }
+        self.remove(&ids);
+        let left: Vec<String> = ids.iter().flat_map(|id| self.left_in_the_end(id)).collect();
+        assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
     }
 }

@@ -68,11 +68,12 @@ impl Engine {
     }
 
     fn start_with(storage: &str) -> Result<Self, String> {
+        let coble = runtime::binary();
         let name = format!("coble-docker-{}", process::id());
         let dir = std::env::temp_dir().join(&name);
         fs::create_dir_all(dir.join("output")).expect("a folder for the engine");
         let config = json!({
-            "runtimes": {"coble": {"path": runtime::binary()}},
+            "runtimes": {"coble": {"path": coble}},
             "storage-driver": storage,
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
             // Nothing leaves the engine's own network namespace.
