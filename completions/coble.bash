@@ -30,7 +30,7 @@ _coble() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $command:$word in
-        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | run:-b | run:--bundle | run:--console-socket | run:--pid-file | run:--preserve-fds | create:-b | create:--bundle | create:--console-socket | create:--pid-file | create:--preserve-fds | exec:--console-socket | exec:--cwd | exec:-e | exec:--env | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-p | exec:--process | exec:--pid-file | exec:-c | exec:--cap | exec:--preserve-fds | exec:--apparmor | exec:--process-label | exec:--cgroup | list:-f | list:--format | ps:-f | ps:--format | plan:-b | plan:--bundle)
+        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | run:-b | run:--bundle | run:--console-socket | run:--pid-file | run:--preserve-fds | create:-b | create:--bundle | create:--console-socket | create:--pid-file | create:--preserve-fds | exec:--console-socket | exec:--cwd | exec:-e | exec:--env | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-p | exec:--process | exec:--pid-file | exec:-c | exec:--cap | exec:--preserve-fds | exec:--apparmor | exec:--process-label | exec:--cgroup | list:-f | list:--format | ps:-f | ps:--format | plan:-b | plan:--bundle | plan:--preserve-fds)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -157,6 +157,10 @@ _coble() {
         __coble_files -d
         return
         ;;
+    plan:--preserve-fds)
+        :
+        return
+        ;;
     esac
 
     if [[ $cur == -* ]]; then
@@ -173,7 +177,7 @@ _coble() {
         ps:0) __coble_words '-f --format -h --help' ;;
         kill:*) __coble_words '-a --all -h --help' ;;
         delete:*) __coble_words '-f --force -h --help' ;;
-        plan:*) __coble_words '-b --bundle --json --no-pivot --no-new-keyring -h --help' ;;
+        plan:*) __coble_words '-b --bundle --json --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
         completion:*) __coble_words '-h --help' ;;
         help:*) __coble_words '-h --help' ;;
         esac

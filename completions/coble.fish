@@ -148,9 +148,10 @@ complete -c coble -n '__coble_is delete' -a '(__coble_containers)' -d ID
 
 # plan
 complete -c coble -n '__coble_is plan' -s b -l bundle -x -a '(__fish_complete_directories)' -d 'folder with config.json (default: the current one)'
-complete -c coble -n '__coble_is plan' -l json -d 'print JSON'
+complete -c coble -n '__coble_is plan' -l json -d 'print JSON: a list of steps'
 complete -c coble -n '__coble_is plan' -l no-pivot -d 'change the root without pivot_root(2), for a root on the initial ramdisk'
 complete -c coble -n '__coble_is plan' -l no-new-keyring -d 'keep the caller\'s session keyring'
+complete -c coble -n '__coble_is plan' -l preserve-fds -x -d 'pass N more descriptors than the standard ones and those of $LISTEN_FDS'
 complete -c coble -n '__coble_is plan' -s h -l help -d 'print help and exit'
 
 # completion

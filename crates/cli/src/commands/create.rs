@@ -62,11 +62,16 @@ fn execute(call: &Call) -> Result<u8, Failure> {
 
 /// What to create, for the commands that have the flags of this one.
 pub(crate) fn from(call: &Call) -> Result<Create, Failure> {
+    described(call, call.root()?, call.id()?)
+}
+
+/// The same under another name; what is only described needs no state folder.
+pub(crate) fn described(call: &Call, root: PathBuf, id: &str) -> Result<Create, Failure> {
     call.refuse_systemd_cgroup()?;
     let flags = &call.flags;
     Ok(Create {
-        id: call.id()?.to_owned(),
-        root: call.root()?,
+        root,
+        id: id.to_owned(),
         bundle: flags.path(&BUNDLE).unwrap_or_else(|| PathBuf::from(".")),
         pid_file: flags.path(&PID_FILE),
         console_socket: flags.path(&CONSOLE_SOCKET),

@@ -107,7 +107,10 @@ pub(crate) static COMMAND: Command = Command {
 /// An error of coble must not look like the status 1 that programs like to end with.
 fn execute(call: &Call) -> Result<u8, Failure> {
     let status = || -> Result<u8, Failure> { Ok(exec(call)?.execute()?) };
-    status().map_err(|failure| Failure { status: 255, ..failure })
+    status().map_err(|Failure { message, .. }| Failure {
+        message: format!("exec failed: {message}"),
+        status: 255,
+    })
 }
 
 fn exec(call: &Call) -> Result<Exec, Failure> {
