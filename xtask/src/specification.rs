@@ -42,23 +42,21 @@ impl Table {
 pub(crate) fn update(name: &str, numbers: &[(&str, u64)]) -> Result<()> {
     let text = load()?;
     let range = place(&text, name)?;
-    let updated: String = text[range.clone()]
-        .split_inclusive('\n')
-        .map(|line| {
-            let mut row = cells(line);
-            let number =
-                numbers.iter().find(|(key, _)| row.first().is_some_and(|cell| cell == key));
-            match (number, row.last_mut()) {
-                (Some((_, number)), Some(last)) => {
-                    *last = number.to_string();
-                    format!("| {} |\n", row.join(" | "))
-                }
-                _ => line.to_owned(),
-            }
-        })
-        .collect();
+    let lines = text[range.clone()].split_inclusive('\n');
+    let updated: String = lines.map(|line| renumbered(line, numbers)).collect();
     let whole = [&text[..range.start], &updated, &text[range.end..]].concat();
     fs::write(path(), whole).map_err(|e| format!("SPECIFICATION.md: {e}"))
+}
+
+/// The row with its last cell replaced, if one of the numbers is for it; all other signs stay.
+fn renumbered(line: &str, numbers: &[(&str, u64)]) -> String {
+    let row = cells(line);
+    let number = numbers.iter().find(|(key, _)| row.first().is_some_and(|cell| cell == key));
+    let before = line.trim_end().trim_end_matches('|').rsplit_once('|');
+    match (number, before) {
+        (Some((_, number)), Some((before, _))) => format!("{before}| {number} |\n"),
+        _ => line.to_owned(),
+    }
 }
 
 fn path() -> PathBuf {
@@ -100,6 +98,12 @@ mod tests {
     #[test]
     fn cells_lose_their_quotes() {
         assert_eq!(cells("| `b c` | 1 |\n"), ["b c", "1"]);
+    }
+
+    #[test]
+    fn a_new_number_leaves_the_rest_of_its_row() {
+        assert_eq!(renumbered("| `b c` | x | 1 |\n", &[("b c", 7)]), "| `b c` | x | 7 |\n");
+        assert_eq!(renumbered("| `b c` | x | 1 |\n", &[("b", 7)]), "| `b c` | x | 1 |\n");
     }
 
     #[test]
