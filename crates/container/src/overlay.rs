@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::foreground::Signals;
 use crate::{Create, Run};
 use bundle::Bundle;
 use host::Host;
@@ -40,6 +41,9 @@ impl Try {
     pub fn execute(&self) -> Result<u8> {
         let host = Host::look()?;
         let id = unused_id();
+        // A signal that comes before the container does is passed on to it; one that comes later finds nothing
+        // left to remove.
+        let _held = Signals::take(false)?;
         let scratch = match &self.keep {
             Some(directory) => Scratch::take(directory),
             None => Scratch::make(&host.places(), &format!("coble-{id}"), host.facts.is_rootless()),
