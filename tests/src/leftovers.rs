@@ -72,9 +72,12 @@ fn pids(tag: &str) -> Vec<u32> {
     all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(belongs).collect()
 }
 
+/// Whether the process only waits to be reaped. The first thread may be dead while others live on.
 fn is_zombie(pid: u32) -> bool {
     let stat = read(pid, "stat");
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']))
+    let dead =
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']));
+    dead && fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count) < 2
 }
 
 /// A file of `/proc/PID`; empty if the process has gone or hides it.
@@ -151,8 +154,10 @@ pub(crate) fn clear(tag: &str, dir: &Path) {
             let _ = Command::new("umount").arg("-l").arg(point).status();
         }
     }
-    for cgroup in cgroups(tag).iter().rev() {
-        let _ = fs::remove_dir(cgroup);
-    }
+    // A process that has just died keeps its cgroup busy for a moment.
+    let _ = wait::poll(GRACE, || {
+        cgroups(tag).iter().rev().for_each(|cgroup| drop(fs::remove_dir(cgroup)));
+        cgroups(tag).is_empty().then_some(())
+    });
     let _ = fs::remove_dir_all(dir);
 }

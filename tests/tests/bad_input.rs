@@ -247,6 +247,23 @@ fn seccomp_is_never_passed_over() {
 }
 
 #[test]
+fn what_cannot_be_done_yet_is_never_passed_over() {
+    for (place, value) in [
+        ("/linux/intelRdt", json!({"closID": "x"})),
+        ("/linux/memoryPolicy", json!({"mode": "MPOL_INTERLEAVE", "nodes": "0"})),
+        ("/linux/netDevices", json!({"eth0": {}})),
+        ("/linux/personality", json!({"domain": "LINUX32"})),
+        ("/linux/mountLabel", json!("system_u:object_r:x:s0")),
+        ("/process/apparmorProfile", json!("docker-default")),
+        ("/process/selinuxLabel", json!("system_u:system_r:x:s0")),
+        ("/process/scheduler", json!({"policy": "SCHED_IDLE"})),
+        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE"})),
+    ] {
+        refuses_value(place, value, &[place]);
+    }
+}
+
+#[test]
 fn seccomp_can_be_skipped_on_purpose() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();

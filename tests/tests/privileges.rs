@@ -235,16 +235,6 @@ fn a_value_the_kernel_refuses_is_named() {
 }
 
 #[test]
-fn personality() {
-    let Some(case) = Case::root() else { return };
-    let mut bundle = case.bundle();
-    bundle.args(&["uname", "-m"]);
-    bundle.config["linux"]["personality"] = json!({"domain": "LINUX32"});
-    let machine = case.run(&bundle).output().stdout();
-    assert!(["i686\n", "armv8l\n"].contains(&machine.as_str()), "{machine}");
-}
-
-#[test]
 fn annotations_change_nothing_but_the_state() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
