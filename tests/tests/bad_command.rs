@@ -20,10 +20,11 @@ fn ids() {
     for id in [".", "..", "a/b", "../up", "/abs", "a b", "a\nb", "naïve", "a:b", "$(id)"] {
         case.refuses(create(&case, &bundle, id), &["invalid container ID format"]);
     }
-    let long = "x".repeat(1025);
-    let output = create(&case, &bundle, &long).output();
-    assert_eq!((output.code, output.stderr.lines().count()), (Some(1), 1), "{output}");
-    case.assert_clean();
+    for length in [1025, 5000] {
+        let output = create(&case, &bundle, &"x".repeat(length)).output();
+        assert_eq!((output.code, output.stderr.lines().count()), (Some(1), 1), "{output}");
+        case.assert_clean();
+    }
 }
 
 #[test]
@@ -109,14 +110,16 @@ fn errors_go_to_the_log_too() {
     let text = fs::read_to_string(&log).unwrap();
     let line: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(line["level"], "error");
-    assert_eq!(line["msg"], "container does not exist");
+    let message = line["msg"].as_str().unwrap();
+    assert!(message.contains("container does not exist"), "{message}");
     assert!(line["time"].is_string());
 
     let state = case.coble().arg("--log").arg(&log);
     state.args(["state", "nobody"]).output().refused(&["container does not exist"]);
     let text = fs::read_to_string(&log).unwrap();
     assert_eq!(text.lines().count(), 2, "the log is appended to: {text}");
-    assert!(text.ends_with("level=error msg=\"container does not exist\"\n"), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.contains(" level=error msg=\"container does not exist"), "{text}");
 }
 
 #[test]

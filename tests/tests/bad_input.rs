@@ -57,7 +57,7 @@ fn no_configuration() {
     let bundle = case.bundle();
     for verb in ["create", "run"] {
         let command = case.coble().args([verb, "--bundle"]).arg(&bundle.path).arg(&case.id);
-        case.refuses(command, &["JSON specification file config.json not found"]);
+        case.refuses(command, &["JSON specification file", "config.json not found"]);
     }
 }
 

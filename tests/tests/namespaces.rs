@@ -91,6 +91,16 @@ fn root_in_a_user_namespace_is_somebody_else_outside() {
 }
 
 #[test]
+fn the_loopback_interface_of_a_new_network_is_up() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.sh("ip -o link show; ip -o addr show dev lo");
+    let said = case.run(&bundle).output().stdout();
+    assert!(said.starts_with("1: lo: <LOOPBACK,UP"), "{said}");
+    assert!(said.contains("inet 127.0.0.1/8"), "{said}");
+}
+
+#[test]
 fn time_offsets_move_the_clock() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
