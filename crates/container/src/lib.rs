@@ -1,13 +1,82 @@
-//! stub
+//! The library: from a bundle to a running container.
+//!
+//! `config.json` becomes a plan ([`compile`]), the plan is executed by the container's first process
+//! (coble-stage), and this process only starts it, listens to it and records it. One file per verb; no thread is
+//! started, nothing is logged, every error is returned.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), coble_container::Error> {
+//! use coble_container::{Create, Run, default_root};
+//!
+//! let create = Create {
+//!     root: default_root()?,
+//!     id: "one".into(),
+//!     bundle: "/srv/one".into(),
+//!     ..Create::default()
+//! };
+//! let status = Run { create, ..Run::default() }.execute()?;
+//! # Ok(())
+//! # }
+//! ```
 
-pub mod capability;
-pub mod mount_options;
-pub mod rlimit;
-pub mod signal;
-pub mod sysctl;
-pub mod timestamp;
-pub mod user_db;
-pub mod validate;
+mod bundle;
+mod capability;
+mod compile;
+mod console;
+mod create;
+mod delete;
+mod descriptors;
+mod error;
+mod example;
+mod exec;
+mod executor;
+mod facts;
+mod foreground;
+mod hooks;
+mod host_mounts;
+mod id_map;
+mod init;
+mod kill;
+mod list;
+mod make;
+mod mount_options;
+mod overlay;
+mod pid_file;
+mod plan;
+mod prologue;
+mod relay;
+mod rendezvous;
+mod rlimit;
+mod run;
+mod scheduler;
+mod sealed;
+mod signal;
+mod start;
+mod state;
+mod status;
+mod store;
+mod sysctl;
+mod timestamp;
+mod validate;
 
 #[cfg(test)]
 mod prng;
+
+pub use create::Create;
+pub use delete::delete;
+pub use error::Error;
+pub use example::{ExampleHost, config_text, example, example_config};
+pub use exec::{Additions, Exec, ExecProcess};
+pub use facts::{Facts, WITHOUT};
+pub use kill::kill;
+pub use list::{list, processes};
+pub use overlay::Try;
+pub use plan::{PrintedPlan, PrintedStep, plan};
+pub use run::Run;
+pub use signal::{Signal, UnknownSignal};
+pub use start::start;
+pub use state::{State, Status};
+pub use status::state;
+pub use store::default_root;
+pub use timestamp::rfc3339;
+pub use validate::{Invalid, MAX_ID, validate, validate_id, validate_process};

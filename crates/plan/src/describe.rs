@@ -33,15 +33,16 @@ impl Display for Step<'_> {
                 write!(f, "make every mount {}", propagation(flags))
             }
             Self::ParentPrivate { path } => {
-                write!(f, "make the mount at {} private", text(path))
+                write!(f, "make the mount that holds {} private", text(path))
             }
-            Self::OpenRoot { path, .. } => write!(f, "take {} as the root", text(path)),
+            Self::OpenRoot { path } => write!(f, "take {} as the root", text(path)),
             Self::UseCurrentRoot {} => f.write_str("take the container's root as the root"),
             Self::MountFs { .. } | Self::MountClassic { .. } | Self::MountBind { .. } => {
                 self.fmt_mount(f)
             }
-            Self::Remount { destination, set, clear, .. } => {
-                write!(f, "change the mount on {}{}", text(destination), attributes(set, clear))
+            Self::Remount { destination, set, clear, propagation: p, .. } => {
+                write!(f, "change the mount on {}", text(destination))?;
+                write!(f, "{}{}", attributes(set, clear), with_propagation(p))
             }
             Self::Mknod { path, mode, major, minor, uid, gid } => {
                 let kind = match mode & 0o170_000 {
@@ -146,6 +147,7 @@ impl Step<'_> {
 
     fn fmt_process(&self, f: &mut Formatter<'_>) -> Result {
         match *self {
+            Self::RootPropagation { flags } => write!(f, "make the root {}", propagation(flags)),
             Self::NoNewPrivileges {} => f.write_str("set no_new_privs"),
             Self::Rlimit { resource, soft, hard } => {
                 let name = RLIMITS.get(resource as usize).copied().unwrap_or("a limit");
@@ -158,12 +160,9 @@ impl Step<'_> {
                 write!(f, "set the I/O priority to class {}, level {}", value >> 13, value & 7)
             }
             Self::Personality { persona } => write!(f, "set the personality to {persona:#x}"),
-            Self::Bound { keep, last } => write!(
-                f,
-                "keep {} of {} capabilities in the bounding set",
-                keep.count_ones(),
-                last + 1
-            ),
+            Self::Bound { keep } => {
+                write!(f, "keep {} capabilities in the bounding set ({keep:#x})", keep.count_ones())
+            }
             Self::SetUser { uid, gid, groups, setgroups } => {
                 write!(f, "become user {uid}, group {gid}")?;
                 if setgroups == 0 {

@@ -96,17 +96,15 @@ steps! {
         /// `MS_SLAVE`, `MS_PRIVATE`, `MS_SHARED` or `MS_UNBINDABLE`, with `MS_REC` or without.
         flags: u32,
     },
-    /// Makes the mount below which the root lies private, so that nothing leaks to the host.
+    /// Makes the mount in which a path lies private, so that what is mounted there doesn't reach the host.
     ParentPrivate {
-        /// Path of the mount point on the host.
+        /// Path on the host.
         path: &'a CStr,
     },
     /// Mounts the root file system over itself; it is the root of what follows.
     OpenRoot {
         /// Path on the host.
         path: &'a CStr,
-        /// Propagation flags of the new mount, 0 for none.
-        propagation: u32,
     },
     /// Takes the root of the joined mount namespace as the root of what follows.
     UseCurrentRoot {},
@@ -173,6 +171,8 @@ steps! {
         clear: u64,
         /// Bits of [`crate::mount`].
         flags: u32,
+        /// Propagation flags, 0 for none.
+        propagation: u32,
     },
     /// Makes a device node, mknod(2).
     Mknod {
@@ -277,6 +277,11 @@ steps! {
     MoveRoot {},
     /// Changes the root alone, chroot(2): the container shares the host's mounts.
     Chroot {},
+    /// Sets the propagation of the changed root, mount_namespaces(7).
+    RootPropagation {
+        /// As in [`Step::Propagation`].
+        flags: u32,
+    },
     /// Sets PR_SET_NO_NEW_PRIVS, prctl(2).
     NoNewPrivileges {},
     /// Sets a limit, setrlimit(2).
@@ -319,8 +324,6 @@ steps! {
     Bound {
         /// Bit N keeps capability N.
         keep: u64,
-        /// The last capability that the kernel knows.
-        last: u32,
     },
     /// Becomes a user, setgroups(2), setresgid(2), setresuid(2).
     SetUser {

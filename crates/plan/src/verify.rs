@@ -120,7 +120,7 @@ mod tests {
 
     const EXEC: Step<'_> = Step::Exec { args: EMPTY, env: EMPTY };
     const EMPTY: List<'_> = List { count: 0, bytes: &[] };
-    const OPEN: Step<'_> = Step::OpenRoot { path: c"/bundle/rootfs", propagation: 0 };
+    const OPEN: Step<'_> = Step::OpenRoot { path: c"/bundle/rootfs" };
     const USER: Step<'_> = Step::SetUser { uid: 0, gid: 0, groups: EMPTY, setgroups: 1 };
     const CAPABILITIES: Step<'_> =
         Step::SetCapabilities { effective: 0, permitted: 0, inheritable: 0, ambient: 0 };
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_plan_in_order_is_accepted() {
         let mask = Step::MaskPath { path: c"/proc/kcore" };
-        let bound = Step::Bound { keep: 0, last: 40 };
+        let bound = Step::Bound { keep: 0 };
         let steps =
             [Step::NewSession {}, OPEN, mask, Step::PivotRoot {}, bound, USER, CAPABILITIES, EXEC];
         assert_eq!(verify(&plan(&steps)), Ok(()));
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(reason(&[mask, OPEN, EXEC]).1, "no root has been opened");
         assert_eq!(reason(&[OPEN, Step::PivotRoot {}, mask, EXEC]).0, 2);
         assert_eq!(reason(&[CAPABILITIES, USER, EXEC]).0, 0);
-        assert_eq!(reason(&[USER, Step::Bound { keep: 0, last: 40 }, EXEC]).0, 1);
+        assert_eq!(reason(&[USER, Step::Bound { keep: 0 }, EXEC]).0, 1);
         assert_eq!(reason(&[EXEC, USER]).0, 0);
         assert_eq!(reason(&[USER]).0, 0);
     }

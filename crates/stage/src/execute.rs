@@ -1,5 +1,7 @@
 //! One step, one action.
 
+use core::ffi::CStr;
+
 use coble_plan::{Step, mount as bits};
 use coble_sys::rustix::fd::AsFd;
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
@@ -51,10 +53,8 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::LoopbackUp {} => loopback_up().on("bring up", c"lo"),
         Step::OomScoreAdj { value } => identity::oom_score_adj(context, value),
         Step::Propagation { flags } => set_propagation(c"/", flags),
-        Step::ParentPrivate { path } => {
-            set_propagation(path, MountPropagationFlags::PRIVATE.bits())
-        }
-        Step::OpenRoot { path, propagation } => open_root(context, path, propagation),
+        Step::ParentPrivate { path } => make_parent_private(path),
+        Step::OpenRoot { path } => open_root(context, path),
         Step::UseCurrentRoot {} => use_current_root(context),
         Step::RuntimeHooks {} => rendezvous::runtime_hooks(context),
         Step::Hook { path, args, env, timeout, state_head, state_tail } => {
@@ -101,9 +101,9 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
             let target = Target { path: destination, flags, propagation };
             mount_bind(context, source, target, one, all)
         }
-        Step::Remount { destination, set, clear, flags } => {
+        Step::Remount { destination, set, clear, flags, propagation } => {
             let classic = flags & bits::CLASSIC_ATTRIBUTES != 0;
-            let target = Target { path: destination, flags, propagation: 0 };
+            let target = Target { path: destination, flags, propagation };
             remount(context, target, Change { set, clear, recursive: false, classic })
         }
         Step::Mknod { path, mode, major, minor, uid, gid } => {
@@ -129,6 +129,7 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
 /// Steps that turn the process into the program.
 fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
     match *step {
+        Step::RootPropagation { flags } => set_propagation(c"/", flags),
         Step::NoNewPrivileges {} => set_no_new_privs(true).during("prctl"),
         Step::Rlimit { resource, soft, hard } => identity::limit(resource, soft, hard),
         Step::Scheduler { policy, nice, priority, flags, runtime, deadline, period } => {
@@ -145,7 +146,7 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         }
         Step::IoPriority { value } => ioprio_set(value).during("ioprio_set"),
         Step::Personality { persona } => personality(persona).during("personality"),
-        Step::Bound { keep, last } => identity::bound(keep, last),
+        Step::Bound { keep } => identity::bound(keep),
         Step::SetUser { uid, gid, groups, setgroups } => {
             identity::set_user(uid, gid, groups, setgroups != 0)
         }
@@ -171,17 +172,29 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
     }
 }
 
-fn set_propagation(path: &core::ffi::CStr, flags: u32) -> Outcome {
+fn set_propagation(path: &CStr, flags: u32) -> Outcome {
     mount_change(path, MountPropagationFlags::from_bits_retain(flags)).on("mount", path)
 }
 
-fn open_root(context: &mut Context<'_>, path: &core::ffi::CStr, propagation: u32) -> Outcome {
+/// Only a mount point can be made private: the nearest one above is looked for.
+fn make_parent_private(path: &CStr) -> Outcome {
+    let mut bytes = path.to_bytes();
+    loop {
+        let point = PathBytes::from(if bytes.is_empty() { b"/" } else { bytes })?;
+        match mount_change(point.as_c_str(), MountPropagationFlags::PRIVATE) {
+            Err(Errno::INVAL) if !bytes.is_empty() => {
+                let slash = bytes.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+                bytes = &bytes[..slash];
+            }
+            outcome => return outcome.on("mount", point.as_c_str()),
+        }
+    }
+}
+
+fn open_root(context: &mut Context<'_>, path: &CStr) -> Outcome {
     let tree = clone_tree(CWD, path, true)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(&tree, c"", CWD, path, flags).on("move_mount", path)?;
-    if propagation != 0 {
-        set_propagation(path, propagation)?;
-    }
     context.set_root(tree);
     Ok(())
 }
@@ -202,7 +215,7 @@ fn change_root(context: &Context<'_>) -> Outcome {
 }
 
 /// In a user namespace the host's mounts can't be unmounted; an empty file system covers them.
-fn hide_mount(path: &core::ffi::CStr) -> Outcome {
+fn hide_mount(path: &CStr) -> Outcome {
     match unmount(path, UnmountFlags::DETACH) {
         Err(Errno::INVAL | Errno::PERM) => {
             mount(c"tmpfs", path, c"tmpfs", MountFlags::RDONLY, c"size=0").on("mount", path)

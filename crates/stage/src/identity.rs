@@ -63,12 +63,15 @@ pub(crate) fn schedule(attr: &SchedAttr) -> Outcome {
 }
 
 /// [`coble_plan::Step::Bound`]
-pub(crate) fn bound(keep: u64, last: u32) -> Outcome {
-    for capability in 0..=last {
-        let one = 1u64.checked_shl(capability).unwrap_or(0);
+pub(crate) fn bound(keep: u64) -> Outcome {
+    for capability in 0..64 {
+        let one = 1u64 << capability;
         if keep & one == 0 {
-            remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(one))
-                .during("prctl")?;
+            match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(one)) {
+                // The kernel knows no capability of that number, and so none above.
+                Err(Errno::INVAL) => break,
+                outcome => outcome.during("prctl")?,
+            }
         }
     }
     Ok(())

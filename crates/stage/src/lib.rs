@@ -40,18 +40,16 @@ pub struct Inherited<'a> {
 /// process.
 pub fn run(plan: &[u8], inherited: Inherited<'_>) -> ! {
     let mut context = Context::new(inherited);
-    let mut index = 0;
     let mut outcome = execute::prepare();
-    for step in Steps::new(plan) {
+    for (index, step) in Steps::new(plan).enumerate() {
         if outcome.is_err() {
             break;
         }
-        context.step = index;
+        context.step = index as u32;
         outcome = match step {
             Ok(step) => execute::execute(&step, &mut context),
             Err(()) => Err(Fault::words("the plan can't be read")),
         };
-        index += 1;
     }
     let fault = outcome.err().unwrap_or_else(|| Fault::words("the plan runs no program"));
     report(&context, &fault);

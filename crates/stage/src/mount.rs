@@ -170,7 +170,8 @@ pub(crate) fn remount(context: &mut Context<'_>, target: Target<'_>, how: Change
     let flags = coble_sys::rustix::fs::OFlags::PATH;
     let fd = crate::path::open(root, target.path, flags, ResolveFlags::empty())
         .on("openat2", target.path)?;
-    if how.classic { change_classic(fd.as_fd(), how) } else { change(fd.as_fd(), how) }
+    if how.classic { change_classic(fd.as_fd(), how) } else { change(fd.as_fd(), how) }?;
+    set_propagation(fd.as_fd(), target)
 }
 
 /// A detached copy of a mount, with all below it if `recursive`.

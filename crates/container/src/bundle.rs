@@ -1,0 +1,64 @@
+//! A bundle: `config.json` and a root file system (bundle.md).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use coble_spec::Spec;
+
+use crate::error::{Error, Result};
+use crate::validate::validate;
+
+/// A bundle that was read and checked.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    /// Absolute.
+    pub(crate) path: PathBuf,
+    /// Absolute, without symbolic links.
+    pub(crate) rootfs: PathBuf,
+    pub(crate) spec: Spec,
+}
+
+impl Bundle {
+    /// Reads the bundle in a directory.
+    ///
+    /// # Errors
+    /// No or a bad `config.json`, or no directory that can be a root.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let path =
+            path.canonicalize().map_err(|error| Error::at("open the bundle", path, error))?;
+        let spec = read_config(&path.join("config.json"))?;
+        let rootfs = find_rootfs(&path, &spec)?;
+        Ok(Self { path, rootfs, spec })
+    }
+}
+
+fn read_config(path: &Path) -> Result<Spec> {
+    let text = std::fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Error::new(format!("JSON specification file {} not found", path.display()))
+        }
+        _ => Error::at("read", path, error),
+    })?;
+    let spec = coble_spec::parse(&text)
+        .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+    validate(&spec).map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+    Ok(spec)
+}
+
+/// The root must be a directory and no symbolic link: who may change the link may choose the root.
+fn find_rootfs(bundle: &Path, spec: &Spec) -> Result<PathBuf> {
+    let root = spec.root.as_ref().ok_or_else(|| {
+        Error::new(format!("{}: /root: missing", bundle.join("config.json").display()))
+    })?;
+    let path = bundle.join(&root.path);
+    let bad = |why: &str| Error::new(format!("invalid rootfs {}: {why}", path.display()));
+    let metadata =
+        path.symlink_metadata().map_err(|error| Error::at("invalid rootfs", &path, error))?;
+    if metadata.is_symlink() {
+        return Err(bad("not an absolute path, or a symlink"));
+    }
+    if !metadata.is_dir() {
+        return Err(bad("not a directory"));
+    }
+    path.canonicalize().map_err(|error| Error::at("invalid rootfs", &path, error))
+}

@@ -1,0 +1,81 @@
+//! Hooks that run inside the plan (runtime.md, "Lifecycle").
+
+use std::path::Path;
+
+use coble_plan::{ListBuf, Plan, Step};
+use coble_spec::{Hook, OCI_VERSION, Spec};
+
+use super::Job;
+use super::text::c_string;
+use crate::error::{Error, Result};
+
+/// Hooks before the root is changed: the parent's, then the container's own.
+pub(super) fn before_pivot(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
+    let Some(hooks) = &job.spec.hooks else { return Ok(()) };
+    if !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty() {
+        let origin =
+            if hooks.prestart.is_empty() { "/hooks/createRuntime" } else { "/hooks/prestart" };
+        plan.push(Step::RuntimeHooks {}, origin);
+    }
+    run_here(job, &hooks.create_container, ("createContainer", "creating"), plan)
+}
+
+/// Adds a step for each hook of one kind.
+pub(super) fn run_here(
+    job: &Job<'_>,
+    hooks: &[Hook],
+    (name, status): (&str, &str),
+    plan: &mut Plan,
+) -> Result<()> {
+    for (index, hook) in hooks.iter().enumerate() {
+        let path = c_string(hook.path.as_str())?;
+        let args: ListBuf = arguments(hook).iter().collect();
+        let env: ListBuf = hook.env.iter().collect();
+        let (head, tail) = state_parts(job.spec, job.id, job.bundle, status)?;
+        let (head, tail) = (c_string(head)?, c_string(tail)?);
+        let step = Step::Hook {
+            path: &path,
+            args: args.as_list(),
+            env: env.as_list(),
+            timeout: timeout(hook),
+            state_head: &head,
+            state_tail: &tail,
+        };
+        plan.push(step, format!("/hooks/{name}/{index}"));
+    }
+    Ok(())
+}
+
+/// A hook without arguments gets its own path as the zeroth.
+fn arguments(hook: &Hook) -> &[String] {
+    if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args }
+}
+
+/// Milliseconds; 0 for none.
+fn timeout(hook: &Hook) -> u32 {
+    let seconds = hook.timeout.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(0);
+    seconds.saturating_mul(1000)
+}
+
+/// The container's state as hooks read it (runtime.md, "State"), split where the process id stands.
+pub(crate) fn state_parts(
+    spec: &Spec,
+    id: &str,
+    bundle: &Path,
+    status: &str,
+) -> Result<(String, String)> {
+    let json = |value: &str| serde_json::Value::from(value).to_string();
+    let head = format!(
+        "{{\"ociVersion\":\"{OCI_VERSION}\",\"id\":{},\"status\":\"{status}\",\"pid\":",
+        json(id)
+    );
+    let mut tail = format!(",\"bundle\":{}", json(&bundle.to_string_lossy()));
+    if !spec.annotations.is_empty() {
+        let annotations = serde_json::to_string(&spec.annotations)
+            .map_err(|error| Error::new(format!("annotations: {error}")))?;
+        tail.push_str(",\"annotations\":");
+        tail.push_str(&annotations);
+    }
+    tail.push('}');
+    Ok((head, tail))
+}

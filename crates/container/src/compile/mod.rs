@@ -1,0 +1,103 @@
+//! `config.json` to a plan. Pure: it makes no system call and knows the host by [`Facts`] alone.
+
+mod devices;
+mod hooks;
+mod mounts;
+mod namespaces;
+mod process;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use coble_cgroup::ContainerMount;
+use coble_plan::{Plan, Step};
+use coble_spec::{Hook, Spec};
+
+use crate::error::Result;
+use crate::facts::Facts;
+pub(crate) use hooks::state_parts;
+pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
+pub(crate) use process::{Assumption, assume_process, console_step, label_steps};
+pub(crate) use text::c_string;
+
+/// What is to be compiled, and what else the plan depends on.
+pub(crate) struct Job<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) id: &'a str,
+    /// Absolute.
+    pub(crate) bundle: &'a Path,
+    /// Absolute, without symbolic links.
+    pub(crate) rootfs: &'a Path,
+    pub(crate) facts: &'a Facts,
+    /// What its `/sys/fs/cgroup` consists of with cgroup v1; empty with v2 alone.
+    pub(crate) legacy: &'a [ContainerMount],
+    /// The cgroup v2 directory of the container.
+    pub(crate) unified: Option<&'a str>,
+    pub(crate) options: Options,
+}
+
+/// What the command line decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Move the root instead of pivot_root(2).
+    pub no_pivot: bool,
+    /// Stay in the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// Descriptors from 3 on that the program gets.
+    pub preserve_fds: u32,
+    /// Further variables of the environment, for descriptors that are handed on.
+    pub environment: Vec<String>,
+    /// Wait for `start` before the program runs.
+    pub await_start: bool,
+    /// Mounts of the host that would stay visible without pivot_root(2).
+    pub host_mounts: Vec<PathBuf>,
+}
+
+/// A plan and what the parent does around it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Launch {
+    pub(crate) namespaces: Namespaces,
+    pub(crate) plan: Plan,
+    pub(crate) no_new_keyring: bool,
+}
+
+/// THE ORDER in which a container is made.
+pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
+    let namespaces = Namespaces::of(job)?;
+    let mut plan = Plan::default();
+    let plan_ref = &mut plan;
+
+    // While the host's /proc is writable for us and before rights are lost in other namespaces.
+    process::oom_score_adj(job, plan_ref);
+    // Namespaces that clone3(2) did not make; the rest of the plan runs in all of them.
+    namespaces::join(job, &namespaces, plan_ref)?;
+    namespaces::isolate(job, &namespaces, plan_ref)?;
+    // No mount of ours may reach the host; then the root is there to mount below it.
+    mounts::open_root(job, &namespaces, plan_ref)?;
+    // In the order of the configuration: later ones may lie below earlier ones.
+    mounts::mounts(job, &namespaces, plan_ref)?;
+    // /dev is mounted by now; nodes and links go into it.
+    devices::devices(job, &namespaces, plan_ref)?;
+    process::console(job, plan_ref);
+    process::make_directory(job, plan_ref)?;
+    // Hooks may still change the root file system, as those of GPU vendors do.
+    hooks::before_pivot(job, plan_ref)?;
+    // Kernel parameters and names belong to the namespaces, and need the host's /proc.
+    namespaces::names(job, plan_ref)?;
+    // What is closed is closed after all that needs it open.
+    mounts::restrict(job, plan_ref)?;
+    process::labels(job, plan_ref)?;
+    mounts::change_root(job, &namespaces, plan_ref)?;
+    // From here on the process turns into the program, rights last.
+    process::assume(job, &namespaces, plan_ref)?;
+    Ok(Launch { namespaces, plan, no_new_keyring: job.options.no_new_keyring })
+}
+
+/// Adds the last steps of every plan: the wait for `start`, the hooks after it, the program.
+fn run(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
+    if job.options.await_start {
+        plan.push(Step::AwaitStart {}, "");
+    }
+    let hooks: &[Hook] = job.spec.hooks.as_ref().map_or(&[], |hooks| &hooks.start_container);
+    hooks::run_here(job, hooks, ("startContainer", "created"), plan)
+}

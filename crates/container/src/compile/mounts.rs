@@ -1,0 +1,373 @@
+//! The root and what is mounted below it.
+
+use std::ffi::CString;
+use std::path::Path;
+
+use coble_cgroup::ContainerMount;
+use coble_plan::{ListBuf, Plan, Step, mount as bits};
+use coble_spec::{Mount, NamespaceKind};
+
+use super::text::{c_path, c_string, clean};
+use super::{Job, Namespaces};
+use crate::error::{Error, Result};
+use crate::mount_options::{MountOptions, attr, ms};
+
+/// fsconfig(2) takes values of at most this many bytes.
+const FSCONFIG_VALUE_MAX: usize = 255;
+
+/// Files of a procfs that engines replace with their own (lxcfs and its like).
+const PROC_FILES: [&str; 10] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/slabinfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/sys/crypto/fips_enabled",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/uptime",
+];
+
+/// A mount of the configuration, sorted out.
+struct Wanted<'a> {
+    mount: &'a Mount,
+    options: MountOptions,
+    destination: CString,
+    origin: String,
+    flags: u32,
+}
+
+/// Opens the root, in a mount tree that does not tell the host what happens in it.
+pub(super) fn open_root(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
+    let root = c_path(job.rootfs)?;
+    if namespaces.has(NamespaceKind::Mount) {
+        let asked = propagation(job);
+        let origin = if asked == 0 { "" } else { "/linux/rootfsPropagation" };
+        let flags = if asked == 0 { ms::SLAVE | ms::REC } else { asked };
+        plan.push(Step::Propagation { flags: flags as u32 }, origin);
+        if flags & ms::REC == 0 || flags & (ms::SLAVE | ms::PRIVATE) == 0 {
+            plan.push(Step::ParentPrivate { path: &root }, origin);
+        }
+    }
+    plan.push(Step::OpenRoot { path: &root }, "/root/path");
+    Ok(())
+}
+
+/// `linux.rootfsPropagation` as flags of mount(2); 0 if it is not there.
+fn propagation(job: &Job<'_>) -> u64 {
+    let name = job.spec.linux.as_ref().map_or("", |linux| linux.rootfs_propagation.as_str());
+    name.parse().map_or(0, crate::mount_options::Propagation::mount_flags)
+}
+
+/// Adds the mounts of the configuration.
+pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
+    for (index, mount) in job.spec.mounts.iter().enumerate() {
+        let wanted = sort_out(job, mount, index)?;
+        if wanted.options.remount {
+            remount(&wanted, plan);
+        } else if mount.kind == "bind" || wanted.options.bind {
+            let source = c_path(&job.bundle.join(&mount.source))?;
+            bind(&wanted, &source, plan);
+        } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
+            cgroup(job, namespaces, &wanted, plan)?;
+        } else {
+            file_system(&wanted, plan)?;
+        }
+        more_propagation(job, &wanted, plan);
+    }
+    Ok(())
+}
+
+fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<'a>> {
+    let origin = format!("/mounts/{index}");
+    let options = MountOptions::parse(&mount.options)
+        .map_err(|error| Error::new(format!("config.json: {origin}/options: {error}")))?;
+    let path = clean(&mount.destination);
+    let mut flags = classic(job);
+    if path == "/" {
+        flags |= bits::NEW_ROOT;
+    }
+    if matches!(mount.kind.as_str(), "proc" | "sysfs") {
+        flags |= bits::NO_SYMLINKS;
+    }
+    if mount.kind == "proc" || PROC_FILES.contains(&path.as_str()) {
+        flags |= bits::OVER_PROC;
+    }
+    Ok(Wanted { mount, options, destination: c_string(path)?, origin, flags })
+}
+
+fn classic(job: &Job<'_>) -> u32 {
+    if job.facts.has_mount_setattr { 0 } else { bits::CLASSIC_ATTRIBUTES }
+}
+
+fn remount(wanted: &Wanted<'_>, plan: &mut Plan) {
+    let step = Step::Remount {
+        destination: &wanted.destination,
+        set: wanted.options.attr_set,
+        clear: wanted.options.attr_clr,
+        flags: wanted.flags,
+        propagation: first_propagation(&wanted.options),
+    };
+    plan.push(step, wanted.origin.clone());
+}
+
+fn bind(wanted: &Wanted<'_>, source: &CString, plan: &mut Plan) {
+    let options = &wanted.options;
+    let recursive = if options.recursive { bits::RECURSIVE } else { 0 };
+    let step = Step::MountBind {
+        source,
+        destination: &wanted.destination,
+        set: options.attr_set,
+        clear: options.attr_clr,
+        set_recursive: options.recursive_set,
+        clear_recursive: options.recursive_clr,
+        flags: wanted.flags | recursive,
+        propagation: first_propagation(options),
+    };
+    plan.push(step, wanted.origin.clone());
+}
+
+fn file_system(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
+    let options = &wanted.options;
+    let data_fits = || {
+        let short = |value: &Option<String>| {
+            value.as_ref().is_none_or(|value| value.len() <= FSCONFIG_VALUE_MAX)
+        };
+        options.data.iter().all(|datum| short(&datum.value))
+    };
+    // overlayfs reads backslashes and commas of its paths from mount(2) in its own way.
+    if wanted.mount.kind == "overlay" || options.needs_mount() || !data_fits() {
+        return through_mount(wanted, plan);
+    }
+    let late = is_filled_later(wanted);
+    let list: ListBuf = options
+        .data
+        .iter()
+        .map(ToString::to_string)
+        .chain(options.fsconfig_flags().filter(|flag| *flag != "ro").map(str::to_owned))
+        .collect();
+    let mut flags = wanted.flags;
+    if options.attr_set & attr::RDONLY != 0 && !late {
+        flags |= bits::SUPERBLOCK_RDONLY;
+    }
+    if wanted.mount.kind == "tmpfs" && !options.data.iter().any(|datum| datum.key == "mode") {
+        flags |= bits::INHERIT_MODE;
+    }
+    if options.copy_up {
+        flags |= bits::COPY_UP;
+    }
+    let (kind, source) =
+        (c_string(wanted.mount.kind.as_str())?, c_string(wanted.mount.source.as_str())?);
+    let step = Step::MountFs {
+        fstype: &kind,
+        source: &source,
+        destination: &wanted.destination,
+        options: list.as_list(),
+        attributes: if late { options.attr_set & !attr::RDONLY } else { options.attr_set },
+        flags,
+        propagation: first_propagation(options),
+    };
+    plan.push(step, wanted.origin.clone());
+    Ok(())
+}
+
+/// A tmpfs, and whatever lies on `/dev`, becomes read-only only once all is made that goes into it.
+fn is_filled_later(wanted: &Wanted<'_>) -> bool {
+    wanted.mount.kind == "tmpfs" || wanted.destination.as_bytes() == b"/dev"
+}
+
+fn through_mount(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
+    let options = &wanted.options;
+    let (kind, source) =
+        (c_string(wanted.mount.kind.as_str())?, c_string(wanted.mount.source.as_str())?);
+    let data = c_string(options.data_string())?;
+    let step = Step::MountClassic {
+        fstype: &kind,
+        source: &source,
+        destination: &wanted.destination,
+        ms_flags: options.mount_flags(0) | options.superblock_set,
+        data: &data,
+        flags: wanted.flags,
+        propagation: first_propagation(options),
+    };
+    plan.push(step, wanted.origin.clone());
+    Ok(())
+}
+
+fn first_propagation(options: &MountOptions) -> u32 {
+    options.propagation.first().map_or(0, |propagation| propagation.mount_flags() as u32)
+}
+
+/// A list such as `slave,shared` is applied one by one, as mount(8) does.
+fn more_propagation(job: &Job<'_>, wanted: &Wanted<'_>, plan: &mut Plan) {
+    for propagation in wanted.options.propagation.iter().skip(1) {
+        let step = Step::Remount {
+            destination: &wanted.destination,
+            set: 0,
+            clear: 0,
+            flags: classic(job),
+            propagation: propagation.mount_flags() as u32,
+        };
+        plan.push(step, wanted.origin.clone());
+    }
+}
+
+/// `/sys/fs/cgroup`: of cgroup v2 one mount, of v1 a directory with one for each hierarchy.
+fn cgroup(
+    job: &Job<'_>,
+    namespaces: &Namespaces,
+    wanted: &Wanted<'_>,
+    plan: &mut Plan,
+) -> Result<()> {
+    let owns = namespaces.makes(NamespaceKind::Cgroup);
+    let user = namespaces.has(NamespaceKind::User) || job.facts.is_rootless();
+    if job.facts.is_unified() {
+        // Only the owner of the cgroup namespace may mount it anew.
+        if !user || (owns && namespaces.makes(NamespaceKind::User)) {
+            return new_cgroup2(wanted, plan);
+        }
+        let source = if owns { job.unified } else { None };
+        return bind_host_cgroup(wanted, source, plan);
+    }
+    if job.legacy.is_empty() {
+        return bind_host_cgroup(wanted, None, plan);
+    }
+    legacy_cgroup(wanted, job.legacy, plan)
+}
+
+fn new_cgroup2(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
+    let options = ListBuf::default();
+    let step = Step::MountFs {
+        fstype: c"cgroup2",
+        source: c"cgroup",
+        destination: &wanted.destination,
+        options: options.as_list(),
+        attributes: wanted.options.attr_set,
+        flags: wanted.flags,
+        propagation: first_propagation(&wanted.options),
+    };
+    plan.push(step, wanted.origin.clone());
+    Ok(())
+}
+
+/// What the container has no cgroup of its own for is shown read-only.
+fn bind_host_cgroup(wanted: &Wanted<'_>, own: Option<&str>, plan: &mut Plan) -> Result<()> {
+    let source = c_string(own.unwrap_or("/sys/fs/cgroup"))?;
+    let read_only = if own.is_none() { attr::RDONLY } else { 0 };
+    let step = Step::MountBind {
+        source: &source,
+        destination: &wanted.destination,
+        set: wanted.options.attr_set,
+        clear: 0,
+        set_recursive: read_only,
+        clear_recursive: 0,
+        flags: wanted.flags | bits::RECURSIVE,
+        propagation: first_propagation(&wanted.options),
+    };
+    plan.push(step, wanted.origin.clone());
+    Ok(())
+}
+
+fn legacy_cgroup(wanted: &Wanted<'_>, mounts: &[ContainerMount], plan: &mut Plan) -> Result<()> {
+    let top = clean(&wanted.mount.destination);
+    let options: ListBuf = ["mode=755"].iter().collect();
+    let step = Step::MountFs {
+        fstype: c"tmpfs",
+        source: c"tmpfs",
+        destination: &wanted.destination,
+        options: options.as_list(),
+        attributes: wanted.options.attr_set & !attr::RDONLY,
+        flags: wanted.flags,
+        propagation: first_propagation(&wanted.options),
+    };
+    plan.push(step, wanted.origin.clone());
+    for mount in mounts {
+        let source = c_string(mount.dir.as_str())?;
+        let destination = c_string(format!("{top}/{}", mount.name))?;
+        let step = Step::MountBind {
+            source: &source,
+            destination: &destination,
+            set: wanted.options.attr_set,
+            clear: wanted.options.attr_clr,
+            set_recursive: 0,
+            clear_recursive: 0,
+            flags: wanted.flags,
+            propagation: 0,
+        };
+        plan.push(step, wanted.origin.clone());
+        for link in &mount.links {
+            let (target, path) =
+                (c_string(mount.name.as_str())?, c_string(format!("{top}/{link}"))?);
+            plan.push(Step::Symlink { target: &target, path: &path }, wanted.origin.clone());
+        }
+    }
+    if wanted.options.attr_set & attr::RDONLY != 0 {
+        read_only_now(wanted, plan);
+    }
+    Ok(())
+}
+
+fn read_only_now(wanted: &Wanted<'_>, plan: &mut Plan) {
+    let step = Step::Remount {
+        destination: &wanted.destination,
+        set: attr::RDONLY,
+        clear: 0,
+        flags: wanted.flags,
+        propagation: 0,
+    };
+    plan.push(step, wanted.origin.clone());
+}
+
+/// Closes what the container must not read or write.
+pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
+    let flags = classic(job);
+    for (index, mount) in job.spec.mounts.iter().enumerate() {
+        let wanted = sort_out(job, mount, index)?;
+        let is_new_fs = !wanted.options.bind && !wanted.options.remount && mount.kind != "bind";
+        let read_only = wanted.options.attr_set & attr::RDONLY != 0;
+        if is_new_fs && read_only && is_filled_later(&wanted) {
+            read_only_now(&wanted, plan);
+        }
+    }
+    if let Some(linux) = &job.spec.linux {
+        for (index, path) in linux.readonly_paths.iter().enumerate() {
+            let path = c_string(clean(path))?;
+            plan.push(
+                Step::ReadonlyPath { path: &path, flags },
+                format!("/linux/readonlyPaths/{index}"),
+            );
+        }
+        for (index, path) in linux.masked_paths.iter().enumerate() {
+            let path = c_string(clean(path))?;
+            plan.push(Step::MaskPath { path: &path }, format!("/linux/maskedPaths/{index}"));
+        }
+    }
+    if job.spec.root.as_ref().is_some_and(|root| root.readonly) {
+        plan.push(Step::ReadonlyRoot { flags }, "/root/readonly");
+    }
+    Ok(())
+}
+
+/// Makes the root the root.
+pub(super) fn change_root(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
+    if !namespaces.has(NamespaceKind::Mount) {
+        plan.push(Step::Chroot {}, "/root/path");
+        return Ok(());
+    }
+    if job.options.no_pivot {
+        let outside = |path: &Path| !path.starts_with(job.rootfs);
+        for path in job.options.host_mounts.iter().filter(|path| outside(path)) {
+            let path = c_path(path)?;
+            plan.push(Step::HideMount { path: &path }, "");
+        }
+        plan.push(Step::MoveRoot {}, "/root/path");
+    } else {
+        plan.push(Step::PivotRoot {}, "/root/path");
+    }
+    let asked = propagation(job);
+    if asked & (ms::SHARED | ms::UNBINDABLE) != 0 {
+        plan.push(Step::RootPropagation { flags: asked as u32 }, "/linux/rootfsPropagation");
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! The process turns into the program.
+
+use coble_plan::{ListBuf, Plan, Step};
+use coble_spec::{NamespaceKind, Process};
+
+use super::text::{c_string, clean};
+use super::{Job, Namespaces};
+use crate::capability::Sets;
+use crate::error::{Error, Result};
+use crate::rlimit;
+
+/// umask(2) of a process that has none in its configuration.
+const DEFAULT_UMASK: u32 = 0o022;
+
+/// Where a program is searched for whose environment has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a process becomes, and how the plan ends.
+pub(crate) struct Assumption<'a> {
+    pub(crate) process: &'a Process,
+    /// JSON pointer of the process; empty if it has a file of its own.
+    pub(crate) origin: &'a str,
+    /// Whether setgroups(2) is denied by the user namespace.
+    pub(crate) denies_setgroups: bool,
+    pub(crate) preserve_fds: u32,
+    /// Further variables of its environment.
+    pub(crate) environment: &'a [String],
+}
+
+fn configured<'a>(job: &Job<'a>) -> Option<&'a Process> {
+    job.spec.process.as_ref()
+}
+
+pub(super) fn oom_score_adj(job: &Job<'_>, plan: &mut Plan) {
+    if let Some(value) = configured(job).and_then(|process| process.oom_score_adj) {
+        plan.push(Step::OomScoreAdj { value }, "/process/oomScoreAdj");
+    }
+}
+
+pub(super) fn console(job: &Job<'_>, plan: &mut Plan) {
+    if let Some(process) = configured(job).filter(|process| process.terminal) {
+        plan.push(console_step(process, true), "/process/terminal");
+    }
+}
+
+pub(crate) fn console_step(process: &Process, mount: bool) -> Step<'static> {
+    let size = process.console_size.unwrap_or_default();
+    Step::Console { height: size.height.into(), width: size.width.into(), mount: u32::from(mount) }
+}
+
+/// The working directory is made while the root can still be written to.
+pub(super) fn make_directory(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
+    let Some(process) = configured(job) else { return Ok(()) };
+    let path = clean(&process.cwd);
+    if path != "/" {
+        plan.push(Step::MakeDirectory { path: &*c_string(path)? }, "/process/cwd");
+    }
+    Ok(())
+}
+
+pub(super) fn labels(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
+    configured(job).map_or(Ok(()), |process| label_steps(process, "/process", plan))
+}
+
+/// The labels of security modules that the program gets at its exec.
+pub(crate) fn label_steps(process: &Process, origin: &str, plan: &mut Plan) -> Result<()> {
+    if !process.apparmor_profile.is_empty() {
+        let label = c_string(format!("exec {}", process.apparmor_profile))?;
+        plan.push(Step::AppArmor { label: &label }, format!("{origin}/apparmorProfile"));
+    }
+    if !process.selinux_label.is_empty() {
+        let label = c_string(process.selinux_label.as_str())?;
+        plan.push(Step::SelinuxLabel { label: &label }, format!("{origin}/selinuxLabel"));
+    }
+    Ok(())
+}
+
+pub(super) fn assume(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
+    let process = configured(job)
+        .ok_or_else(|| Error::new("config.json: process property must not be empty"))?;
+    if let Some(personality) = job.spec.linux.as_ref().and_then(|linux| linux.personality.as_ref())
+    {
+        // personality(2): PER_LINUX32 is 8.
+        let persona = if personality.domain == "LINUX32" { 8 } else { 0 };
+        plan.push(Step::Personality { persona }, "/linux/personality");
+    }
+    let assumption = Assumption {
+        process,
+        origin: "/process",
+        denies_setgroups: namespaces.makes(NamespaceKind::User)
+            && job.facts.is_rootless()
+            && !has_group_helper(job),
+        preserve_fds: job.options.preserve_fds,
+        environment: &job.options.environment,
+    };
+    assume_process(&assumption, plan, |plan| super::run(job, plan))
+}
+
+/// Whether the group mapping is one that newgidmap(1) writes, which leaves setgroups(2) alone.
+fn has_group_helper(job: &Job<'_>) -> bool {
+    let mappings = job.spec.linux.as_ref().map_or(&[][..], |linux| &linux.gid_mappings);
+    !crate::id_map::is_own_only(mappings, job.facts.gid)
+}
+
+/// Adds the steps from the process's limits to its exec; `last` adds what stands right before the exec.
+pub(crate) fn assume_process(
+    assumption: &Assumption<'_>,
+    plan: &mut Plan,
+    last: impl FnOnce(&mut Plan) -> Result<()>,
+) -> Result<()> {
+    let Assumption { process, origin, .. } = assumption;
+    scheduling(process, origin, plan)?;
+    for (index, limit) in process.rlimits.iter().enumerate() {
+        let resource = rlimit::number(&limit.kind)
+            .ok_or_else(|| Error::new(format!("{origin}/rlimits/{index}/type: unknown")))?;
+        let step = Step::Rlimit { resource, soft: limit.soft, hard: limit.hard };
+        plan.push(step, format!("{origin}/rlimits/{index}"));
+    }
+    let sets = capabilities(process, origin)?;
+    plan.push(Step::Bound { keep: sets.bounding }, format!("{origin}/capabilities/bounding"));
+    let directory = c_string(clean(&process.cwd))?;
+    plan.push(Step::ChangeDirectory { path: &directory }, format!("{origin}/cwd"));
+    user(assumption, plan);
+    let step = Step::SetCapabilities {
+        effective: sets.effective,
+        permitted: sets.permitted,
+        inheritable: sets.inheritable,
+        ambient: sets.ambient,
+    };
+    plan.push(step, format!("{origin}/capabilities"));
+    let umask = process.user.umask;
+    let umask_origin = umask.map_or(String::new(), |_| format!("{origin}/user/umask"));
+    plan.push(Step::Umask { mask: umask.unwrap_or(DEFAULT_UMASK) }, umask_origin);
+    plan.push(Step::ConfirmDirectory { path: &directory }, format!("{origin}/cwd"));
+    program(assumption, plan, last)
+}
+
+fn scheduling(process: &Process, origin: &str, plan: &mut Plan) -> Result<()> {
+    if let Some(scheduler) = &process.scheduler {
+        let step = crate::scheduler::scheduler_step(scheduler)
+            .map_err(|error| error.within(&format!("{origin}/scheduler")))?;
+        plan.push(step, format!("{origin}/scheduler"));
+    }
+    if let Some(priority) = &process.io_priority {
+        let step = crate::scheduler::io_priority_step(priority)
+            .map_err(|error| error.within(&format!("{origin}/ioPriority")))?;
+        plan.push(step, format!("{origin}/ioPriority"));
+    }
+    Ok(())
+}
+
+/// Without `capabilities` the process gets none.
+fn capabilities(process: &Process, origin: &str) -> Result<Sets> {
+    let Some(lists) = &process.capabilities else { return Ok(Sets::default()) };
+    Sets::of(lists).map_err(|(set, unknown)| {
+        Error::new(format!("{origin}/capabilities/{set}/{}: {unknown}", unknown.index))
+    })
+}
+
+fn user(assumption: &Assumption<'_>, plan: &mut Plan) {
+    let user = &assumption.process.user;
+    if assumption.process.terminal {
+        plan.push(Step::OwnConsole { uid: user.uid, gid: user.gid }, "");
+    }
+    let groups: ListBuf = user.additional_gids.iter().map(ToString::to_string).collect();
+    let step = Step::SetUser {
+        uid: user.uid,
+        gid: user.gid,
+        groups: groups.as_list(),
+        setgroups: u32::from(!assumption.denies_setgroups),
+    };
+    plan.push(step, format!("{}/user", assumption.origin));
+}
+
+fn program(
+    assumption: &Assumption<'_>,
+    plan: &mut Plan,
+    last: impl FnOnce(&mut Plan) -> Result<()>,
+) -> Result<()> {
+    let Assumption { process, origin, .. } = assumption;
+    let value = |name: &str| {
+        process.env.iter().rev().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
+    };
+    let has_home = value("HOME").is_some_and(|home| !home.is_empty());
+    if !has_home {
+        plan.push(Step::FindHome { uid: process.user.uid }, "");
+    }
+    if process.no_new_privileges {
+        plan.push(Step::NoNewPrivileges {}, format!("{origin}/noNewPrivileges"));
+    }
+    let name = process.args.first().ok_or_else(|| Error::new("args must not be empty"))?;
+    let name = c_string(name.as_str())?;
+    let path = c_string(value("PATH").unwrap_or(DEFAULT_PATH))?;
+    plan.push(Step::FindProgram { name: &name, path: &path }, format!("{origin}/args/0"));
+    let first = 3 + assumption.preserve_fds;
+    plan.push(Step::CloseDescriptors { first }, "");
+    last(plan)?;
+    let args: ListBuf = process.args.iter().collect();
+    let kept = process.env.iter().filter(|entry| has_home || !entry.starts_with("HOME="));
+    let env: ListBuf = kept.chain(assumption.environment).collect();
+    plan.push(Step::Exec { args: args.as_list(), env: env.as_list() }, format!("{origin}/args"));
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! Who gets the container's terminal.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use coble_sys::rustix::fd::{AsFd, OwnedFd};
+use coble_sys::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use crate::error::{Error, Result};
+
+/// Checks that somebody takes the terminal, if there is one, and that nobody waits for it otherwise.
+///
+/// # Errors
+/// A terminal without a taker, or a socket without a terminal.
+pub(crate) fn check_console(terminal: bool, socket: Option<&Path>, foreground: bool) -> Result<()> {
+    match (terminal, socket) {
+        (true, None) if !foreground => Err(Error::new(
+            "cannot allocate tty if coble will detach without setting console socket",
+        )),
+        (true, Some(_)) if foreground => {
+            Err(Error::new("cannot use console socket if coble will not detach or allocate tty"))
+        }
+        (false, Some(_)) => {
+            Err(Error::new("cannot use console socket if coble will not detach or allocate tty"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Sends the terminal's master over a Unix socket, with its name as the data.
+///
+/// # Errors
+/// Nobody listens there.
+pub(crate) fn send_console(socket: &Path, console: OwnedFd) -> Result<()> {
+    let stream = UnixStream::connect(socket)
+        .map_err(|error| Error::at("connect to the console socket", socket, error))?;
+    let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [console.as_fd()];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let data = [IoSlice::new(b"/dev/ptmx")];
+    sendmsg(&stream, &data, &mut control, SendFlags::NOSIGNAL)
+        .map_err(|errno| Error::at("send the terminal to", socket, errno))?;
+    Ok(())
+}

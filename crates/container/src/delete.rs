@@ -1,0 +1,71 @@
+//! `delete`: removes what is left of a container.
+
+use std::path::Path;
+
+use coble_cgroup::Cgroup;
+
+use crate::error::{Error, Result};
+use crate::hooks;
+use crate::kill::end;
+use crate::state::{Record, Status};
+use crate::status::{status_of, text_of};
+use crate::store::Entry;
+
+/// Removes the container `id`, which has stopped or was never started; with `force` in any state, and one
+/// that is not there is none to remove.
+///
+/// # Errors
+/// There is no such container, it runs, or something can't be removed.
+pub fn delete(root: &Path, id: &str, force: bool) -> Result<()> {
+    let Some(entry) = Entry::look_for(root, id)? else {
+        return if force { Ok(()) } else { Err(absent(id)) };
+    };
+    match entry.read()? {
+        Some(record) => delete_recorded(&entry, &record, force),
+        None if force => delete_unfinished(&entry),
+        None => Err(absent(id)),
+    }
+}
+
+fn absent(id: &str) -> Error {
+    Error::new(format!("container does not exist: {id}"))
+}
+
+fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<()> {
+    let status = status_of(record, entry.stage())?;
+    if !force && !matches!(status, Status::Stopped | Status::Created) {
+        let id = &record.id;
+        return Err(Error::new(format!(
+            "cannot delete container {id} that is not stopped: {status}"
+        )));
+    }
+    let cgroup = Cgroup::from_record(&record.cgroup)?;
+    if status == Status::Paused {
+        // A frozen process ends only once it is thawed, which killing its cgroup does.
+        cgroup.kill()?;
+    }
+    if status != Status::Stopped {
+        end(record)?;
+    }
+    end_all(&cgroup)?;
+    entry.remove()?;
+    let Some(hooks) = &record.hooks else { return Ok(()) };
+    let state = text_of(record, Status::Stopped);
+    hooks::run("poststop", &hooks.poststop, &state, Path::new(&record.bundle))
+}
+
+/// The runtime was killed while it made the container: there is a cgroup at most, with the executor in it.
+fn delete_unfinished(entry: &Entry) -> Result<()> {
+    if let Some(record) = entry.recorded_cgroup() {
+        end_all(&Cgroup::from_record(&record)?)?;
+    }
+    entry.remove()
+}
+
+/// Ends what is left of a container without a pid namespace of its own, and removes the cgroup.
+pub(crate) fn end_all(cgroup: &Cgroup) -> Result<()> {
+    if !cgroup.procs()?.is_empty() {
+        cgroup.kill()?;
+    }
+    Ok(cgroup.remove()?)
+}

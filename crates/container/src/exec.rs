@@ -1,0 +1,274 @@
+//! `exec`: runs one more process in a container.
+
+use std::path::{Path, PathBuf};
+
+use coble_cgroup::Cgroup;
+use coble_plan::{Plan, Step};
+use coble_spec::{Namespace, NamespaceKind, Process};
+use coble_sys::rustix::fd::{AsFd, AsRawFd, OwnedFd};
+
+use crate::compile::{
+    Assumption, Namespaces, assume_process, c_string, clone_flag, console_step, keyring_name,
+    label_steps,
+};
+use crate::console::{check_console, send_console};
+use crate::descriptors::passed_on;
+use crate::error::{Error, Result};
+use crate::executor::{Executor, Said, Start, explain};
+use crate::foreground::{Foreground, Signals};
+use crate::pid_file::write_pid_file;
+use crate::state::{Record, Status};
+use crate::status::status_of;
+use crate::store::peek;
+use crate::validate::validate_process;
+
+/// A process to run in a container.
+#[derive(Clone, Debug)]
+pub struct Exec {
+    /// The state folder.
+    pub root: PathBuf,
+    /// The container.
+    pub id: String,
+    /// The process.
+    pub process: ExecProcess,
+    /// Return once the program runs.
+    pub detach: bool,
+    /// Where the process id is written.
+    pub pid_file: Option<PathBuf>,
+    /// Unix socket that gets the terminal.
+    pub console_socket: Option<PathBuf>,
+    /// Descriptors from 3 on that the program gets, besides those of `LISTEN_FDS`.
+    pub preserve_fds: u32,
+    /// Go on in a paused container.
+    pub ignore_paused: bool,
+}
+
+/// How a process is described.
+#[derive(Clone, Debug)]
+pub enum ExecProcess {
+    /// Wholly, as in `config.json`.
+    Whole(Box<Process>),
+    /// By what differs from the container's own process.
+    Additions(Additions),
+}
+
+/// What differs from the container's own process.
+#[derive(Clone, Debug, Default)]
+pub struct Additions {
+    /// The program and its arguments.
+    pub args: Vec<String>,
+    /// Working directory.
+    pub cwd: Option<String>,
+    /// Further variables, `NAME=value`.
+    pub env: Vec<String>,
+    /// Whether it has a terminal.
+    pub terminal: bool,
+    /// User, and group if one is given.
+    pub user: Option<(u32, Option<u32>)>,
+    /// Further groups.
+    pub additional_gids: Vec<u32>,
+    /// Further capabilities: bounding, effective and permitted, never inheritable.
+    pub capabilities: Vec<String>,
+    /// Whether PR_SET_NO_NEW_PRIVS is set in any case.
+    pub no_new_privileges: bool,
+    /// AppArmor profile.
+    pub apparmor_profile: Option<String>,
+    /// SELinux context.
+    pub selinux_label: Option<String>,
+}
+
+impl Exec {
+    /// Runs the process. Returns its exit status, or 128 and the signal's number; 0 at once with `detach`.
+    ///
+    /// # Errors
+    /// The container does not run, or the first step that fails.
+    pub fn execute(&self) -> Result<u8> {
+        let (record, stage) = peek(&self.root, &self.id)?;
+        match status_of(&record, stage)? {
+            Status::Stopped => return Err(Error::new("cannot exec in a stopped container")),
+            Status::Paused if !self.ignore_paused => {
+                return Err(Error::new(
+                    "cannot exec in a paused container (use --ignore-paused to override)",
+                ));
+            }
+            _ => {}
+        }
+        let process = self.process.merge(&record.process);
+        validate_process(&process).map_err(|error| Error::new(format!("process: {error}")))?;
+        check_console(process.terminal, self.console_socket.as_deref(), !self.detach)?;
+        let signals = if self.detach { None } else { Some(Signals::take(false)?) };
+        let mut running = self.launch(&record, &process)?;
+        let console = running.await_program(self.console_socket.as_deref())?;
+        write_pid_file(self.pid_file.as_deref(), running.executor.pid)?;
+        let Some(signals) = signals else { return Ok(0) };
+        let foreground = Foreground {
+            signals: &signals,
+            pidfd: running.executor.pidfd.as_fd(),
+            pid: running.executor.pid,
+            console: console.as_ref().map(AsFd::as_fd),
+        };
+        Ok(foreground.attend()?.status())
+    }
+
+    fn launch(&self, record: &Record, process: &Process) -> Result<Running> {
+        let (preserve_fds, environment) = passed_on(self.preserve_fds)?;
+        let target =
+            record.init.pidfd()?.ok_or_else(|| Error::new("cannot exec in a stopped container"))?;
+        let assumption = Assumption {
+            process,
+            origin: "",
+            denies_setgroups: record.denies_setgroups,
+            preserve_fds,
+            environment: &environment,
+        };
+        let plan = compile(record, &target, &assumption)?;
+        let cgroup = Cgroup::from_record(&record.cgroup)?;
+        let directory = cgroup.fd()?;
+        let executor = Executor::start(&Start {
+            plan: &plan,
+            namespaces: &Namespaces::default(),
+            cgroup: directory,
+            gated: cgroup.needs_enter(),
+            listener: None,
+            keep: &[target.as_fd()],
+        })?;
+        let running = Running { executor, plan, is_kept: false };
+        if cgroup.needs_enter() {
+            cgroup.enter(running.executor.pid, directory.is_some())?;
+            running.executor.answer()?;
+        }
+        Ok(running)
+    }
+}
+
+/// The executor of an exec. What is dropped before its program runs is ended.
+struct Running {
+    executor: Executor,
+    plan: Plan,
+    is_kept: bool,
+}
+
+impl Running {
+    /// Listens to the executor until the program runs. Returns its terminal, if no socket takes it.
+    fn await_program(&mut self, socket: Option<&Path>) -> Result<Option<OwnedFd>> {
+        let mut console = None;
+        loop {
+            match self.executor.listen()? {
+                Said::Nothing => {
+                    self.is_kept = true;
+                    return Ok(console);
+                }
+                Said::Console(terminal) => match socket {
+                    Some(socket) => send_console(socket, terminal)?,
+                    None => console = Some(terminal),
+                },
+                Said::Moved(pid) => self.executor.follow(pid)?,
+                Said::Failed { step, errno, action, detail } => {
+                    let error = explain(&self.plan, step, errno, &action, &detail);
+                    return Err(error.within("exec failed: unable to start container process"));
+                }
+                Said::RuntimeHooks | Said::Ready => {
+                    return Err(Error::new("the executor said what it has no step for"));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.executor.destroy();
+        }
+    }
+}
+
+/// The plan of an exec: into the container's namespaces, and from there as its own process.
+fn compile(record: &Record, target: &OwnedFd, assumption: &Assumption<'_>) -> Result<Plan> {
+    let mut plan = Plan::default();
+    let process = assumption.process;
+    if let Some(value) = process.oom_score_adj {
+        plan.push(Step::OomScoreAdj { value }, "/oomScoreAdj");
+    }
+    let has = |kind| record.namespaces.iter().any(|namespace: &Namespace| namespace.kind == kind);
+    let kinds = record.namespaces.iter().fold(0, |kinds, other| kinds | clone_flag(other.kind));
+    if kinds != 0 {
+        plan.push(Step::JoinProcess { pidfd: target.as_raw_fd(), kinds }, "");
+    }
+    if has(NamespaceKind::User) {
+        plan.push(Step::BecomeRoot {}, "");
+    }
+    if has(NamespaceKind::Pid) {
+        plan.push(Step::EnterPidNamespace {}, "");
+    }
+    plan.push(Step::NewSession {}, "");
+    if record.has_keyring {
+        plan.push(Step::SessionKeyring { name: &*c_string(keyring_name(&record.id))? }, "");
+    }
+    if process.terminal || !has(NamespaceKind::Mount) {
+        plan.push(Step::UseCurrentRoot {}, "");
+    }
+    if process.terminal {
+        plan.push(console_step(process, false), "/terminal");
+    }
+    label_steps(process, "", &mut plan)?;
+    assume_process(assumption, &mut plan, |_| Ok(()))?;
+    Ok(plan)
+}
+
+impl ExecProcess {
+    /// The whole process, with the container's own as what is not said.
+    fn merge(&self, base: &Process) -> Process {
+        let additions = match self {
+            Self::Whole(process) => return (**process).clone(),
+            Self::Additions(additions) => additions,
+        };
+        let mut process = base.clone();
+        process.args.clone_from(&additions.args);
+        process.terminal = additions.terminal;
+        process.console_size = None;
+        process.env.extend_from_slice(&additions.env);
+        process.no_new_privileges |= additions.no_new_privileges;
+        if let Some(cwd) = &additions.cwd {
+            process.cwd.clone_from(cwd);
+        }
+        if let Some((uid, gid)) = additions.user {
+            process.user.uid = uid;
+            process.user.gid = gid.unwrap_or(process.user.gid);
+            // HOME is that user's, not the container's own process's.
+            if base.user.uid != uid {
+                process
+                    .env
+                    .retain(|entry| !entry.starts_with("HOME=") || additions.env.contains(entry));
+            }
+        }
+        process.user.additional_gids.extend_from_slice(&additions.additional_gids);
+        additions.add_capabilities(&mut process);
+        let replace = |label: &mut String, new: &Option<String>| {
+            if let Some(new) = new {
+                label.clone_from(new);
+            }
+        };
+        replace(&mut process.apparmor_profile, &additions.apparmor_profile);
+        replace(&mut process.selinux_label, &additions.selinux_label);
+        process
+    }
+}
+
+impl Additions {
+    /// Never inheritable: a program with file capabilities would gain them (CVE-2022-29162).
+    fn add_capabilities(&self, process: &mut Process) {
+        if self.capabilities.is_empty() {
+            return;
+        }
+        let sets = process.capabilities.get_or_insert_default();
+        for name in &self.capabilities {
+            let name = name.to_uppercase();
+            for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+                if !set.contains(&name) {
+                    set.push(name.clone());
+                }
+            }
+        }
+    }
+}

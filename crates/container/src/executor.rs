@@ -1,0 +1,292 @@
+//! The parent's side of the executor: starts it and listens to it.
+
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+
+use coble_plan::{Failure, MESSAGE_MAX, Message, Plan, Step};
+use coble_spec::NamespaceKind;
+use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
+use coble_sys::rustix::io::{Errno, IoSliceMut};
+use coble_sys::rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
+    SocketType, recvmsg, send, socketpair,
+};
+use coble_sys::rustix::process::{WaitId, WaitIdOptions, waitid};
+use coble_sys::{SPAWN_FAILED, Spawn, pidfd_send_signal, setns};
+
+use crate::compile::{Namespaces, clone_flag};
+use crate::error::{Error, Result, errno_words};
+use crate::sealed;
+
+/// What the executor is started with.
+pub(crate) struct Start<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) namespaces: &'a Namespaces,
+    /// The cgroup v2 directory that it starts in.
+    pub(crate) cgroup: Option<BorrowedFd<'a>>,
+    /// Whether it waits until [`Executor::answer`] has been called once, outside of its program.
+    pub(crate) gated: bool,
+    /// The socket on which `start` comes.
+    pub(crate) listener: Option<BorrowedFd<'a>>,
+    /// Further descriptors that the plan names.
+    pub(crate) keep: &'a [BorrowedFd<'a>],
+}
+
+/// A running executor.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    socket: OwnedFd,
+}
+
+/// What the executor says, with what came along.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// The program runs, or the executor has been killed.
+    Nothing,
+    RuntimeHooks,
+    Console(OwnedFd),
+    Ready,
+    Moved(i32),
+    Failed {
+        step: u32,
+        errno: i32,
+        action: String,
+        detail: String,
+    },
+}
+
+impl Executor {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// clone3(2), or a namespace that is joined beforehand.
+    pub(crate) fn start(start: &Start<'_>) -> Result<Self> {
+        let program = sealed::program()?;
+        let plan = sealed::plan(start.plan.as_bytes())?;
+        let flags = SocketFlags::CLOEXEC;
+        let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+            .map_err(|errno| Error::os("socketpair", errno))?;
+        let number = |fd: BorrowedFd<'_>| fd.as_raw_fd().to_string();
+        let words = [
+            "coble-stage".to_owned(),
+            number(plan.as_fd()),
+            start.plan.as_bytes().len().to_string(),
+            number(theirs.as_fd()),
+            start.listener.map_or("-1".to_owned(), number),
+        ]
+        .map(|word| CString::new(word).unwrap_or_default());
+        let arguments: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
+        let mut keep = vec![plan.as_fd(), theirs.as_fd()];
+        keep.extend(start.listener);
+        keep.extend(start.keep);
+        let spawn = Spawn {
+            namespaces: start.namespaces.cloned,
+            cgroup: start.cgroup,
+            program: program.as_fd(),
+            arguments: &arguments,
+            keep: &keep,
+            gate: start.gated.then_some(theirs.as_fd()),
+        };
+        let child = with_joined(&start.namespaces.inherited, || {
+            spawn.spawn().map_err(|errno| Error::os("clone3", errno))
+        })?;
+        Ok(Self { pid: child.pid, pidfd: child.pidfd, socket })
+    }
+
+    /// Lets it go on.
+    pub(crate) fn answer(&self) -> Result<()> {
+        match send(&self.socket, &[1], SendFlags::NOSIGNAL) {
+            // Whether it is gone is found when it is listened to.
+            Ok(_) | Err(Errno::PIPE) => Ok(()),
+            Err(errno) => Err(Error::os("send", errno)),
+        }
+    }
+
+    /// Waits until it says something.
+    pub(crate) fn listen(&self) -> Result<Said> {
+        let mut buffer = [0; MESSAGE_MAX];
+        let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let length = loop {
+            let mut data = [IoSliceMut::new(&mut buffer)];
+            match recvmsg(&self.socket, &mut data, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Ok(message) => break message.bytes,
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => break 0,
+                Err(errno) => return Err(Error::os("recvmsg", errno)),
+            }
+        };
+        let descriptor = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        Said::of(&buffer[..length], descriptor)
+    }
+
+    /// Takes over what the executor has become.
+    pub(crate) fn follow(&mut self, pid: i32) -> Result<()> {
+        let pidfd = pidfd_of(pid)?;
+        let first = std::mem::replace(&mut self.pidfd, pidfd);
+        self.pid = pid;
+        reap(first.as_fd()).map(drop)
+    }
+
+    /// Ends it and takes it away.
+    pub(crate) fn destroy(&self) {
+        // It may have ended, or somebody else may wait for it.
+        let _ = pidfd_send_signal(self.pidfd.as_fd(), 9);
+        let _ = reap(self.pidfd.as_fd());
+    }
+
+    /// Why it ended without a word, if that is known.
+    pub(crate) fn silence(&self) -> Error {
+        match reap(self.pidfd.as_fd()) {
+            Ok(status) if status.exited == Some(SPAWN_FAILED) => {
+                Error::new("the sealed executor could not be run")
+            }
+            Ok(Ended { signal: Some(signal), .. }) => Error::new(format!(
+                "the executor was killed by signal {signal} (possibly OOM-killed)"
+            )),
+            _ => Error::new("the executor ended without a word"),
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) exited: Option<i32>,
+    pub(crate) signal: Option<i32>,
+}
+
+impl Ended {
+    /// The status as a shell has it: 128 and the signal's number for a process that was killed.
+    pub(crate) fn status(self) -> u8 {
+        let status = self.exited.or(self.signal.map(|signal| 128 + signal)).unwrap_or(0);
+        u8::try_from(status).unwrap_or(u8::MAX)
+    }
+}
+
+/// Waits for a child's end.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<Ended> {
+    loop {
+        match waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED) {
+            Ok(Some(status)) => {
+                return Ok(Ended {
+                    exited: status.exit_status(),
+                    signal: status.terminating_signal(),
+                });
+            }
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::os("waitid", errno)),
+        }
+    }
+}
+
+fn pidfd_of(pid: i32) -> Result<OwnedFd> {
+    use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let pid = Pid::from_raw(pid).ok_or_else(|| Error::new("the executor moved to no process"))?;
+    pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| Error::os("pidfd_open", errno))
+}
+
+impl Said {
+    fn of(bytes: &[u8], descriptor: Option<OwnedFd>) -> Result<Self> {
+        if bytes.is_empty() {
+            return Ok(Self::Nothing);
+        }
+        let unreadable = || Error::new("the executor can't be understood");
+        Ok(match Message::decode(bytes).ok_or_else(unreadable)? {
+            Message::RuntimeHooks => Self::RuntimeHooks,
+            Message::Console => Self::Console(descriptor.ok_or_else(unreadable)?),
+            Message::Ready => Self::Ready,
+            Message::Moved { pid } => Self::Moved(pid),
+            Message::Failed(Failure { step, errno, action, detail }) => Self::Failed {
+                step,
+                errno,
+                action: String::from_utf8_lossy(action).into_owned(),
+                detail: String::from_utf8_lossy(detail).into_owned(),
+            },
+        })
+    }
+}
+
+/// Turns a failure of the executor into an error that names the step and where it comes from.
+pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: &str) -> Error {
+    let why = if errno == 0 { String::new() } else { errno_words(Errno::from_raw_os_error(errno)) };
+    let found = plan.get(step as usize);
+    if let Some((Step::FindProgram { .. } | Step::Exec { .. }, _)) = found {
+        return Error::new(explain_program(action, detail, &why));
+    }
+    let mut text = match found {
+        Some((step, "")) => format!("{step}: {action}"),
+        Some((step, origin)) => format!("{step} ({origin}): {action}"),
+        None => action.to_owned(),
+    };
+    for part in [detail, &why] {
+        if !part.is_empty() {
+            text.push_str(": ");
+            text.push_str(part);
+        }
+    }
+    Error::new(text)
+}
+
+/// The same for a failure after the wait for `start`, where the plan is not known any more: a hook's or the
+/// program's.
+pub(crate) fn explain_late(failure: &Failure<'_>) -> Error {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (action, detail) = (text(failure.action), text(failure.detail));
+    let why = match failure.errno {
+        0 => String::new(),
+        errno => errno_words(Errno::from_raw_os_error(errno)),
+    };
+    if action == "exec" {
+        return Error::new(explain_program(&action, &detail, &why));
+    }
+    let parts = ["startContainer hook", &action, &detail, &why];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    Error::new(parts.join(": "))
+}
+
+/// The words by which engines tell a program that is missing (127) from one that can't be run (126).
+fn explain_program(action: &str, program: &str, why: &str) -> String {
+    match action {
+        "stat" => format!("exec: {program:?}: stat {program}: {why}"),
+        "exec" => format!("exec: {program:?}: {why}"),
+        _ if why.is_empty() => format!("exec: {program:?}: {action}"),
+        _ => format!("exec: {program:?}: {action}: {why}"),
+    }
+}
+
+/// Runs `make` in namespaces that the caller's thread joins for the time.
+fn with_joined<T>(
+    namespaces: &[(NamespaceKind, CString)],
+    make: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let mut back = Vec::new();
+    let joined = namespaces.iter().try_for_each(|(kind, path)| {
+        let name = if *kind == NamespaceKind::Network { "net" } else { kind.as_str() };
+        let own = open(&CString::new(format!("/proc/thread-self/ns/{name}")).unwrap_or_default())?;
+        let flag = u64::from(clone_flag(*kind));
+        let other = open(path)?;
+        setns(other.as_fd(), flag).map_err(|errno| {
+            Error::at("join the namespace", path.to_string_lossy().as_ref(), errno)
+        })?;
+        back.push((own, flag));
+        Ok(())
+    });
+    let made = joined.and_then(|()| make());
+    for (own, flag) in back.iter().rev() {
+        setns(own.as_fd(), *flag)
+            .map_err(|errno| Error::os("return to the own namespace", errno))?;
+    }
+    made
+}
+
+fn open(path: &CStr) -> Result<OwnedFd> {
+    openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| Error::at("open", path.to_string_lossy().as_ref(), errno))
+}

@@ -1,0 +1,68 @@
+//! What the parent has to know of the host before it can decide.
+
+use coble_cgroup::{Hierarchy, Kind};
+use coble_sys::rustix::fs::{CWD, stat};
+use coble_sys::rustix::io::Errno;
+use coble_sys::rustix::process::{getegid, geteuid};
+use coble_sys::{MountAttr, mount_setattr};
+
+use crate::error::{Error, Result};
+
+/// Facts of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Effective user of this process.
+    pub uid: u32,
+    /// Effective group of this process.
+    pub gid: u32,
+    /// Whether this process is in the first user namespace.
+    pub is_initial_user_namespace: bool,
+    /// Whether there is mount_setattr(2) (Linux 5.12).
+    pub has_mount_setattr: bool,
+    /// The cgroup hierarchies.
+    pub hierarchy: Hierarchy,
+}
+
+/// Kernel features that are taken for absent, with commas between them, so that the older path can be tested.
+pub const WITHOUT: &str = "COBLE_WITHOUT";
+
+/// The inode number of the first user namespace, `PROC_USER_INIT_INO` in the kernel.
+const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
+
+impl Facts {
+    /// Looks at the host.
+    ///
+    /// # Errors
+    /// If `/proc` or the cgroup mounts can't be read.
+    pub fn look() -> Result<Self> {
+        let namespace = stat(c"/proc/self/ns/user")
+            .map_err(|errno| Error::at("stat", "/proc/self/ns/user", errno))?;
+        Ok(Self {
+            uid: geteuid().as_raw(),
+            gid: getegid().as_raw(),
+            is_initial_user_namespace: namespace.st_ino == INITIAL_USER_NAMESPACE,
+            has_mount_setattr: !is_hidden("mount_setattr") && has_mount_setattr(),
+            hierarchy: Hierarchy::detect()?,
+        })
+    }
+
+    /// Whether this process lacks rights that root of the host has.
+    pub fn is_rootless(&self) -> bool {
+        self.uid != 0 || !self.is_initial_user_namespace
+    }
+
+    /// Whether cgroup v2 alone is mounted.
+    pub fn is_unified(&self) -> bool {
+        self.hierarchy.kind() == Kind::Unified
+    }
+}
+
+/// A change of nothing, which the kernel answers before it looks at anything.
+fn has_mount_setattr() -> bool {
+    mount_setattr(CWD, c"", false, &MountAttr::default()) != Err(Errno::NOSYS)
+}
+
+/// Whether a feature is to be taken for absent.
+fn is_hidden(feature: &str) -> bool {
+    std::env::var(WITHOUT).is_ok_and(|list| list.split(',').any(|name| name == feature))
+}

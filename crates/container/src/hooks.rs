@@ -1,0 +1,88 @@
+//! Hooks that run in the runtime's own namespaces (config.md, "POSIX-platform Hooks").
+
+use std::io::{Read, Seek, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use coble_spec::Hook;
+use coble_sys::rustix::event::Timespec;
+use coble_sys::rustix::fd::AsFd;
+use coble_sys::rustix::fs::{MemfdFlags, memfd_create};
+use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::error::{Error, Result};
+use crate::init::await_end;
+
+/// Bytes of a failed hook's output that stand in the error.
+const OUTPUT_MAX: u64 = 1024;
+
+/// Runs hooks one after the other, in the bundle, with `state` on standard input.
+///
+/// # Errors
+/// The first hook that can't be run, fails, or runs longer than its timeout.
+pub(crate) fn run(name: &str, hooks: &[Hook], state: &str, bundle: &Path) -> Result<()> {
+    for (index, hook) in hooks.iter().enumerate() {
+        run_one(hook, state, bundle).map_err(|error| {
+            error.within(&format!("error running {name} hook #{index} ({})", hook.path))
+        })?;
+    }
+    Ok(())
+}
+
+fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
+    // A file and not a pipe: what the hook leaves behind may keep it open.
+    let output = memfd_create("hook", MemfdFlags::CLOEXEC)
+        .map_err(|errno| Error::os("memfd_create", errno))?;
+    let mut output = std::fs::File::from(output);
+    let stream = || output.try_clone().map_err(|error| Error::at("clone", "output", error));
+    let (name, args) = hook.args.split_first().unwrap_or((&hook.path, &[]));
+    let variables = hook.env.iter().map(|entry| entry.split_once('=').unwrap_or((entry, "")));
+    let mut child = Command::new(&hook.path)
+        .arg0(name)
+        .args(args)
+        .env_clear()
+        .envs(variables)
+        .current_dir(bundle)
+        .stdin(Stdio::piped())
+        .stdout(stream()?)
+        .stderr(stream()?)
+        .spawn()
+        .map_err(|error| Error::at("run", &hook.path, error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A hook need not read its state.
+        let _ = stdin.write_all(state.as_bytes());
+    }
+    let status = await_status(&mut child, hook)?;
+    if status.success() {
+        return Ok(());
+    }
+    let mut said = String::new();
+    let _ = output.rewind();
+    let _ = output.take(OUTPUT_MAX).read_to_string(&mut said);
+    let why = match status.signal() {
+        Some(signal) => format!("killed by signal {signal}"),
+        None => format!("exit status {}", status.code().unwrap_or(0)),
+    };
+    let said = said.trim();
+    Err(Error::new(if said.is_empty() { why } else { format!("{why}, output: {said}") }))
+}
+
+fn await_status(child: &mut Child, hook: &Hook) -> Result<ExitStatus> {
+    let seconds = hook.timeout.filter(|seconds| *seconds > 0);
+    let limit = seconds.map(|seconds| Timespec { tv_sec: seconds, tv_nsec: 0 });
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())
+        .map_err(|errno| Error::os("pidfd_open", errno))?;
+    let ended = await_end(pidfd.as_fd(), limit)?;
+    if !ended {
+        // It may end by itself at this very moment.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| Error::at("wait for", &hook.path, error))?;
+    match seconds {
+        Some(seconds) if !ended => {
+            Err(Error::new(format!("still running after {seconds} s, its timeout, and killed")))
+        }
+        _ => Ok(status),
+    }
+}

@@ -1,0 +1,77 @@
+//! `kill`: sends a signal to a container.
+
+use std::path::Path;
+
+use coble_cgroup::Cgroup;
+use coble_sys::pidfd_send_signal;
+use coble_sys::rustix::event::Timespec;
+use coble_sys::rustix::fd::AsFd;
+use coble_sys::rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::init::await_end;
+use crate::signal::Signal;
+use crate::state::Record;
+use crate::status::has_own_pids;
+use crate::store::peek;
+
+/// How long a process that was killed may take to end.
+const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// Sends `signal` to the first process of the container `id`, or with `all` to each of its processes.
+///
+/// SIGKILL of a container without a pid namespace of its own reaches all of them in any case: nothing else
+/// would end the others.
+///
+/// # Errors
+/// There is no such container, or (without `all`) it does not run.
+pub fn kill(root: &Path, id: &str, signal: Signal, all: bool) -> Result<()> {
+    let (record, _) = peek(root, id)?;
+    if all || (signal == Signal::KILL && !has_own_pids(&record)) {
+        let reached = signal_all(&record, signal)?;
+        if reached || all {
+            return Ok(());
+        }
+    }
+    let pidfd =
+        record.init.pidfd()?.ok_or_else(|| Error::new(format!("container not running: {id}")))?;
+    match pidfd_send_signal(pidfd.as_fd(), signal.number()) {
+        Ok(()) => Ok(()),
+        Err(Errno::SRCH) => Err(Error::new(format!("container not running: {id}"))),
+        Err(errno) => Err(Error::os("send the signal", errno)),
+    }
+}
+
+/// Signals each process of the container's cgroup. Says whether there was one.
+fn signal_all(record: &Record, signal: Signal) -> Result<bool> {
+    let cgroup = Cgroup::from_record(&record.cgroup)?;
+    let pids = cgroup.procs()?;
+    if signal == Signal::KILL && !pids.is_empty() {
+        cgroup.kill()?;
+        return Ok(true);
+    }
+    for pid in &pids {
+        match coble_sys::kill(*pid, signal.number()) {
+            // It may have ended by now.
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(errno) => return Err(Error::os("send the signal", errno)),
+        }
+    }
+    Ok(!pids.is_empty())
+}
+
+/// Kills the first process and waits for its end.
+///
+/// # Errors
+/// It doesn't end.
+pub(crate) fn end(record: &Record) -> Result<()> {
+    let Some(pidfd) = record.init.pidfd()? else { return Ok(()) };
+    match pidfd_send_signal(pidfd.as_fd(), Signal::KILL.number()) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(errno) => return Err(Error::os("kill the container's process", errno)),
+    }
+    if await_end(pidfd.as_fd(), Some(END))? {
+        return Ok(());
+    }
+    Err(Error::new(format!("container init still running: process {}", record.init.pid)))
+}

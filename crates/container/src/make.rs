@@ -1,0 +1,295 @@
+//! Makes a container, up to where `create` and `run` part.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use coble_cgroup::Cgroup;
+use coble_plan::{Step, verify};
+use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Resources};
+use coble_sys::rustix::fd::{AsFd, OwnedFd};
+
+use crate::bundle::Bundle;
+use crate::compile::{Job, Launch, Options, compile, listed, state_parts};
+use crate::console::{check_console, send_console};
+use crate::create::Create;
+use crate::delete::end_all;
+use crate::descriptors::passed_on;
+use crate::error::{Error, Result};
+use crate::executor::{Executor, Said, Start, explain};
+use crate::facts::Facts;
+use crate::hooks;
+use crate::host_mounts::kernel_mounts;
+use crate::id_map::{is_own_only, map_ids};
+use crate::init::Init;
+use crate::rendezvous::Listener;
+use crate::state::Record;
+use crate::store::Entry;
+use crate::timestamp::rfc3339;
+
+/// What a container is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It waits for `start`.
+    Create,
+    /// It runs at once, and the caller goes away.
+    Detached,
+    /// It runs at once, and the caller stays.
+    Foreground,
+}
+
+/// A container that is being made. What is dropped before [`Making::keep`] is undone.
+#[derive(Debug)]
+pub(crate) struct Making {
+    pub(crate) bundle: Bundle,
+    pub(crate) entry: Entry,
+    /// The terminal, where no socket takes it.
+    pub(crate) console: Option<OwnedFd>,
+    purpose: Purpose,
+    id: String,
+    facts: Facts,
+    cgroup: Option<Cgroup>,
+    launch: Launch,
+    executor: Option<Executor>,
+    console_socket: Option<PathBuf>,
+    kept: bool,
+}
+
+impl Making {
+    /// Does everything up to the executor's start.
+    ///
+    /// # Errors
+    /// The first step that fails; then nothing is left.
+    pub(crate) fn begin(create: &Create, purpose: Purpose) -> Result<Self> {
+        let bundle = Bundle::read(&create.bundle)?;
+        let terminal = bundle.spec.process.as_ref().is_some_and(|process| process.terminal);
+        check_console(terminal, create.console_socket.as_deref(), purpose == Purpose::Foreground)?;
+        let (preserve_fds, environment) = passed_on(create.preserve_fds)?;
+        let options = Options {
+            no_pivot: create.no_pivot,
+            no_new_keyring: create.no_new_keyring,
+            preserve_fds,
+            environment,
+            await_start: purpose == Purpose::Create,
+            host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
+        };
+        let facts = Facts::look()?;
+        let entry = Entry::make(&create.root, &create.id)?;
+        let mut making = Self {
+            bundle,
+            entry,
+            console: None,
+            purpose,
+            id: create.id.clone(),
+            facts,
+            cgroup: None,
+            launch: Launch::default(),
+            executor: None,
+            console_socket: create.console_socket.clone(),
+            kept: false,
+        };
+        making.make_cgroup()?;
+        making.launch = making.compile(options)?;
+        making.start_executor()?;
+        Ok(making)
+    }
+
+    fn make_cgroup(&mut self) -> Result<()> {
+        let linux = self.bundle.spec.linux.as_ref();
+        let path = linux.map_or("", |linux| linux.cgroups_path.as_str());
+        let mut cgroup = Cgroup::locate(&self.facts.hierarchy, path, &self.id)?;
+        self.entry.record_cgroup(&cgroup.record())?;
+        let rootless = self.facts.is_rootless();
+        cgroup.create(rootless)?;
+        let cgroup = self.cgroup.insert(cgroup);
+        let default = Resources::default();
+        let resources = linux.and_then(|linux| linux.resources.as_ref()).unwrap_or(&default);
+        let devices = linux.map_or(&[][..], |linux| &linux.devices);
+        cgroup.apply(resources, devices, rootless)?;
+        Ok(())
+    }
+
+    fn compile(&self, options: Options) -> Result<Launch> {
+        let cgroup = self.cgroup.as_ref();
+        let legacy = cgroup.map(Cgroup::mounts).unwrap_or_default();
+        let launch = compile(&Job {
+            spec: &self.bundle.spec,
+            id: &self.id,
+            bundle: &self.bundle.path,
+            rootfs: &self.bundle.rootfs,
+            facts: &self.facts,
+            legacy: &legacy,
+            unified: cgroup.and_then(Cgroup::dir),
+            options,
+        })?;
+        debug_assert_eq!(verify(&launch.plan), Ok(()));
+        Ok(launch)
+    }
+
+    fn start_executor(&mut self) -> Result<()> {
+        let listener = match self.purpose {
+            Purpose::Create => Some(Listener::bind(&self.entry)?),
+            _ => None,
+        };
+        let cgroup = self.cgroup.as_ref();
+        let directory = cgroup.map(Cgroup::fd).transpose()?.flatten();
+        let enters = cgroup.is_some_and(Cgroup::needs_enter);
+        let maps = self.launch.namespaces.makes(NamespaceKind::User);
+        let executor = self.executor.insert(Executor::start(&Start {
+            plan: &self.launch.plan,
+            namespaces: &self.launch.namespaces,
+            cgroup: directory,
+            gated: enters || maps,
+            listener: listener.as_ref().map(AsFd::as_fd),
+            keep: &[],
+        })?);
+        if let Some(linux) = self.bundle.spec.linux.as_ref().filter(|_| maps) {
+            map_ids(executor.pid, linux, &self.facts)?;
+        }
+        if let Some(cgroup) = cgroup.filter(|_| enters) {
+            cgroup.enter(executor.pid, directory.is_some())?;
+        }
+        if enters || maps {
+            executor.answer()?;
+        }
+        let moves = |(step, _): (Step<'_>, &str)| matches!(step, Step::EnterPidNamespace {});
+        if !self.launch.plan.iter().any(moves) {
+            self.write_record()?;
+        }
+        Ok(())
+    }
+
+    /// Listens to the executor until the container waits for `start`, or the program runs.
+    ///
+    /// # Errors
+    /// A step that failed, or a hook.
+    pub(crate) fn await_ready(&mut self) -> Result<()> {
+        loop {
+            match self.executor()?.listen()? {
+                Said::Nothing if self.purpose == Purpose::Create => {
+                    return Err(self.executor()?.silence().within(NOT_STARTED));
+                }
+                Said::Nothing => return Ok(()),
+                Said::RuntimeHooks => {
+                    self.run_hooks()?;
+                    self.executor()?.answer()?;
+                }
+                Said::Console(console) => match &self.console_socket {
+                    Some(socket) => send_console(socket, console)?,
+                    None => self.console = Some(console),
+                },
+                Said::Ready => return self.entry.set_waiting(),
+                Said::Moved(pid) => {
+                    if let Some(executor) = &mut self.executor {
+                        executor.follow(pid)?;
+                    }
+                    self.write_record()?;
+                }
+                Said::Failed { step, errno, action, detail } => {
+                    let plan = &self.launch.plan;
+                    return Err(explain(plan, step, errno, &action, &detail).within(NOT_STARTED));
+                }
+            }
+        }
+    }
+
+    fn run_hooks(&self) -> Result<()> {
+        let Some(hooks) = &self.bundle.spec.hooks else { return Ok(()) };
+        let state = self.state_text("creating")?;
+        hooks::run("prestart", &hooks.prestart, &state, &self.bundle.path)?;
+        hooks::run("createRuntime", &hooks.create_runtime, &state, &self.bundle.path)
+    }
+
+    /// Runs the hooks that follow the program's start.
+    ///
+    /// # Errors
+    /// A hook that fails.
+    pub(crate) fn run_poststart(&self) -> Result<()> {
+        let Some(hooks) = self.bundle.spec.hooks.as_ref().filter(|h| !h.poststart.is_empty())
+        else {
+            return Ok(());
+        };
+        let state = self.state_text("running")?;
+        hooks::run("poststart", &hooks.poststart, &state, &self.bundle.path)
+    }
+
+    fn state_text(&self, status: &str) -> Result<String> {
+        let (spec, bundle) = (&self.bundle.spec, &self.bundle.path);
+        let (head, tail) = state_parts(spec, &self.id, bundle, status)?;
+        Ok(format!("{head}{}{tail}", self.executor()?.pid))
+    }
+
+    fn write_record(&self) -> Result<()> {
+        let spec = &self.bundle.spec;
+        let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::new("no cgroup was located"))?;
+        let kept = |hooks: &Hooks| Hooks {
+            poststart: hooks.poststart.clone(),
+            poststop: hooks.poststop.clone(),
+            ..Hooks::default()
+        };
+        let groups = spec.linux.as_ref().map_or(&[][..], |linux| &linux.gid_mappings);
+        self.entry.write(&Record {
+            oci_version: OCI_VERSION.to_owned(),
+            id: self.id.clone(),
+            bundle: self.bundle.path.to_string_lossy().into_owned(),
+            rootfs: self.bundle.rootfs.to_string_lossy().into_owned(),
+            created: rfc3339(SystemTime::now()),
+            owner: self.facts.uid,
+            annotations: spec.annotations.clone(),
+            init: Init::of(self.executor()?.pid)?,
+            cgroup: cgroup.record(),
+            namespaces: listed(spec).to_vec(),
+            denies_setgroups: self.facts.is_rootless() && is_own_only(groups, self.facts.gid),
+            has_keyring: !self.launch.no_new_keyring,
+            process: spec.process.clone().unwrap_or_default(),
+            hooks: spec.hooks.as_ref().map(kept).filter(|hooks| *hooks != Hooks::default()),
+        })
+    }
+
+    /// The executor, which has become the container's first process.
+    pub(crate) fn executor(&self) -> Result<&Executor> {
+        self.executor.as_ref().ok_or_else(|| Error::new("no executor was started"))
+    }
+
+    /// The container stays.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
+    }
+
+    /// The container has ended: removes what is left of it and runs the hooks that follow.
+    ///
+    /// # Errors
+    /// Something can't be removed, or a hook that fails.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.kept = true;
+        if let Some(cgroup) = &self.cgroup {
+            end_all(cgroup)?;
+        }
+        let hooks = self.bundle.spec.hooks.take().unwrap_or_default();
+        if hooks.poststop.is_empty() {
+            return self.entry.remove();
+        }
+        let state = self.state_text("stopped")?;
+        self.entry.remove()?;
+        hooks::run("poststop", &hooks.poststop, &state, &self.bundle.path)
+    }
+}
+
+/// What clients look for before the reason.
+const NOT_STARTED: &str = "unable to start container process";
+
+impl Drop for Making {
+    /// Takes back what was made; a remainder that can't be removed is what `delete --force` is for.
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        if let Some(executor) = &self.executor {
+            executor.destroy();
+        }
+        if let Some(cgroup) = &self.cgroup {
+            let _ = cgroup.kill();
+            let _ = cgroup.remove();
+        }
+        let _ = self.entry.remove();
+    }
+}

@@ -1,0 +1,22 @@
+//! The file in which engines find a process id.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Writes the number without a line end, whole or not at all.
+///
+/// # Errors
+/// The file can't be written.
+pub(crate) fn write_pid_file(path: Option<&Path>, pid: i32) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let failed = |error| Error::at("write", path, error);
+    let name = path.file_name().ok_or_else(|| Error::new("the pid file has no name"))?;
+    let new = path.with_file_name(format!(".{}", name.to_string_lossy()));
+    std::fs::write(&new, pid.to_string()).map_err(failed)?;
+    std::fs::rename(&new, path).map_err(|error| {
+        // The error to tell is that of the rename.
+        let _ = std::fs::remove_file(&new);
+        failed(error)
+    })
+}

@@ -1,0 +1,124 @@
+//! What the parent does before the first step, in words.
+
+use coble_cgroup::Cgroup;
+use coble_spec::{IdMapping, NamespaceKind};
+
+use crate::compile::{Job, Namespaces, clone_flag};
+use crate::plan::PrintedStep;
+
+/// The parent's actions, in order.
+pub(crate) fn prologue(
+    job: &Job<'_>,
+    namespaces: &Namespaces,
+    cgroup: &Cgroup,
+) -> Vec<PrintedStep> {
+    let mut steps = Vec::new();
+    let mut push = |step: &'static str, action: String, origin: &str| {
+        let origin = origin.to_owned();
+        steps.push(PrintedStep { number: 0, by: "parent", step, action, origin });
+    };
+    let linux = job.spec.linux.as_ref();
+    let path = if linux.is_some_and(|linux| !linux.cgroups_path.is_empty()) {
+        "/linux/cgroupsPath"
+    } else {
+        ""
+    };
+    let tolerate = if job.facts.is_rootless() { " (tolerate EACCES, EPERM, EROFS)" } else { "" };
+    push("StateDirectory", "make the container's state directory and lock it".to_owned(), "");
+    push("MakeCgroup", format!("make the cgroup {}{tolerate}", cgroup.record()), path);
+    for (section, text) in resources(job) {
+        push("ApplyResources", text, &format!("/linux/resources/{section}"));
+    }
+    push("DeviceRules", format!("allow the default devices{tolerate}"), "");
+    push("SealExecutor", "copy the executor and its plan into sealed memory".to_owned(), "");
+    for (kind, path) in &namespaces.inherited {
+        let text = format!("join the {kind} namespace at {}", path.to_string_lossy());
+        push("JoinNamespace", text, "/linux/namespaces");
+    }
+    let cloned = |kind: &NamespaceKind| namespaces.cloned & u64::from(clone_flag(*kind)) != 0;
+    let kinds: Vec<&str> = namespaces
+        .made()
+        .iter()
+        .map(|(kind, _)| *kind)
+        .filter(cloned)
+        .map(NamespaceKind::as_str)
+        .collect();
+    let into = if cgroup.dir().is_some() { ", straight into the cgroup" } else { "" };
+    let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
+    push("Clone", format!("clone3 with new namespaces: {kinds}{into}"), "/linux/namespaces");
+    if let Some(linux) = linux.filter(|_| namespaces.makes(NamespaceKind::User)) {
+        push("MapIds", mapping_text("users", &linux.uid_mappings), "/linux/uidMappings");
+        push("MapIds", mapping_text("groups", &linux.gid_mappings), "/linux/gidMappings");
+    }
+    if cgroup.needs_enter() {
+        push("EnterCgroup", "move the child into the v1 cgroups".to_owned(), path);
+    }
+    push("Record", "write state.json".to_owned(), "");
+    steps
+}
+
+/// The sections of `linux.resources` that are there.
+fn resources(job: &Job<'_>) -> Vec<(&'static str, String)> {
+    let Some(resources) = job.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref()) else {
+        return Vec::new();
+    };
+    let mut sections = Vec::new();
+    let mut add = |name, text: Option<String>| sections.extend(text.map(|text| (name, text)));
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    add(
+        "memory",
+        resources.memory.as_ref().map(|m| limit("memory", json(serde_json::to_string(m)))),
+    );
+    add("cpu", resources.cpu.as_ref().map(|c| limit("processors", json(serde_json::to_string(c)))));
+    add("pids", resources.pids.as_ref().map(|p| limit("tasks", json(serde_json::to_string(p)))));
+    add(
+        "blockIO",
+        resources.block_io.as_ref().map(|b| limit("block I/O", json(serde_json::to_string(b)))),
+    );
+    add(
+        "network",
+        resources.network.as_ref().map(|n| limit("network", json(serde_json::to_string(n)))),
+    );
+    let some = |is_empty: bool, text: String| (!is_empty).then_some(text);
+    let hugepages = &resources.hugepage_limits;
+    add(
+        "hugepageLimits",
+        some(hugepages.is_empty(), limit("huge pages", json(serde_json::to_string(hugepages)))),
+    );
+    add(
+        "rdma",
+        some(
+            resources.rdma.is_empty(),
+            limit("RDMA", json(serde_json::to_string(&resources.rdma))),
+        ),
+    );
+    add(
+        "unified",
+        some(
+            resources.unified.is_empty(),
+            limit("cgroup v2 files", json(serde_json::to_string(&resources.unified))),
+        ),
+    );
+    let rules = resources.devices.len();
+    add("devices", some(rules == 0, format!("apply {rules} device rules")));
+    sections
+}
+
+fn limit(what: &str, value: String) -> String {
+    format!("limit {what}: {value}")
+}
+
+fn mapping_text(what: &str, mappings: &[IdMapping]) -> String {
+    let ranges: Vec<String> = mappings
+        .iter()
+        .map(|m| {
+            format!(
+                "{}-{} to {}",
+                m.container_id,
+                u64::from(m.container_id) + u64::from(m.size) - 1,
+                m.host_id
+            )
+        })
+        .collect();
+    format!("map {what} {}", ranges.join(", "))
+}

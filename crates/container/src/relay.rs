@@ -1,0 +1,165 @@
+//! Relays between the caller's terminal and the container's.
+
+use coble_sys::rustix::event::{PollFd, PollFlags};
+use coble_sys::rustix::fd::{AsFd, BorrowedFd};
+use coble_sys::rustix::io::{Errno, ioctl_fionbio, read, write};
+use coble_sys::rustix::termios::{
+    OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
+use std::io::{Stdin, Stdout, stdin, stdout};
+
+use crate::error::{Error, Result};
+
+/// A relay; the caller's terminal is raw while it is there.
+#[derive(Debug)]
+pub(crate) struct Relay<'a> {
+    master: BorrowedFd<'a>,
+    stdin: Stdin,
+    stdout: Stdout,
+    before: Option<Termios>,
+    to_master: Pending,
+    to_stdout: Pending,
+}
+
+/// Bytes that were read and are still to be written.
+#[derive(Debug, Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    /// Whether nothing more comes.
+    is_over: bool,
+}
+
+const CHUNK: usize = 4096;
+
+impl<'a> Relay<'a> {
+    /// Makes the caller's terminal raw, and the container's as large.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn begin(master: BorrowedFd<'a>) -> Result<Self> {
+        let failed = |errno| Error::os("set up the terminal", errno);
+        ioctl_fionbio(master, true).map_err(failed)?;
+        let stdin = stdin();
+        let mut before = None;
+        if isatty(&stdin) {
+            let termios = tcgetattr(&stdin).map_err(failed)?;
+            let mut raw = termios.clone();
+            raw.make_raw();
+            tcsetattr(&stdin, OptionalActions::Drain, &raw).map_err(failed)?;
+            before = Some(termios);
+        }
+        let relay = Self {
+            master,
+            stdin,
+            stdout: stdout(),
+            before,
+            to_master: Pending::default(),
+            to_stdout: Pending::default(),
+        };
+        relay.resize()?;
+        Ok(relay)
+    }
+
+    /// Gives the container's terminal the size of the caller's.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn resize(&self) -> Result<()> {
+        let Ok(size) = tcgetwinsize(&self.stdin) else { return Ok(()) };
+        tcsetwinsize(self.master, size).map_err(|errno| Error::os("resize the terminal", errno))
+    }
+
+    /// Adds what must be waited for.
+    pub(crate) fn watch<'b>(&'b self, watched: &mut Vec<PollFd<'b>>) {
+        let master = match (self.to_stdout.bytes.is_empty(), self.to_master.bytes.is_empty()) {
+            (true, true) => PollFlags::IN,
+            (true, false) => PollFlags::IN | PollFlags::OUT,
+            (false, true) => PollFlags::empty(),
+            (false, false) => PollFlags::OUT,
+        };
+        if !self.to_stdout.is_over && !master.is_empty() {
+            watched.push(PollFd::new(&self.master, master));
+        }
+        if self.to_master.bytes.is_empty() && !self.to_master.is_over {
+            watched.push(PollFd::new(&self.stdin, PollFlags::IN));
+        }
+        if !self.to_stdout.bytes.is_empty() {
+            watched.push(PollFd::new(&self.stdout, PollFlags::OUT));
+        }
+    }
+
+    /// Passes on what is there, without waiting.
+    ///
+    /// # Errors
+    /// The kernel's, but for those of a terminal whose other end is closed.
+    pub(crate) fn pass_on(&mut self) -> Result<()> {
+        if is_ready(self.stdin.as_fd(), PollFlags::IN) {
+            self.to_master.fill(self.stdin.as_fd())?;
+        }
+        self.to_master.drain(self.master)?;
+        self.to_stdout.fill(self.master)?;
+        if is_ready(self.stdout.as_fd(), PollFlags::OUT) {
+            self.to_stdout.drain(self.stdout.as_fd())?;
+        }
+        Ok(())
+    }
+
+    /// Passes on what the container has written up to its end.
+    ///
+    /// # Errors
+    /// As [`Relay::pass_on`].
+    pub(crate) fn finish(mut self) -> Result<()> {
+        loop {
+            self.to_stdout.fill(self.master)?;
+            if self.to_stdout.bytes.is_empty() {
+                return Ok(());
+            }
+            self.to_stdout.drain(self.stdout.as_fd())?;
+        }
+    }
+}
+
+impl Drop for Relay<'_> {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // The terminal may be gone.
+            let _ = tcsetattr(&self.stdin, OptionalActions::Drain, before);
+        }
+    }
+}
+
+impl Pending {
+    fn fill(&mut self, from: BorrowedFd<'_>) -> Result<()> {
+        if self.is_over || !self.bytes.is_empty() {
+            return Ok(());
+        }
+        let mut chunk = [0; CHUNK];
+        match read(from, &mut chunk) {
+            Ok(0) | Err(Errno::IO) => self.is_over = true,
+            Ok(length) => self.bytes.extend_from_slice(&chunk[..length]),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => return Err(Error::os("read from the terminal", errno)),
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, to: BorrowedFd<'_>) -> Result<()> {
+        while !self.bytes.is_empty() {
+            match write(to, &self.bytes) {
+                Ok(length) => drop(self.bytes.drain(..length)),
+                Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+                // Nobody reads any more.
+                Err(Errno::IO | Errno::PIPE) => self.bytes.clear(),
+                Err(errno) => return Err(Error::os("write to the terminal", errno)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_ready(fd: BorrowedFd<'_>, flags: PollFlags) -> bool {
+    use coble_sys::rustix::event::{Timespec, poll};
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut watched = [PollFd::new(&fd, flags)];
+    poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0)
+}

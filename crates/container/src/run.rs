@@ -1,0 +1,62 @@
+//! `run`: makes a container and runs its program at once.
+
+use coble_sys::rustix::fd::AsFd;
+
+use crate::create::Create;
+use crate::error::Result;
+use crate::foreground::{Foreground, Signals};
+use crate::make::{Making, Purpose};
+use crate::pid_file::write_pid_file;
+
+/// A container to be run.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// The container.
+    pub create: Create,
+    /// Return once the program runs.
+    pub detach: bool,
+    /// Leave the container's state behind when it has ended.
+    pub keep: bool,
+    /// Leave orphans of the container to the host's first process.
+    pub no_subreaper: bool,
+}
+
+impl Run {
+    /// Runs the program. Returns its exit status, or 128 and the signal's number; 0 at once with `detach`.
+    ///
+    /// # Errors
+    /// The first step that fails; then nothing is left of the container.
+    pub fn execute(&self) -> Result<u8> {
+        if self.detach { self.start().map(|making| making.keep()).map(|()| 0) } else { self.stay() }
+    }
+
+    /// Until the program runs.
+    fn start(&self) -> Result<Making> {
+        let purpose = if self.detach { Purpose::Detached } else { Purpose::Foreground };
+        let mut making = Making::begin(&self.create, purpose)?;
+        making.await_ready()?;
+        write_pid_file(self.create.pid_file.as_deref(), making.executor()?.pid)?;
+        making.run_poststart()?;
+        Ok(making)
+    }
+
+    fn stay(&self) -> Result<u8> {
+        let signals = Signals::take(!self.no_subreaper)?;
+        let making = self.start()?;
+        making.entry.unlock()?;
+        let foreground = Foreground {
+            signals: &signals,
+            pidfd: making.executor()?.pidfd.as_fd(),
+            pid: making.executor()?.pid,
+            console: making.console.as_ref().map(AsFd::as_fd),
+        };
+        let status = foreground.attend()?.status();
+        if self.keep {
+            making.keep();
+            return Ok(status);
+        }
+        making.entry.lock()?;
+        making.finish()?;
+        Ok(status)
+    }
+}

@@ -1,0 +1,47 @@
+//! `start`: runs the program of a container that waits for it.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::hooks;
+use crate::rendezvous::release;
+use crate::state::{Record, Status};
+use crate::status::{status_of, text_of};
+use crate::store::Entry;
+
+/// Runs the program of the container `id`.
+///
+/// # Errors
+/// The container is not waiting, or its program can't be run.
+pub fn start(root: &Path, id: &str) -> Result<()> {
+    let entry = Entry::find(root, id)?;
+    let record =
+        entry.read()?.ok_or_else(|| Error::new(format!("container does not exist: {id}")))?;
+    match status_of(&record, entry.stage())? {
+        Status::Created => {}
+        Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
+        Status::Running | Status::Paused => {
+            return Err(Error::new("cannot start an already running container"));
+        }
+        Status::Creating => {
+            return Err(Error::new("cannot start a container that is being created"));
+        }
+    }
+    let released = release(&entry);
+    entry.set_started()?;
+    released?;
+    run_poststart(&record)
+}
+
+/// A container whose hook fails is stopped (runtime.md, "Lifecycle", step 9).
+fn run_poststart(record: &Record) -> Result<()> {
+    let Some(hooks) = record.hooks.as_ref().filter(|hooks| !hooks.poststart.is_empty()) else {
+        return Ok(());
+    };
+    let state = text_of(record, Status::Running);
+    let ran = hooks::run("poststart", &hooks.poststart, &state, Path::new(&record.bundle));
+    if ran.is_err() {
+        crate::kill::end(record)?;
+    }
+    ran
+}

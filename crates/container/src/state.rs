@@ -1,0 +1,88 @@
+//! What is recorded of a container, and what is told of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use coble_cgroup::Record as CgroupRecord;
+use coble_spec::{Hooks, Namespace, Process};
+use serde::{Deserialize, Serialize};
+
+use crate::init::Init;
+
+/// Where in its life a container is (runtime.md, "State"); `paused` is every runtime's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Being made.
+    Creating,
+    /// Made; the program has not run.
+    Created,
+    /// The program runs.
+    Running,
+    /// The program runs, but its cgroup is frozen.
+    Paused,
+    /// The program has ended.
+    Stopped,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Creating => "creating",
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// A container's state as `state` prints it (runtime.md, "State"), with what runc adds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// Version of the runtime specification.
+    pub oci_version: String,
+    /// The container's name.
+    pub id: String,
+    /// Its first process, in the caller's pid namespace; 0 if it has ended.
+    pub pid: i32,
+    /// Where in its life it is.
+    pub status: Status,
+    /// Absolute path of its bundle.
+    pub bundle: String,
+    /// Absolute path of its root file system.
+    pub rootfs: String,
+    /// When it was made, RFC 3339 in UTC.
+    pub created: String,
+    /// The annotations of its configuration.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Name of the user who made it, or the number of one without a name.
+    pub owner: String,
+}
+
+/// `state.json`: what commands need of a container that another process made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record {
+    pub(crate) oci_version: String,
+    pub(crate) id: String,
+    pub(crate) bundle: String,
+    pub(crate) rootfs: String,
+    pub(crate) created: String,
+    pub(crate) owner: u32,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) init: Init,
+    pub(crate) cgroup: CgroupRecord,
+    pub(crate) namespaces: Vec<Namespace>,
+    /// Whether the user namespace denies setgroups(2).
+    pub(crate) denies_setgroups: bool,
+    /// Whether processes join the container's session keyring.
+    pub(crate) has_keyring: bool,
+    /// What exec'ed processes are like unless they say otherwise.
+    pub(crate) process: Process,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hooks: Option<Hooks>,
+}

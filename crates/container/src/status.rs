@@ -1,0 +1,91 @@
+//! `state`: what is known of a container.
+
+use std::path::Path;
+
+use coble_cgroup::Cgroup;
+use coble_spec::NamespaceKind;
+
+use crate::error::Result;
+use crate::state::{Record, State, Status};
+use crate::store::{Stage, peek};
+
+/// The state of the container `id`.
+///
+/// # Errors
+/// There is no such container, or its record can't be read.
+pub fn state(root: &Path, id: &str) -> Result<State> {
+    let (record, stage) = peek(root, id)?;
+    let status = status_of(&record, stage)?;
+    Ok(state_of(record, status))
+}
+
+/// Where in its life a container is, by its process, its socket and its cgroup.
+pub(crate) fn status_of(record: &Record, stage: Stage) -> Result<Status> {
+    if !record.init.is_alive()? {
+        return Ok(Status::Stopped);
+    }
+    Ok(match stage {
+        Stage::Making => Status::Creating,
+        Stage::Waiting => Status::Created,
+        Stage::Started if is_paused(record) => Status::Paused,
+        Stage::Started => Status::Running,
+    })
+}
+
+/// A cgroup that can't be asked is not frozen: it may be gone with its last process.
+pub(crate) fn is_paused(record: &Record) -> bool {
+    Cgroup::from_record(&record.cgroup).and_then(|cgroup| cgroup.frozen()).unwrap_or(false)
+}
+
+/// Whether the container's end is the end of all its processes.
+pub(crate) fn has_own_pids(record: &Record) -> bool {
+    let own = |namespace: &coble_spec::Namespace| {
+        namespace.kind == NamespaceKind::Pid && namespace.path.is_empty()
+    };
+    record.namespaces.iter().any(own)
+}
+
+pub(crate) fn state_of(record: Record, status: Status) -> State {
+    State {
+        pid: if status == Status::Stopped { 0 } else { record.init.pid },
+        status,
+        owner: owner(record.owner),
+        oci_version: record.oci_version,
+        id: record.id,
+        bundle: record.bundle,
+        rootfs: record.rootfs,
+        created: record.created,
+        annotations: record.annotations,
+    }
+}
+
+/// The state as hooks read it.
+pub(crate) fn text_of(record: &Record, status: Status) -> String {
+    let mut state = serde_json::json!({
+        "ociVersion": record.oci_version,
+        "id": record.id,
+        "status": status,
+        "bundle": record.bundle,
+    });
+    if status != Status::Stopped {
+        state["pid"] = record.init.pid.into();
+    }
+    if !record.annotations.is_empty() {
+        state["annotations"] = serde_json::json!(record.annotations);
+    }
+    state.to_string()
+}
+
+/// The name of a user in the host's passwd(5), or the number.
+fn owner(uid: u32) -> String {
+    if uid == 0 {
+        return "root".to_owned();
+    }
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| uid.to_string())
+}

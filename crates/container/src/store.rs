@@ -1,0 +1,279 @@
+//! The state folder: a directory for each container.
+//!
+//! In it: `state.json`, written once, by rename; `start`, a socket that is there while the container waits for
+//! `start` (`start.new` before it does); `cgroup`, a symbolic link whose target names the cgroup, made before
+//! the cgroup is, so that a runtime that was killed leaves nothing that can't be found. The directory itself is
+//! the container's lock.
+
+use std::ffi::CStr;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use coble_cgroup::Record as CgroupRecord;
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fs::{
+    Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock, fstat, mkdirat, openat,
+    readlinkat, renameat, symlinkat, unlinkat,
+};
+use coble_sys::rustix::io::{Errno, read, write};
+use coble_sys::rustix::process::geteuid;
+
+use crate::error::{Error, Result};
+use crate::state::Record;
+use crate::validate::validate_id;
+
+const STATE: &CStr = c"state.json";
+const STATE_NEW: &CStr = c".state.json.new";
+const CGROUP: &CStr = c"cgroup";
+const START: &CStr = c"start";
+const START_NEW: &CStr = c"start.new";
+
+/// The state folder if none is named: `/run/coble`, for a plain user `$XDG_RUNTIME_DIR/coble`.
+///
+/// # Errors
+/// A plain user has no `XDG_RUNTIME_DIR`.
+pub fn default_root() -> Result<PathBuf> {
+    if geteuid().is_root() && std::env::var_os("USER").is_none_or(|user| user == "root") {
+        return Ok(PathBuf::from("/run/coble"));
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
+        Some(path) => Ok(Path::new(&path).join("coble")),
+        None if geteuid().is_root() => Ok(PathBuf::from("/run/coble")),
+        None => Err(Error::new("no state folder: set XDG_RUNTIME_DIR or give --root")),
+    }
+}
+
+/// A container's directory, locked.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    directory: OwnedFd,
+    path: PathBuf,
+}
+
+/// How far a container has come, by the names of its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Making,
+    Waiting,
+    Started,
+}
+
+impl Entry {
+    /// Makes the directory of a new container.
+    pub(crate) fn make(root: &Path, id: &str) -> Result<Self> {
+        check_id(id)?;
+        let path = root.join(id);
+        let made = match mkdirat(CWD, &path, Mode::RWXU) {
+            Err(Errno::NOENT) => {
+                make_root(root)?;
+                mkdirat(CWD, &path, Mode::RWXU)
+            }
+            made => made,
+        };
+        match made {
+            Ok(()) => {}
+            Err(Errno::EXIST) => {
+                return Err(Error::new(format!("container with given ID already exists: {id}")));
+            }
+            Err(errno) => return Err(Error::at("make", path, errno)),
+        }
+        Self::open(path)?.ok_or_else(|| Error::new(format!("container {id} was deleted at once")))
+    }
+
+    /// Opens and locks the directory of a container.
+    pub(crate) fn find(root: &Path, id: &str) -> Result<Self> {
+        Self::look_for(root, id)?
+            .ok_or_else(|| Error::new(format!("container does not exist: {id}")))
+    }
+
+    /// The same; `None` if there is none.
+    pub(crate) fn look_for(root: &Path, id: &str) -> Result<Option<Self>> {
+        check_id(id)?;
+        Self::open(root.join(id))
+    }
+
+    fn open(path: PathBuf) -> Result<Option<Self>> {
+        let Some(directory) = open_directory(&path)? else { return Ok(None) };
+        let entry = Self { directory, path };
+        entry.lock()?;
+        let stat =
+            fstat(&entry.directory).map_err(|errno| Error::at("stat", &entry.path, errno))?;
+        // Whoever had the lock may have removed it.
+        Ok((stat.st_nlink > 0).then_some(entry))
+    }
+
+    /// Waits for the lock and takes it.
+    pub(crate) fn lock(&self) -> Result<()> {
+        loop {
+            match flock(&self.directory, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(Error::at("lock", &self.path, errno)),
+            }
+        }
+    }
+
+    /// Lets others change the container.
+    pub(crate) fn unlock(&self) -> Result<()> {
+        flock(&self.directory, FlockOperation::Unlock)
+            .map_err(|errno| Error::at("unlock", &self.path, errno))
+    }
+
+    /// The path by which the socket is bound, short whatever the folder's path is: unix(7) allows 108 bytes.
+    pub(crate) fn socket_path(&self, name: &str) -> String {
+        use coble_sys::rustix::fd::AsRawFd;
+        format!("/proc/self/fd/{}/{name}", self.directory.as_raw_fd())
+    }
+
+    /// Records where the cgroup will be.
+    pub(crate) fn record_cgroup(&self, cgroup: &CgroupRecord) -> Result<()> {
+        symlinkat(cgroup.to_link_target(), &self.directory, CGROUP)
+            .map_err(|errno| self.failed("make", CGROUP, errno))
+    }
+
+    /// The cgroup that was recorded, if it came to that.
+    pub(crate) fn recorded_cgroup(&self) -> Option<CgroupRecord> {
+        let target = readlinkat(&self.directory, CGROUP, Vec::new()).ok()?;
+        Some(CgroupRecord::from_link_target(target.to_str().ok()?))
+    }
+
+    /// Writes `state.json`, whole or not at all.
+    pub(crate) fn write(&self, record: &Record) -> Result<()> {
+        let text = serde_json::to_vec(record)
+            .map_err(|error| Error::new(format!("state.json: {error}")))?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+        let failed = |errno| self.failed("write", STATE, errno);
+        let file =
+            openat(&self.directory, STATE_NEW, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        let mut rest = &text[..];
+        while !rest.is_empty() {
+            match write(&file, rest).map_err(failed)? {
+                0 => return Err(failed(Errno::NOSPC)),
+                length => rest = &rest[length..],
+            }
+        }
+        renameat(&self.directory, STATE_NEW, &self.directory, STATE).map_err(failed)
+    }
+
+    /// Reads `state.json`; `None` if the container never got that far.
+    pub(crate) fn read(&self) -> Result<Option<Record>> {
+        read_record(self.directory.as_fd(), &self.path)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        stage(self.directory.as_fd())
+    }
+
+    /// The container waits for `start` from now on.
+    pub(crate) fn set_waiting(&self) -> Result<()> {
+        renameat(&self.directory, START_NEW, &self.directory, START)
+            .map_err(|errno| self.failed("rename", START_NEW, errno))
+    }
+
+    /// Nobody can start the container any more.
+    pub(crate) fn set_started(&self) -> Result<()> {
+        unlinkat(&self.directory, START, AtFlags::empty())
+            .map_err(|errno| self.failed("remove", START, errno))
+    }
+
+    /// Removes the directory.
+    pub(crate) fn remove(&self) -> Result<()> {
+        for name in [START, START_NEW, CGROUP, STATE_NEW, STATE] {
+            match unlinkat(&self.directory, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(self.failed("remove", name, errno)),
+            }
+        }
+        match unlinkat(CWD, &self.path, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::at("remove", &self.path, errno)),
+        }
+    }
+
+    fn failed(&self, action: &str, name: &CStr, errno: Errno) -> Error {
+        Error::at(action, self.path.join(name.to_string_lossy().as_ref()), errno)
+    }
+}
+
+/// A container's record and stage, without its lock: `state.json` is whole at any time.
+pub(crate) fn peek(root: &Path, id: &str) -> Result<(Record, Stage)> {
+    check_id(id)?;
+    let path = root.join(id);
+    let absent = || Error::new(format!("container does not exist: {id}"));
+    let directory = open_directory(&path)?.ok_or_else(absent)?;
+    let record = read_record(directory.as_fd(), &path)?.ok_or_else(absent)?;
+    Ok((record, stage(directory.as_fd())))
+}
+
+/// The names in a state folder, sorted.
+pub(crate) fn ids(root: &Path) -> Result<Vec<String>> {
+    let failed = |error| Error::at("list", root, error);
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(root).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            ids.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+fn check_id(id: &str) -> Result<()> {
+    validate_id(id).map_err(Error::new)
+}
+
+/// The folder holds what nobody else may see: environments, and sockets that start containers.
+fn make_root(root: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(root)
+        .map_err(|error| Error::at("make the state folder", root, error))
+}
+
+fn open_directory(path: &Path) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(CWD, path, flags, Mode::empty()) {
+        Ok(directory) => Ok(Some(directory)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(Error::at("open", path, errno)),
+    }
+}
+
+fn read_record(directory: BorrowedFd<'_>, path: &Path) -> Result<Option<Record>> {
+    let path = || path.join("state.json");
+    let failed = |errno| Error::at("read", path(), errno);
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = match openat(directory, STATE, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        file => file.map_err(failed)?,
+    };
+    let mut text = vec![0; 8192];
+    let mut length = 0;
+    loop {
+        match read(&file, &mut text[length..]).map_err(failed)? {
+            0 => break,
+            more => length += more,
+        }
+        if length < text.len() {
+            break;
+        }
+        text.resize(2 * length, 0);
+    }
+    coble_spec::parse(&text[..length])
+        .map(Some)
+        .map_err(|error| Error::new(format!("{}: {error}", path().display())))
+}
+
+fn stage(directory: BorrowedFd<'_>) -> Stage {
+    let has = |name| accessat(directory, name, Access::EXISTS, AtFlags::empty()).is_ok();
+    if has(START) {
+        Stage::Waiting
+    } else if has(START_NEW) {
+        Stage::Making
+    } else {
+        Stage::Started
+    }
+}
