@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::container::Container;
-use super::engine;
+use super::engine::{self, Engine};
 use super::shared::User;
 use crate::cmd::Cmd;
 use crate::output::Output;
@@ -159,6 +159,12 @@ impl Docker {
         serde_json::from_str(&info).expect("JSON")
     }
 
+    /// Where something is mounted in the engine's own mount namespace that wasn't at its start.
+    #[must_use]
+    pub fn new_mounts(&self) -> Vec<String> {
+        self.user.with(Engine::new_mounts)
+    }
+
     fn cidfile(&self, number: u32) -> PathBuf {
         self.dir().join(format!("cid-{number}"))
     }
@@ -170,17 +176,17 @@ impl Docker {
         ids.filter(|id| !id.is_empty()).collect()
     }
 
-    /// What the runtime left of a container that Docker has removed; one line each.
-    fn left(&self, id: &str) -> Vec<String> {
-        let mut left = leftovers::processes(id);
-        left.extend(
+    /// What there is of a container outside of Docker's own books; one line each. Nothing may be left when
+    /// Docker has removed it.
+    pub(super) fn traces(&self, id: &str) -> Vec<String> {
+        let mut traces = leftovers::processes(id);
+        traces.extend(
             leftovers::cgroups(id).iter().map(|path| format!("cgroup: {}", path.display())),
         );
-        let (mounts, states) = self.user.with(|engine| (engine.mounts(), engine.states()));
-        left.extend(mounts.lines().filter(|line| line.contains(id)).map(str::to_owned));
+        let states = self.user.with(Engine::states);
         let states = states.iter().filter(|path| path.ends_with(id));
-        left.extend(states.map(|path| format!("state: {}", path.display())));
-        left
+        traces.extend(states.map(|path| format!("state: {}", path.display())));
+        traces
     }
 
     fn remove(&self, ids: &[String]) {
@@ -194,7 +200,7 @@ impl Docker {
         let mut left = Vec::new();
         // The shim ends after Docker has reported the container as gone.
         let _ = wait::poll(GRACE, || {
-            left = self.left(id);
+            left = self.traces(id);
             left.is_empty().then_some(())
         });
         left

@@ -72,6 +72,13 @@ impl<'a> Container<'a> {
         self.verb(&["wait"]).stdout().trim().to_owned()
     }
 
+    /// What there is of it on the host: processes, cgroups and the runtime's state; one line each,
+    /// which begins with the kind.
+    #[must_use]
+    pub fn traces(&self) -> Vec<String> {
+        self.docker.traces(&self.id)
+    }
+
     /// What it has printed so far, standard output and standard error.
     #[must_use]
     pub fn logs(&self) -> Output {

@@ -43,6 +43,7 @@ pub(super) struct Engine {
     supervisor: Child,
     /// The engine lives until this is closed.
     pipe: ChildStdin,
+    first_mounts: Vec<String>,
 }
 
 /// Why there can be no engine on this machine for this user.
@@ -82,8 +83,9 @@ impl Engine {
         fs::write(dir.join("daemon.json"), config.to_string()).expect("daemon.json");
         let mut supervisor = supervisor(&dir, &name);
         let pipe = supervisor.stdin.take().expect("a pipe");
-        let mut engine = Self { dir, name, supervisor, pipe };
+        let mut engine = Self { dir, name, supervisor, pipe, first_mounts: Vec::new() };
         if engine.answers() {
+            engine.first_mounts = engine.mounts();
             return Ok(engine);
         }
         let log = fs::read_to_string(engine.dir.join("log")).unwrap_or_default();
@@ -132,12 +134,21 @@ impl Engine {
         import.arg(&archive).arg(IMAGE).output().ok();
     }
 
-    /// The engine's own mount table.
-    pub(super) fn mounts(&self) -> String {
+    /// Where something is mounted in the engine's mount namespace that wasn't when it had just started, but
+    /// for the network namespaces that it keeps.
+    pub(super) fn new_mounts(&self) -> Vec<String> {
+        let mut points = self.mounts();
+        points.retain(|point| !self.first_mounts.contains(point) && !point.contains("/netns/"));
+        points
+    }
+
+    fn mounts(&self) -> Vec<String> {
         let pid = self.supervisor.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let unshare = children.expect("the supervisor's child");
-        fs::read_to_string(format!("/proc/{}/mountinfo", unshare.trim())).expect("mountinfo")
+        let table = fs::read_to_string(format!("/proc/{}/mountinfo", unshare.trim()));
+        let table = table.expect("the engine's mount table");
+        table.lines().filter_map(|line| line.split(' ').nth(4).map(str::to_owned)).collect()
     }
 
     /// Folders of the containers that a runtime has a state of.

@@ -70,6 +70,7 @@ pub fn stop() {
         drop(shared);
         let mut left: Vec<String> =
             engine.states().iter().map(|path| format!("state: {}", path.display())).collect();
+        left.extend(engine.new_mounts().iter().map(|point| format!("mount: {point}")));
         left.extend(engine.stop());
         assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
     }
