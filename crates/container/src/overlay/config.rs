@@ -143,6 +143,8 @@ fn directory<'a>(directory: Option<&'a str>, parts: &[Part]) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn part(path: &str, show: Show) -> Part {
@@ -224,6 +226,4 @@ mod tests {
             assert_eq!(directory(wanted, &parts), given, "{wanted:?}");
         }
     }
-
-    use std::collections::BTreeSet;
 }

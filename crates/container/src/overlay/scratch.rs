@@ -174,12 +174,12 @@ mod tests {
     #[test]
     fn a_hostile_tree_is_removed() {
         let there = place();
-        let scratch = Scratch::make(&[there.clone()], "x", true).unwrap();
+        let scratch = Scratch::make(std::slice::from_ref(&there), "x", true).unwrap();
         let top = &scratch.path;
         fs::create_dir_all(top.join("1/2/3")).unwrap();
         fs::write(top.join("1/2/file"), "x").unwrap();
         std::os::unix::fs::symlink("/etc", top.join("1/link")).unwrap();
-        fs::set_permissions(top.join("1/2"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(top.join("1/2"), Permissions::from_mode(0o000)).unwrap();
         // A tree whose path no system call takes, built from its far end.
         fs::create_dir(top.join("0")).unwrap();
         for _ in 0..600 {
