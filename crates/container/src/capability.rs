@@ -5,7 +5,7 @@ use std::fmt;
 use coble_spec::Capabilities;
 
 /// Every capability of `linux/capability.h` up to Linux 6.18; a name's place in the list is its number.
-pub const NAMES: [&str; 41] = [
+pub(crate) const NAMES: [&str; 41] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_DAC_READ_SEARCH",
@@ -50,12 +50,12 @@ pub const NAMES: [&str; 41] = [
 ];
 
 /// The number of a capability; the name is taken exactly as capabilities(7) writes it.
-pub fn number(name: &str) -> Option<u8> {
+pub(crate) fn number(name: &str) -> Option<u8> {
     NAMES.iter().zip(0..).find_map(|(known, number)| (*known == name).then_some(number))
 }
 
 /// The name of a capability, `None` beyond [`NAMES`].
-pub fn name(number: u8) -> Option<&'static str> {
+pub(crate) fn name(number: u8) -> Option<&'static str> {
     NAMES.get(usize::from(number)).copied()
 }
 
@@ -63,7 +63,7 @@ pub fn name(number: u8) -> Option<&'static str> {
 ///
 /// # Errors
 /// The place and the text of the first name that isn't one.
-pub fn mask(names: &[String]) -> Result<u64, Unknown> {
+pub(crate) fn mask(names: &[String]) -> Result<u64, Unknown> {
     names.iter().enumerate().try_fold(0, |mask, (index, text)| match number(text) {
         Some(number) => Ok(mask | 1 << number),
         None => Err(Unknown { index, name: text.clone() }),
@@ -71,13 +71,13 @@ pub fn mask(names: &[String]) -> Result<u64, Unknown> {
 }
 
 /// The lowest capability of a set.
-pub fn first(mask: u64) -> Option<&'static str> {
+pub(crate) fn first(mask: u64) -> Option<&'static str> {
     u8::try_from(mask.trailing_zeros()).ok().and_then(name)
 }
 
 /// A name that is no capability.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unknown {
+pub(crate) struct Unknown {
     /// Its place in the list.
     pub index: usize,
     /// The name as written.
@@ -94,7 +94,7 @@ impl std::error::Error for Unknown {}
 
 /// The five sets of a thread, as masks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sets {
+pub(crate) struct Sets {
     /// Upper bound of what an exec can gain.
     pub bounding: u64,
     /// What the kernel checks.
@@ -112,7 +112,7 @@ impl Sets {
     ///
     /// # Errors
     /// The name of the list (as in `config.json`) and what stands wrong in it.
-    pub fn of(lists: &Capabilities) -> Result<Self, (&'static str, Unknown)> {
+    pub(crate) fn of(lists: &Capabilities) -> Result<Self, (&'static str, Unknown)> {
         let read =
             |list: &'static str, names: &[String]| mask(names).map_err(|error| (list, error));
         Ok(Self {
@@ -130,7 +130,7 @@ impl Sets {
     /// The rest is left out, not refused: configurations written by older versions of runc name ambient
     /// capabilities and no inheritable ones, and every runtime runs them without. The container has less
     /// than it asked for, never more.
-    pub fn raisable_ambient(&self) -> u64 {
+    pub(crate) fn raisable_ambient(&self) -> u64 {
         self.ambient & self.permitted & self.inheritable
     }
 }

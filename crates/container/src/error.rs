@@ -13,7 +13,7 @@ pub struct Error {
 }
 
 /// What the library's functions return.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// An error of these words. Line breaks become spaces.

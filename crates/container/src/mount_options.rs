@@ -17,53 +17,53 @@ mod data;
 use std::fmt;
 use std::str::FromStr;
 
-pub use data::Datum;
+pub(crate) use data::Datum;
 
 /// Attributes of one mount, `MOUNT_ATTR_*` of `linux/mount.h`, mount_setattr(2).
 #[allow(missing_docs)]
-pub mod attr {
-    pub const RDONLY: u64 = 0x01;
-    pub const NOSUID: u64 = 0x02;
-    pub const NODEV: u64 = 0x04;
-    pub const NOEXEC: u64 = 0x08;
+pub(crate) mod attr {
+    pub(crate) const RDONLY: u64 = 0x01;
+    pub(crate) const NOSUID: u64 = 0x02;
+    pub(crate) const NODEV: u64 = 0x04;
+    pub(crate) const NOEXEC: u64 = 0x08;
     /// The bits that hold one of the three ways to keep access times.
-    pub const ATIME: u64 = 0x70;
-    pub const RELATIME: u64 = 0x00;
-    pub const NOATIME: u64 = 0x10;
-    pub const STRICTATIME: u64 = 0x20;
-    pub const NODIRATIME: u64 = 0x80;
+    pub(crate) const ATIME: u64 = 0x70;
+    pub(crate) const RELATIME: u64 = 0x00;
+    pub(crate) const NOATIME: u64 = 0x10;
+    pub(crate) const STRICTATIME: u64 = 0x20;
+    pub(crate) const NODIRATIME: u64 = 0x80;
     /// Since Linux 5.14; mount(2) has it since 5.10.
-    pub const NOSYMFOLLOW: u64 = 0x20_0000;
+    pub(crate) const NOSYMFOLLOW: u64 = 0x20_0000;
 }
 
 /// Flags of mount(2), `MS_*` of `linux/mount.h`.
 #[allow(missing_docs)]
-pub mod ms {
-    pub const RDONLY: u64 = 1;
-    pub const NOSUID: u64 = 1 << 1;
-    pub const NODEV: u64 = 1 << 2;
-    pub const NOEXEC: u64 = 1 << 3;
-    pub const SYNCHRONOUS: u64 = 1 << 4;
-    pub const MANDLOCK: u64 = 1 << 6;
-    pub const DIRSYNC: u64 = 1 << 7;
-    pub const NOSYMFOLLOW: u64 = 1 << 8;
-    pub const NOATIME: u64 = 1 << 10;
-    pub const NODIRATIME: u64 = 1 << 11;
-    pub const REC: u64 = 1 << 14;
-    pub const SILENT: u64 = 1 << 15;
-    pub const UNBINDABLE: u64 = 1 << 17;
-    pub const PRIVATE: u64 = 1 << 18;
-    pub const SLAVE: u64 = 1 << 19;
-    pub const SHARED: u64 = 1 << 20;
-    pub const RELATIME: u64 = 1 << 21;
-    pub const I_VERSION: u64 = 1 << 23;
-    pub const STRICTATIME: u64 = 1 << 24;
-    pub const LAZYTIME: u64 = 1 << 25;
+pub(crate) mod ms {
+    pub(crate) const RDONLY: u64 = 1;
+    pub(crate) const NOSUID: u64 = 1 << 1;
+    pub(crate) const NODEV: u64 = 1 << 2;
+    pub(crate) const NOEXEC: u64 = 1 << 3;
+    pub(crate) const SYNCHRONOUS: u64 = 1 << 4;
+    pub(crate) const MANDLOCK: u64 = 1 << 6;
+    pub(crate) const DIRSYNC: u64 = 1 << 7;
+    pub(crate) const NOSYMFOLLOW: u64 = 1 << 8;
+    pub(crate) const NOATIME: u64 = 1 << 10;
+    pub(crate) const NODIRATIME: u64 = 1 << 11;
+    pub(crate) const REC: u64 = 1 << 14;
+    pub(crate) const SILENT: u64 = 1 << 15;
+    pub(crate) const UNBINDABLE: u64 = 1 << 17;
+    pub(crate) const PRIVATE: u64 = 1 << 18;
+    pub(crate) const SLAVE: u64 = 1 << 19;
+    pub(crate) const SHARED: u64 = 1 << 20;
+    pub(crate) const RELATIME: u64 = 1 << 21;
+    pub(crate) const I_VERSION: u64 = 1 << 23;
+    pub(crate) const STRICTATIME: u64 = 1 << 24;
+    pub(crate) const LAZYTIME: u64 = 1 << 25;
 }
 
 /// What a list of options asks for; where two contradict each other the later one has won.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MountOptions {
+pub(crate) struct MountOptions {
     /// [`attr`] bits to set on the mount. Those of a new mount, as fsmount(2) takes them.
     pub attr_set: u64,
     /// [`attr`] bits to clear first. Holds [`attr::ATIME`] whenever the access time mode is chosen.
@@ -98,7 +98,7 @@ impl MountOptions {
     ///
     /// # Errors
     /// An option that coble knows and can't do, or one without a name.
-    pub fn parse<S: AsRef<str>>(options: &[S]) -> Result<Self, BadOption> {
+    pub(crate) fn parse<S: AsRef<str>>(options: &[S]) -> Result<Self, BadOption> {
         let mut parsed = Self::default();
         for (index, element) in options.iter().enumerate() {
             for option in data::split(element.as_ref()) {
@@ -151,7 +151,7 @@ impl MountOptions {
     ///
     /// `silent` is not there: with that interface the file system's messages go to the caller anyway. Nor is
     /// `iversion`, which mount(2) alone can ask for, see [`MountOptions::needs_mount`].
-    pub fn fsconfig_flags(&self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn fsconfig_flags(&self) -> impl Iterator<Item = &'static str> {
         const SET: [(u64, &str); 5] = [
             (ms::RDONLY, "ro"),
             (ms::SYNCHRONOUS, "sync"),
@@ -172,13 +172,13 @@ impl MountOptions {
     }
 
     /// Whether something is asked for that only mount(2) can do, not fsopen(2): `iversion`.
-    pub fn needs_mount(&self) -> bool {
+    pub(crate) fn needs_mount(&self) -> bool {
         !self.bind && self.superblock_set & ms::I_VERSION != 0
     }
 
     /// The mount's own flags as mount(2) takes them, for a mount that has the flags `current` so far:
     /// zero for a new one.
-    pub fn mount_flags(&self, current: u64) -> u64 {
+    pub(crate) fn mount_flags(&self, current: u64) -> u64 {
         let cleared = match self.attr_clr & attr::ATIME {
             0 => 0,
             _ => ms::NOATIME | ms::RELATIME | ms::STRICTATIME,
@@ -194,7 +194,7 @@ impl MountOptions {
     }
 
     /// The file system's parameters as mount(2) takes them, separated by commas.
-    pub fn data_string(&self) -> String {
+    pub(crate) fn data_string(&self) -> String {
         self.data.iter().map(Datum::to_string).collect::<Vec<_>>().join(",")
     }
 }
@@ -292,7 +292,7 @@ fn superblock_flag(option: &str) -> Option<(u64, bool)> {
 
 /// How mounts and unmounts travel between copies of a mount, mount_namespaces(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Propagation {
+pub(crate) struct Propagation {
     /// [`ms::SHARED`], [`ms::SLAVE`], [`ms::PRIVATE`] or [`ms::UNBINDABLE`]: the values that mount(2) and
     /// `mount_attr.propagation` of mount_setattr(2) share.
     pub kind: u64,
@@ -302,7 +302,7 @@ pub struct Propagation {
 
 impl Propagation {
     /// As mount(2) takes it.
-    pub fn mount_flags(self) -> u64 {
+    pub(crate) fn mount_flags(self) -> u64 {
         self.kind | if self.recursive { ms::REC } else { 0 }
     }
 }
@@ -326,7 +326,7 @@ impl FromStr for Propagation {
 
 /// An option that can't be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadOption {
+pub(crate) struct BadOption {
     /// Which element of the list it stands in.
     pub index: usize,
     /// The option as written.

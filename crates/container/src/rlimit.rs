@@ -1,7 +1,7 @@
 //! Names and numbers of resource limits, getrlimit(2).
 
 /// Every limit of `asm-generic/resource.h`, which x86_64 and aarch64 use; a name's place is its number.
-pub const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 16] = [
     "RLIMIT_CPU",
     "RLIMIT_FSIZE",
     "RLIMIT_DATA",
@@ -21,12 +21,12 @@ pub const NAMES: [&str; 16] = [
 ];
 
 /// The number of a limit; the name is taken exactly as getrlimit(2) writes it.
-pub fn number(name: &str) -> Option<u32> {
+pub(crate) fn number(name: &str) -> Option<u32> {
     NAMES.iter().zip(0..).find_map(|(known, number)| (*known == name).then_some(number))
 }
 
 /// The name of a limit, `None` beyond [`NAMES`].
-pub fn name(number: u32) -> Option<&'static str> {
+pub(crate) fn name(number: u32) -> Option<&'static str> {
     NAMES.get(usize::try_from(number).ok()?).copied()
 }
 

@@ -8,7 +8,7 @@ use coble_spec::NamespaceKind;
 /// and `/` stands for itself, exchanged. So `net.ipv4.conf.eth0/7.rp_filter` and
 /// `net/ipv4/conf/eth0.7/rp_filter` are the same file. The path never leaves `/proc/sys`: it has no empty
 /// part, no `.` and no `..`.
-pub fn path(key: &str) -> Option<String> {
+pub(crate) fn path(key: &str) -> Option<String> {
     let swap = |character| match character {
         '.' => '/',
         '/' => '.',
@@ -26,7 +26,7 @@ pub fn path(key: &str) -> Option<String> {
 /// whole host shares.
 ///
 /// Kernels differ in what they keep apart below `net`; there, what a namespace doesn't own isn't shown in it.
-pub fn namespace(path: &str) -> Option<NamespaceKind> {
+pub(crate) fn namespace(path: &str) -> Option<NamespaceKind> {
     const IPC: [&str; 8] = [
         "kernel/msgmax",
         "kernel/msgmnb",

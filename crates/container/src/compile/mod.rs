@@ -38,7 +38,7 @@ pub(crate) struct Job<'a> {
 
 /// What the command line decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// Move the root instead of pivot_root(2).
     pub no_pivot: bool,
     /// Stay in the caller's session keyring.

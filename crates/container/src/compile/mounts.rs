@@ -222,18 +222,22 @@ fn cgroup(
 ) -> Result<()> {
     let owns = namespaces.makes(NamespaceKind::Cgroup);
     let user = namespaces.has(NamespaceKind::User) || job.facts.is_rootless();
-    if job.facts.is_unified() {
-        // Only the owner of the cgroup namespace may mount it anew.
-        if !user || (owns && namespaces.makes(NamespaceKind::User)) {
-            return new_cgroup2(wanted, plan);
-        }
-        let source = if owns { job.unified } else { None };
-        return bind_host_cgroup(wanted, source, plan);
+    if !job.facts.is_unified() {
+        return match job.legacy {
+            [] => bind_host_cgroup(wanted, None, user, plan),
+            legacy => legacy_cgroup(wanted, legacy, plan),
+        };
     }
-    if job.legacy.is_empty() {
-        return bind_host_cgroup(wanted, None, plan);
+    // A mount from outside a cgroup namespace of its own would set the options of the host's mount, and wait
+    // for a grace period of the kernel; the mount that is there shows the same.
+    if !owns {
+        return bind_host_cgroup(wanted, None, user, plan);
     }
-    legacy_cgroup(wanted, job.legacy, plan)
+    // Only the owner of the cgroup namespace may mount it anew.
+    if user && !namespaces.makes(NamespaceKind::User) {
+        return bind_host_cgroup(wanted, job.unified, user, plan);
+    }
+    new_cgroup2(wanted, plan)
 }
 
 fn new_cgroup2(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
@@ -251,10 +255,16 @@ fn new_cgroup2(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
     Ok(())
 }
 
-/// What the container has no cgroup of its own for is shown read-only.
-fn bind_host_cgroup(wanted: &Wanted<'_>, own: Option<&str>, plan: &mut Plan) -> Result<()> {
+/// The host's mount. What is not the container's own is read-only for a user namespace, whose root is some
+/// user of the host (CVE-2023-25809).
+fn bind_host_cgroup(
+    wanted: &Wanted<'_>,
+    own: Option<&str>,
+    user: bool,
+    plan: &mut Plan,
+) -> Result<()> {
     let source = c_string(own.unwrap_or("/sys/fs/cgroup"))?;
-    let read_only = if own.is_none() { attr::RDONLY } else { 0 };
+    let read_only = if own.is_none() && user { attr::RDONLY } else { 0 };
     let step = Step::MountBind {
         source: &source,
         destination: &wanted.destination,

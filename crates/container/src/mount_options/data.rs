@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A parameter of a file system: FSCONFIG_SET_STRING with a value, FSCONFIG_SET_FLAG without.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Datum {
+pub(crate) struct Datum {
     /// Such as `size`; never empty.
     pub key: String,
     /// Such as `64k`; without the quotes that SELinux contexts are written in.
