@@ -79,7 +79,7 @@ fn broken_json_says_line_and_column() {
     refuses_text(&case, &bundle, "", &["config.json", "line 1"]);
     refuses_text(&case, &bundle, "{", &["config.json", "line 1", "column 1"]);
     refuses_text(&case, &bundle, "\u{feff}{}", &["config.json", "line 1"]);
-    let deep = "[".repeat(200_000);
+    let deep = format!("{{\"ociVersion\":\"1\",\"more\":{}", "[".repeat(200_000));
     refuses_text(&case, &bundle, &deep, &["config.json", "line 1"]);
 }
 
@@ -130,19 +130,21 @@ fn strings_with_a_nul_byte() {
 fn namespaces() {
     let moon = json!([{"type": "moon"}]);
     refuses_value("/linux/namespaces", moon, &["/linux/namespaces/0", "moon"]);
-    let twice = json!([{"type": "mount"}, {"type": "pid"}, {"type": "pid"}]);
+    let twice = json!([{"type": "mount"}, {"type": "uts"}, {"type": "pid"}, {"type": "pid"}]);
     refuses_value("/linux/namespaces", twice, &["duplicate", "pid"]);
-    let gone = json!([{"type": "mount"}, {"type": "ipc", "path": "/no/such/namespace"}]);
+    let gone =
+        json!([{"type": "mount"}, {"type": "uts"}, {"type": "ipc", "path": "/no/such/namespace"}]);
     refuses_value("/linux/namespaces", gone, &["/no/such/namespace"]);
-    let other = json!([{"type": "mount"}, {"type": "ipc", "path": "/proc/1/ns/uts"}]);
+    let other =
+        json!([{"type": "mount"}, {"type": "uts"}, {"type": "ipc", "path": "/proc/1/ns/uts"}]);
     refuses_value("/linux/namespaces", other, &["/proc/1/ns/uts", "ipc"]);
-    let file = json!([{"type": "mount"}, {"type": "ipc", "path": "/etc/passwd"}]);
+    let file = json!([{"type": "mount"}, {"type": "uts"}, {"type": "ipc", "path": "/etc/passwd"}]);
     refuses_value("/linux/namespaces", file, &["/etc/passwd", "ipc"]);
 }
 
 #[test]
 fn a_user_namespace_without_mappings() {
-    let namespaces = json!([{"type": "mount"}, {"type": "user"}]);
+    let namespaces = json!([{"type": "mount"}, {"type": "uts"}, {"type": "user"}]);
     refuses_value("/linux/namespaces", namespaces, &["mappings"]);
 }
 
@@ -234,7 +236,7 @@ fn values_out_of_range() {
     refuses_value(
         "/process/rlimits",
         json!([{"type": "RLIMIT_NOFILE", "hard": 10, "soft": 11}]),
-        &["RLIMIT_NOFILE"],
+        &["/process/rlimits/0"],
     );
     let hostname = "h".repeat(65);
     refuses_value("/hostname", json!(hostname), &["hostname"]);
@@ -243,7 +245,7 @@ fn values_out_of_range() {
 #[test]
 fn seccomp_is_never_passed_over() {
     let profile = json!({"defaultAction": "SCMP_ACT_ALLOW"});
-    refuses_value("/linux/seccomp", profile, &["seccomp", "coble.seccomp=skip"]);
+    refuses_value("/linux/seccomp", profile, &["/linux/seccomp", "coble.seccomp", "skip"]);
 }
 
 #[test]
