@@ -1,5 +1,7 @@
 //! Capabilities and what else restricts or frees a container's process.
 
+use std::os::unix::fs::MetadataExt;
+
 use coble_tests::docker::Docker;
 use coble_tests::skip;
 
@@ -106,6 +108,16 @@ fn masked_paths_show_nothing() {
     let script =
         "cat /proc/keys /proc/timer_list | wc -c; ls /proc/acpi /sys/firmware | grep -c '^[a-z]'";
     assert_eq!(docker.run(&[], &["sh", "-c", script]).stdout.trim(), "0\n0");
+}
+
+#[test]
+fn a_masked_file_does_not_lead_to_the_hosts_device() {
+    let Some(docker) = Docker::new() else { return };
+    // What shows as empty there is some device; a container's root may change the attributes of its own alone.
+    let time = 1_000_000_000 + i64::from(std::process::id());
+    let _ = docker.run(&[], &["touch", "-d", &format!("@{time}"), "/proc/keys"]);
+    let null = std::fs::metadata("/dev/null").expect("/dev/null");
+    assert_ne!(null.mtime(), time, "the container changed the host's /dev/null");
 }
 
 #[test]
