@@ -137,3 +137,56 @@ fn own_unified() -> Result<Own, Error> {
     let own = memberships.iter().find(|own| own.controllers.is_empty());
     Ok(own.map_or(Own::Unknown, |own| Own::new("/", own.path)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(controllers: &str, point: &str, own: Own) -> Mount {
+        Mount { point: point.to_owned(), controllers: controllers.to_owned(), own }
+    }
+
+    fn below(path: &str) -> Own {
+        Own::Below(path.to_owned())
+    }
+
+    fn dirs(unified: Option<Mount>, legacy: Vec<Mount>, path: &str) -> Vec<String> {
+        let cgroup = Cgroup::locate(&Hierarchy { unified, legacy }, path, "id").unwrap();
+        cgroup.places.iter().map(|place| place.dir().to_owned()).collect()
+    }
+
+    #[test]
+    fn absolute_is_below_the_mount_point() {
+        let legacy = vec![mount("memory", "/cg/memory", below("/own"))];
+        let unified = mount("", "/cg/unified", Own::Outside("/../x".to_owned()));
+        assert_eq!(dirs(Some(unified), legacy, "/a/b"), ["/cg/unified/a/b", "/cg/memory/a/b"]);
+    }
+
+    #[test]
+    fn relative_is_beside_the_own_cgroup_in_v2() {
+        let at = |own| dirs(Some(mount("", "/cg", below(own))), Vec::new(), "a/b");
+        assert_eq!(at("/user.slice/session.scope"), ["/cg/user.slice/a/b"]);
+        assert_eq!(at("/init"), ["/cg/a/b"]);
+        assert_eq!(at("/"), ["/cg/a/b"]);
+    }
+
+    #[test]
+    fn relative_is_below_the_own_cgroup_in_v1() {
+        let at = |own| dirs(None, vec![mount("cpu", "/cg/cpu", below(own))], "");
+        assert_eq!(at("/user.slice"), ["/cg/cpu/user.slice/id"]);
+        assert_eq!(at("/"), ["/cg/cpu/id"]);
+    }
+
+    #[test]
+    fn relative_to_what_can_not_be_seen_is_an_error() {
+        let unified = Some(mount("", "/cg", Own::Outside("/../x".to_owned())));
+        let hierarchy = Hierarchy { unified, legacy: Vec::new() };
+        let error = Cgroup::locate(&hierarchy, "", "id").unwrap_err().to_string();
+        assert!(error.contains("the own cgroup /../x is not below /cg"), "{error}");
+    }
+
+    #[test]
+    fn without_hierarchies_there_is_no_place() {
+        assert_eq!(dirs(None, Vec::new(), "/a"), [""; 0]);
+    }
+}

@@ -145,3 +145,108 @@ pub(crate) fn memberships(text: &str) -> Result<Vec<Membership<'_>>, Error> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(mountinfo: &str) -> Vec<String> {
+        cgroup_mounts(mountinfo.as_bytes()).unwrap().into_iter().map(|mount| mount.point).collect()
+    }
+
+    #[test]
+    fn optional_fields_may_be_none_or_many() {
+        let text = "1 0 0:1 /r /a rw - cgroup2 none rw,nsdelegate\n\
+                    2 0 0:2 / /b rw shared:1 master:2 propagate_from:3 unbindable - cgroup x rw,cpu\n";
+        let mounts = cgroup_mounts(text.as_bytes()).unwrap();
+        assert_eq!(
+            (&*mounts[0].root, mounts[0].is_v2, &*mounts[0].options),
+            ("/r", true, "rw,nsdelegate")
+        );
+        assert_eq!(
+            (&*mounts[1].point, mounts[1].is_v2, &*mounts[1].options),
+            ("/b", false, "rw,cpu")
+        );
+    }
+
+    #[test]
+    fn a_mount_over_it_hides_a_mount() {
+        // Over the same place, on top of it or beside it.
+        assert_eq!(
+            points(
+                "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / /c rw - cgroup2 x rw\n3 2 0:3 / /c rw - tmpfs x rw\n"
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            points(
+                "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / /c rw - cgroup2 x rw\n3 1 0:3 / /c rw - cgroup2 x rw\n"
+            ),
+            ["/c"]
+        );
+        // Over a directory above it.
+        assert_eq!(
+            points(
+                "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / /a/c rw - cgroup x rw\n3 1 0:3 / /a rw - tmpfs x rw\n"
+            ),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn what_a_mount_stands_on_does_not_hide_it() {
+        // The parent may come later in the list.
+        assert_eq!(
+            points("2 3 0:2 / /a/c rw - cgroup x rw\n3 1 0:3 / /a rw - tmpfs x rw\n"),
+            ["/a/c"]
+        );
+        // A name that only begins alike is another one.
+        assert_eq!(
+            points("2 1 0:2 / /a/cpu,cpuacct rw - cgroup x rw\n3 1 0:3 / /a/cpu rw - tmpfs x rw\n"),
+            ["/a/cpu,cpuacct"]
+        );
+    }
+
+    #[test]
+    fn a_loop_of_parents_ends() {
+        assert_eq!(
+            points("2 3 0:2 / /c rw - cgroup x rw\n3 2 0:3 / /c/d rw - tmpfs x rw\n"),
+            ["/c"]
+        );
+        assert_eq!(
+            points(
+                "2 5 0:2 / /c rw - cgroup x rw\n5 2 0:3 / /x rw - tmpfs x rw\n9 1 0:4 / /c rw - tmpfs x rw\n"
+            ),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn escapes_are_bytes() {
+        assert_eq!(unescape(br"/a\040b\134\011"), b"/a b\\\t");
+        assert_eq!(unescape(br"/a\9\04"), br"/a\9\04");
+        assert_eq!(points("1 0 0:1 / /c\\040d rw - cgroup2 x rw\n"), ["/c d"]);
+    }
+
+    #[test]
+    fn other_mounts_may_be_any_bytes() {
+        let text = b"1 0 0:1 / /\xff rw - ext4 \xfe rw\n2 1 0:2 / /c rw - cgroup2 x rw\n";
+        assert_eq!(cgroup_mounts(text).unwrap().len(), 1);
+        assert!(cgroup_mounts(b"2 1 0:2 / /\xff rw - cgroup2 x rw\n").is_err());
+    }
+
+    #[test]
+    fn odd_lines_are_errors() {
+        assert!(cgroup_mounts(b"1 0 0:1 /\n").is_err());
+        assert!(cgroup_mounts(b"1 0 0:1 / /c rw cgroup2 x rw\n").is_err(), "no dash");
+        assert!(memberships("0\n").is_err());
+    }
+
+    #[test]
+    fn a_path_may_have_colons() {
+        assert_eq!(
+            memberships("0::/a:b\n").unwrap(),
+            [Membership { controllers: "", path: "/a:b" }]
+        );
+    }
+}

@@ -41,3 +41,38 @@ fn mount(place: &Place) -> ContainerMount {
         links,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Record;
+
+    fn mounts(record: &str) -> Vec<ContainerMount> {
+        Cgroup::from_record(&Record::from_link_target(record)).unwrap().mounts()
+    }
+
+    #[test]
+    fn v2_alone_has_no_parts() {
+        assert!(mounts("/sys/fs/cgroup//a").is_empty());
+        assert!(mounts("none").is_empty());
+    }
+
+    #[test]
+    fn v1_has_a_directory_for_each_hierarchy() {
+        let found =
+            mounts("/cg/unified//a//cpuacct,cpu/cg/cpu,cpuacct//.//name=systemd/cg/systemd//u/a");
+        let expected = [
+            ("cpu,cpuacct", "/cg/cpu,cpuacct/a", "cgroup", "cpuacct,cpu", vec!["cpu", "cpuacct"]),
+            ("systemd", "/cg/systemd/u/a", "cgroup", "name=systemd", vec![]),
+            ("unified", "/cg/unified/a", "cgroup2", "", vec![]),
+        ];
+        let expected = expected.map(|(name, dir, kind, data, links)| ContainerMount {
+            name: name.to_owned(),
+            dir: dir.to_owned(),
+            kind,
+            data: data.to_owned(),
+            links: links.into_iter().map(str::to_owned).collect(),
+        });
+        assert_eq!(found, expected);
+    }
+}

@@ -40,3 +40,46 @@ impl CgroupsPath {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(path: &str) -> Result<CgroupsPath, String> {
+        CgroupsPath::parse(path, "id").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_id_stands_in_for_nothing() {
+        assert_eq!(parse(""), Ok(CgroupsPath::Relative("id".to_owned())));
+    }
+
+    #[test]
+    fn paths_are_cleaned() {
+        assert_eq!(parse("/a//b/./c/"), Ok(CgroupsPath::Absolute("/a/b/c".to_owned())));
+        assert_eq!(parse("./a/b"), Ok(CgroupsPath::Relative("a/b".to_owned())));
+        assert_eq!(parse("a..b/..."), Ok(CgroupsPath::Relative("a..b/...".to_owned())));
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_refused() {
+        for path in ["..", "/..", "a/../b", "/a/..", "../../x"] {
+            let message = parse(path).unwrap_err();
+            assert!(message.starts_with("/linux/cgroupsPath: "), "{message}");
+            assert!(message.contains("`..`"), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_root_is_nobodys_own() {
+        for path in ["/", "//", ".", "/."] {
+            assert!(parse(path).unwrap_err().contains("names no cgroup of its own"), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_the_kernel_refuses_are_refused() {
+        assert!(parse("/a\nb").is_err());
+        assert!(parse("/a\0b").is_err());
+    }
+}

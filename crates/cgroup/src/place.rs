@@ -59,3 +59,26 @@ impl Place {
         self.controllers.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ancestors_end_at_the_mount_point() {
+        let place = Place::new("cpu,cpuacct", "/cg/cpu", "a/b/c");
+        let ancestors: Vec<&str> = place.ancestors().collect();
+        assert_eq!(ancestors, ["/cg/cpu/a/b", "/cg/cpu/a", "/cg/cpu"]);
+        assert_eq!(
+            (place.dir(), place.point(), place.path()),
+            ("/cg/cpu/a/b/c", "/cg/cpu", "a/b/c")
+        );
+    }
+
+    #[test]
+    fn controllers_are_whole_words() {
+        let place = Place::new("cpuset,cpu", "/cg", "a");
+        assert!(place.has("cpu") && place.has("cpuset") && !place.has("cpuacct") && !place.is_v2());
+        assert!(Place::new("", "/cg", "a").is_v2());
+    }
+}

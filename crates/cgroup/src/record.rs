@@ -94,3 +94,77 @@ impl fmt::Display for Record {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(list: &[(&str, &str, &str)]) -> Vec<Place> {
+        list.iter().map(|(controllers, point, path)| Place::new(controllers, point, path)).collect()
+    }
+
+    #[test]
+    fn v2_alone_is_a_path_that_works() {
+        let places = places(&[("", "/sys/fs/cgroup", "docker/c0ffee")]);
+        let record = Record::write(&places);
+        assert_eq!(record.to_link_target(), "/sys/fs/cgroup//docker/c0ffee");
+        assert_eq!(record.read(), Ok(places));
+    }
+
+    #[test]
+    fn all_of_v1_comes_back() {
+        let places = places(&[
+            ("", "/sys/fs/cgroup/unified", "a/b"),
+            ("memory", "/sys/fs/cgroup/memory", "a/b"),
+            ("cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "a/b"),
+            ("name=systemd", "/sys/fs/cgroup/systemd", "user.slice/a/b"),
+            ("pids", "/sys/fs/cgroup/pids", "a/b"),
+        ]);
+        let record = Record::write(&places);
+        assert_eq!(
+            record.to_link_target(),
+            "/sys/fs/cgroup/unified//a/b//memory/sys/fs/cgroup/memory//.\
+             //cpu,cpuacct/sys/fs/cgroup/cpu,cpuacct//.\
+             //name=systemd/sys/fs/cgroup/systemd//user.slice/a/b//pids/sys/fs/cgroup/pids//a/b"
+        );
+        assert_eq!(Record::from_link_target(&record.to_link_target()).read(), Ok(places));
+    }
+
+    #[test]
+    fn no_cgroup_has_a_word() {
+        assert_eq!(Record::write(&[]).to_link_target(), "none");
+        assert_eq!(Record::from_link_target("none").read(), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn json_is_a_string() {
+        let record = Record::write(&places(&[("", "/cg", "a")]));
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(json, r#""/cg//a""#);
+        assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_refused() {
+        for target in [
+            "",
+            "x",
+            "/cg",
+            "/cg//",
+            "/cg//..",
+            "/cg//a/../b",
+            "/cg/..//a",
+            "//a",
+            "/cg//.",
+            "/cg//a//x",
+            "/cg//a//memory/m",
+            "memory/m//a///cg//a",
+            "/cg//a///cg//b",
+            "/cg//a//",
+            "/cg//a//memory/m/..//b",
+        ] {
+            let result = Record::from_link_target(target).read();
+            assert!(matches!(result, Err(Error::Unreadable { .. })), "{target:?} gives {result:?}");
+        }
+    }
+}

@@ -124,3 +124,89 @@ fn refuse_leaf_weight(place: &str, weight: Option<u16>) -> Result<(), Error> {
         Some(_) => Err(Error::value(pointer(place), "cgroup v2 has no such thing")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::tests::{v1, v2, values};
+
+    fn on(target: &Target<'_>, io: &BlockIo) -> Vec<String> {
+        values(writes(&Resources { block_io: Some(io.clone()), ..Resources::default() }, target))
+    }
+
+    fn weights(leaf_weight: Option<u16>) -> BlockIo {
+        let device = WeightDevice { major: 8, minor: 0, weight: Some(1000), leaf_weight };
+        BlockIo { weight: Some(10), leaf_weight, weight_device: vec![device], ..BlockIo::default() }
+    }
+
+    #[test]
+    fn v1_weights_are_those_of_the_scheduler() {
+        let cfq = Target { read: &|name| (name == "blkio.weight").then(String::new), ..v1() };
+        assert_eq!(
+            on(&cfq, &weights(Some(20))),
+            [
+                "blkio.weight=10",
+                "blkio.leaf_weight=20",
+                "blkio.weight_device=8:0 1000",
+                "blkio.leaf_weight_device=8:0 20"
+            ]
+        );
+        assert_eq!(
+            on(&v1(), &weights(None)),
+            ["blkio.bfq.weight=10", "blkio.bfq.weight_device=8:0 1000"]
+        );
+    }
+
+    #[test]
+    fn v2_weights_have_a_wider_range_without_bfq() {
+        assert_eq!(on(&v2(), &weights(None)), ["io.weight=1", "io.weight=8:0 10000"]);
+        let bfq = Target { read: &|name| (name == "io.bfq.weight").then(String::new), ..v2() };
+        assert_eq!(on(&bfq, &weights(None)), ["io.bfq.weight=10", "io.bfq.weight=8:0 1000"]);
+        assert_eq!(wide_weight(500), 4950);
+    }
+
+    #[test]
+    fn weights_that_can_not_be_are_refused() {
+        assert!(
+            on(&v2(), &weights(Some(20)))[0]
+                .starts_with("/linux/resources/blockIO/leafWeight: cgroup v2")
+        );
+        for weight in [1, 9, 1001] {
+            let io = BlockIo { weight: Some(weight), ..BlockIo::default() };
+            assert!(on(&v1(), &io)[0].contains("is not in 10 to 1000"));
+            assert!(on(&v2(), &io)[0].contains("is not in 10 to 1000"));
+        }
+        let none = BlockIo { weight: Some(0), ..BlockIo::default() };
+        assert!(on(&v1(), &none).is_empty() && on(&v2(), &none).is_empty());
+    }
+
+    #[test]
+    fn throttles_have_a_file_each_in_v1_and_one_in_v2() {
+        let device = |rate| vec![ThrottleDevice { major: 8, minor: 16, rate }];
+        let io = BlockIo {
+            throttle_read_bps_device: device(1),
+            throttle_write_bps_device: device(2),
+            throttle_read_iops_device: device(3),
+            throttle_write_iops_device: device(0),
+            ..BlockIo::default()
+        };
+        assert_eq!(
+            on(&v1(), &io),
+            [
+                "blkio.throttle.read_bps_device=8:16 1",
+                "blkio.throttle.write_bps_device=8:16 2",
+                "blkio.throttle.read_iops_device=8:16 3",
+                "blkio.throttle.write_iops_device=8:16 0"
+            ]
+        );
+        assert_eq!(
+            on(&v2(), &io),
+            [
+                "io.max=8:16 rbps=1",
+                "io.max=8:16 wbps=2",
+                "io.max=8:16 riops=3",
+                "io.max=8:16 wiops=max"
+            ]
+        );
+    }
+}

@@ -132,3 +132,117 @@ fn weight(shares: u64) -> u64 {
     let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
     10_f64.powf(exponent).ceil() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::tests::{v1, v2, values};
+
+    fn on(target: &Target<'_>, cpu: Cpu) -> Vec<String> {
+        values(writes(&Resources { cpu: Some(cpu), ..Resources::default() }, target))
+    }
+
+    #[test]
+    fn weight_goes_through_both_ends_and_the_common_value() {
+        let weights =
+            [(0, 1), (1, 1), (2, 1), (3, 2), (512, 59), (1024, 100), (2048, 174), (100_000, 4340)];
+        for (shares, expected) in weights {
+            assert_eq!(weight(shares), expected, "{shares}");
+        }
+        assert_eq!(weight(262_143), 10_000);
+        assert_eq!(weight(262_144), 10_000);
+        assert_eq!(weight(u64::MAX), 10_000);
+    }
+
+    #[test]
+    fn weight_never_falls_and_stays_in_range() {
+        let mut last = 0;
+        for shares in 0..=262_144 {
+            let weight = weight(shares);
+            assert!((last.max(1)..=10_000).contains(&weight), "{shares} gives {weight}");
+            last = weight;
+        }
+    }
+
+    #[test]
+    fn v1_writes_each_value() {
+        let cpu = Cpu {
+            shares: Some(512),
+            quota: Some(50_000),
+            period: Some(100_000),
+            burst: Some(1000),
+            idle: Some(1),
+            realtime_runtime: Some(950),
+            realtime_period: Some(1000),
+            ..Cpu::default()
+        };
+        assert_eq!(
+            on(&v1(), cpu),
+            [
+                "cpu.shares=512",
+                "cpu.cfs_period_us=100000",
+                "cpu.cfs_burst_us=1000",
+                "cpu.cfs_quota_us=50000",
+                "cpu.idle=1",
+                "cpu.rt_period_us=1000",
+                "cpu.rt_runtime_us=950",
+            ]
+        );
+    }
+
+    #[test]
+    fn v1_shares_have_a_range() {
+        let with = |shares| Cpu { shares: Some(shares), ..Cpu::default() };
+        assert!(on(&v1(), with(1))[0].contains("the minimum allowed cpu-shares is 2"));
+        assert!(on(&v1(), with(262_145))[0].contains("the maximum allowed cpu-shares is 262144"));
+        assert!(on(&v1(), with(0)).is_empty());
+    }
+
+    #[test]
+    fn v2_max_is_quota_and_period() {
+        let with = |quota, period| Cpu { quota, period, ..Cpu::default() };
+        assert_eq!(on(&v2(), with(Some(50_000), Some(100_000))), ["cpu.max=50000 100000"]);
+        assert_eq!(on(&v2(), with(Some(-1), Some(50_000))), ["cpu.max=max 50000"]);
+        assert_eq!(on(&v2(), with(Some(50_000), None)), ["cpu.max=50000"]);
+        assert_eq!(on(&v2(), with(Some(-1), None)), ["cpu.max=max"]);
+        assert_eq!(on(&v2(), with(Some(0), Some(100_000))), ["cpu.max=max 100000"]);
+        assert!(on(&v2(), with(Some(0), None)).is_empty());
+    }
+
+    #[test]
+    fn v2_period_alone_keeps_the_quota() {
+        let old = Target {
+            is_fresh: false,
+            read: &|name| (name == "cpu.max").then(|| "2000 100000\n".to_owned()),
+            ..v2()
+        };
+        let cpu = Cpu { period: Some(50_000), ..Cpu::default() };
+        assert_eq!(on(&old, cpu), ["cpu.max=2000 50000"]);
+    }
+
+    #[test]
+    fn v2_idle_stands_where_the_weight_is_taken() {
+        let with = |idle| Cpu { idle: Some(idle), shares: Some(1024), ..Cpu::default() };
+        assert_eq!(on(&v2(), with(0)), ["cpu.idle=0", "cpu.weight=100"]);
+        assert_eq!(on(&v2(), with(1)), ["cpu.weight=100", "cpu.idle=1"]);
+    }
+
+    #[test]
+    fn v2_burst_waits_for_the_quota() {
+        let cpu = Cpu { burst: Some(10), quota: Some(20), ..Cpu::default() };
+        let resources = Resources { cpu: Some(cpu), ..Resources::default() };
+        let writes = writes(&resources, &v2()).unwrap();
+        assert_eq!(values(Ok(writes.clone())), ["cpu.max.burst=10", "cpu.max=20"]);
+        assert!(writes[0].may_wait && !writes[0].may_lack && !writes[1].may_wait);
+    }
+
+    #[test]
+    fn v2_has_no_realtime() {
+        let cpu = Cpu { realtime_runtime: Some(950), ..Cpu::default() };
+        assert_eq!(
+            on(&v2(), cpu),
+            ["/linux/resources/cpu/realtimeRuntime: cgroup v2 has no such thing"]
+        );
+        assert!(on(&v2(), Cpu { realtime_runtime: Some(0), ..Cpu::default() }).is_empty());
+    }
+}

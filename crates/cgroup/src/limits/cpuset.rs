@@ -27,3 +27,26 @@ fn file(name: &str, target: &Target<'_>) -> String {
     }
     full
 }
+
+#[cfg(test)]
+mod tests {
+    use coble_spec::Cpu;
+
+    use super::*;
+    use crate::limits::tests::{v1, v2, values};
+
+    #[test]
+    fn empty_lists_are_none_and_names_may_lack_the_prefix() {
+        let resources = |cpus: &str, mems: &str| Resources {
+            cpu: Some(Cpu { cpus: Some(cpus.into()), mems: Some(mems.into()), ..Cpu::default() }),
+            ..Resources::default()
+        };
+        assert!(values(writes(&resources("", ""), &v1())).is_empty());
+        assert_eq!(
+            values(writes(&resources("0-1", "0"), &v2())),
+            ["cpuset.cpus=0-1", "cpuset.mems=0"]
+        );
+        let noprefix = Target { read: &|name| (name == "cpus").then(String::new), ..v1() };
+        assert_eq!(values(writes(&resources("3", ""), &noprefix)), ["cpus=3"]);
+    }
+}

@@ -168,3 +168,128 @@ pub(super) fn explain(error: Error, place: &Place) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::tests::{v1, v2, values};
+
+    fn memory(limit: i64, swap: i64) -> Memory {
+        Memory { limit: Some(limit), swap: Some(swap), ..Memory::default() }
+    }
+
+    fn on(target: &Target<'_>, memory: Memory) -> Vec<String> {
+        values(writes(&Resources { memory: Some(memory), ..Resources::default() }, target))
+    }
+
+    #[test]
+    fn v1_writes_bytes() {
+        let all = Memory {
+            reservation: Some(50),
+            swappiness: Some(60),
+            disable_oom_killer: Some(true),
+            use_hierarchy: Some(true),
+            kernel_tcp: Some(9),
+            ..memory(100, 300)
+        };
+        assert_eq!(
+            on(&v1(), all),
+            [
+                "memory.limit_in_bytes=100",
+                "memory.memsw.limit_in_bytes=300",
+                "memory.soft_limit_in_bytes=50",
+                "memory.kmem.tcp.limit_in_bytes=9",
+                "memory.use_hierarchy=1",
+                "memory.swappiness=60",
+                "memory.oom_control=1",
+            ]
+        );
+        assert!(on(&v1(), memory(0, 0)).is_empty());
+    }
+
+    #[test]
+    fn v1_without_a_limit_has_none_with_swap_either() {
+        let unlimited = Memory { limit: Some(-1), ..Memory::default() };
+        let resources = Resources { memory: Some(unlimited), ..Resources::default() };
+        let writes = writes(&resources, &v1()).unwrap();
+        assert_eq!(
+            values(Ok(writes.clone())),
+            ["memory.limit_in_bytes=-1", "memory.memsw.limit_in_bytes=-1"]
+        );
+        assert!(writes[0].may_wait, "it is above the old limit with swap");
+        assert!(writes[1].may_lack, "a kernel without swap has none");
+    }
+
+    #[test]
+    fn v2_swap_is_without_memory() {
+        assert_eq!(on(&v2(), memory(100, 300)), ["memory.swap.max=200", "memory.max=100"]);
+        assert_eq!(on(&v2(), memory(100, 100)), ["memory.swap.max=0", "memory.max=100"]);
+        assert_eq!(on(&v2(), memory(100, -1)), ["memory.swap.max=max", "memory.max=100"]);
+        assert_eq!(on(&v2(), memory(100, 0)), ["memory.max=100"]);
+        assert_eq!(on(&v2(), memory(-1, 0)), ["memory.swap.max=max", "memory.max=max"]);
+        assert_eq!(on(&v2(), memory(-1, 300)), ["memory.swap.max=300", "memory.max=max"]);
+        assert_eq!(on(&v2(), memory(0, -1)), ["memory.swap.max=max"]);
+        assert_eq!(
+            on(&v2(), Memory { reservation: Some(7), ..Memory::default() }),
+            ["memory.low=7"]
+        );
+    }
+
+    #[test]
+    fn v2_refuses_swap_that_can_not_be() {
+        assert!(
+            on(&v2(), memory(300, 100))[0]
+                .starts_with("/linux/resources/memory/swap: 100 is for memory and")
+        );
+        assert!(on(&v2(), memory(0, 100))[0].contains("needs /linux/resources/memory/limit"));
+        assert!(on(&v2(), memory(-2, 100))[0].starts_with("/linux/resources/memory/limit: -2"));
+    }
+
+    #[test]
+    fn v2_refuses_what_it_has_not() {
+        for (name, memory) in [
+            ("kernel", Memory { kernel: Some(5), ..Memory::default() }),
+            ("kernelTCP", Memory { kernel_tcp: Some(5), ..Memory::default() }),
+            ("swappiness", Memory { swappiness: Some(0), ..Memory::default() }),
+            ("disableOOMKiller", Memory { disable_oom_killer: Some(true), ..Memory::default() }),
+            ("useHierarchy", Memory { use_hierarchy: Some(false), ..Memory::default() }),
+        ] {
+            let expected = format!("/linux/resources/memory/{name}: cgroup v2 has no such thing");
+            assert_eq!(on(&v2(), memory), [expected]);
+        }
+        let docker = Memory {
+            kernel: Some(0),
+            swappiness: Some(u64::MAX),
+            disable_oom_killer: Some(false),
+            use_hierarchy: Some(true),
+            ..Memory::default()
+        };
+        assert!(on(&v2(), docker).is_empty());
+    }
+
+    #[test]
+    fn swappiness_has_a_range() {
+        let with = |value| Memory { swappiness: Some(value), ..Memory::default() };
+        assert_eq!(on(&v1(), with(100)), ["memory.swappiness=100"]);
+        assert!(on(&v1(), with(101))[0].contains("101 is not in 0 to 100"));
+        assert!(on(&v1(), with(u64::MAX)).is_empty());
+    }
+
+    #[test]
+    fn a_limit_below_what_is_in_use_is_refused_if_that_is_asked_for() {
+        let used = Target {
+            is_fresh: false,
+            read: &|name| (name == "memory.current").then(|| "4096\n".to_owned()),
+            ..v2()
+        };
+        let checked =
+            |limit, swap| Memory { check_before_update: Some(true), ..memory(limit, swap) };
+        assert!(
+            on(&used, checked(4096, 0))[0]
+                .contains("/limit: 4096 is not above what is in use, 4096")
+        );
+        assert!(on(&used, checked(-1, 100))[0].contains("/swap: 100"));
+        assert_eq!(on(&used, checked(4097, 0)), ["memory.max=4097"]);
+        assert_eq!(on(&used, memory(100, 0)), ["memory.max=100"]);
+    }
+}

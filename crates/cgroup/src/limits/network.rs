@@ -40,3 +40,49 @@ pub(super) fn priorities(resources: &Resources, target: &Target<'_>) -> Result<V
 fn only_v1(pointer: &str, controller: &str) -> Error {
     Error::value(pointer, format!("needs cgroup v1 with the controller {controller}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use coble_spec::InterfacePriority;
+
+    use super::*;
+    use crate::limits::tests::{v1, v2, values};
+
+    fn resources(class_id: u32, name: &str) -> Resources {
+        let priorities = vec![InterfacePriority { name: name.to_owned(), priority: 5 }];
+        let network = Network { class_id: Some(class_id), priorities };
+        Resources { network: Some(network), ..Resources::default() }
+    }
+
+    #[test]
+    fn v1_marks_packets() {
+        let resources = resources(0x10_0001, "eth0");
+        assert_eq!(values(class(&resources, &v1())), ["net_cls.classid=1048577"]);
+        assert_eq!(values(priorities(&resources, &v1())), ["net_prio.ifpriomap=eth0 5"]);
+    }
+
+    #[test]
+    fn v2_refuses() {
+        let resources = resources(7, "eth0");
+        assert!(
+            values(class(&resources, &v2()))[0]
+                .contains("needs cgroup v1 with the controller net_cls")
+        );
+        assert!(values(priorities(&resources, &v2()))[0].contains("net_prio"));
+        let none = Resources {
+            network: Some(Network { class_id: Some(0), priorities: Vec::new() }),
+            ..Resources::default()
+        };
+        assert!(
+            values(class(&none, &v2())).is_empty() && values(priorities(&none, &v2())).is_empty()
+        );
+    }
+
+    #[test]
+    fn a_name_is_one_word() {
+        assert!(
+            values(priorities(&resources(0, "a b"), &v1()))[0]
+                .starts_with("/linux/resources/network/priorities/0: ")
+        );
+    }
+}

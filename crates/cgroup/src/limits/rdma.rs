@@ -30,3 +30,32 @@ pub(super) fn writes(resources: &Resources, _: &Target<'_>) -> Result<Vec<Write>
     }
     Ok(writes)
 }
+
+#[cfg(test)]
+mod tests {
+    use coble_spec::Rdma;
+
+    use super::*;
+    use crate::limits::tests::{v2, values};
+
+    fn on(name: &str, hca_handles: Option<u32>, hca_objects: Option<u32>) -> Vec<String> {
+        let rdma = [(name.to_owned(), Rdma { hca_handles, hca_objects })].into();
+        values(writes(&Resources { rdma, ..Resources::default() }, &v2()))
+    }
+
+    #[test]
+    fn a_line_has_what_is_set() {
+        assert_eq!(
+            on("mlx5_1", Some(3), Some(10_000)),
+            ["rdma.max=mlx5_1 hca_handle=3 hca_object=10000"]
+        );
+        assert_eq!(on("mlx4_0", None, Some(0)), ["rdma.max=mlx4_0 hca_object=0"]);
+        assert!(on("rxe3", None, None).is_empty());
+    }
+
+    #[test]
+    fn a_name_is_one_word() {
+        assert!(on("a b", Some(1), None)[0].starts_with("/linux/resources/rdma/a b: "));
+        assert!(on("", Some(1), None)[0].starts_with("/linux/resources/rdma/: "));
+    }
+}

@@ -61,3 +61,35 @@ pub(super) fn run(cgroup: &Cgroup, writes: &[Write]) -> Result<(), Error> {
 fn lines(value: &str) -> Vec<&str> {
     if value.is_empty() { vec![""] } else { value.split_inclusive('\n').collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::tests::values;
+
+    fn on(name: &str, has_v1: bool) -> Vec<String> {
+        let unified = [(name.to_owned(), "1".to_owned())].into();
+        values(writes(&Resources { unified, ..Resources::default() }, has_v1))
+    }
+
+    #[test]
+    fn names_are_those_of_files() {
+        assert_eq!(on("memory.high", false), ["memory.high=1"]);
+        for name in ["a/b.c", "../x.y", "memory", "", ".", "..", ".x"] {
+            assert!(on(name, false)[0].starts_with("/linux/resources/unified/"), "{name}");
+        }
+        assert!(on("a/b.c", false)[0].starts_with("/linux/resources/unified/a~1b.c: "));
+    }
+
+    #[test]
+    fn v1_has_none() {
+        assert!(on("memory.high", true)[0].contains("can't be used on a machine with cgroup v1"));
+    }
+
+    #[test]
+    fn values_are_taken_line_by_line() {
+        assert_eq!(lines("8:0 rbps=1\n8:16 rbps=2\n"), ["8:0 rbps=1\n", "8:16 rbps=2\n"]);
+        assert_eq!(lines("a\nb"), ["a\n", "b"]);
+        assert_eq!(lines(""), [""]);
+    }
+}

@@ -88,3 +88,31 @@ pub(crate) fn missing(error: Error, place: &Place, controller: &str, pointer: &s
         place: format!("in {}", place.dir()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fails(writes: &[Write], place: &Place) -> String {
+        run(place, "memory", writes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_its_place_in_the_configuration() {
+        let place = Place::new("memory", "/dev/null/no", "such");
+        let write = Write::new("/linux/resources/memory/limit", "memory.limit_in_bytes", 7);
+        assert_eq!(
+            fails(&[write], &place),
+            "/linux/resources/memory/limit: cannot write \"7\" to /dev/null/no/such/memory.limit_in_bytes: \
+             Not a directory (os error 20)"
+        );
+    }
+
+    #[test]
+    fn only_what_may_lack_may_lack() {
+        let place = Place::new("memory", "/proc/self", "fd");
+        let write = Write::new("/p", "none", 7);
+        assert!(fails(&[write.clone()], &place).contains("No such file"));
+        assert_eq!(run(&place, "memory", &[write.may_lack_if(true)]), Ok(()));
+    }
+}
