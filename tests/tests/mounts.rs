@@ -294,3 +294,30 @@ fn a_mount_on_a_link_lands_inside_the_root() {
     assert_eq!(case.run(&bundle).output().stdout(), "1\n");
     assert!(!std::path::Path::new(&outside).exists(), "a folder on the host");
 }
+
+/// Runs the bundle where all mounts are shared, and mounts a tmpfs on `source/late` while it runs.
+#[track_caller]
+fn with_late_mount(case: &Case, bundle: &Bundle, source: &std::path::Path) -> String {
+    fs::create_dir_all(source.join("late")).unwrap();
+    bundle.write();
+    let out = case.file("out", "");
+    let script = "\"$@\" > $OUT & until grep -q ready $OUT || ! kill -0 $!; do sleep 0.05; done; \
+                  mount -t tmpfs late $0/late && : > $0/late/file && : > $0/go; wait $!; cat $OUT";
+    let shared = ["--mount", "--propagation", "shared", "sh", "-c", script];
+    let run = case.tool("unshare").env("OUT", out).args(shared).arg(source).arg(case.program());
+    let run = run.arg("--root").arg(case.state_root()).args(["run", "-b"]);
+    run.arg(&bundle.path).arg(&case.id).output().stdout()
+}
+
+#[test]
+fn late_mounts_of_the_host_reach_slaves_alone() {
+    let Some(case) = Case::root() else { return };
+    for (option, expected) in [("rslave", "ready\nfile\n"), ("rprivate", "ready\n")] {
+        let mut bundle = case.bundle_at(option);
+        let source = case.folder(&format!("source-{option}"));
+        bundle.mount("bind", source.to_str().unwrap(), "/mnt", &["rbind", option]);
+        bundle.config["linux"]["rootfsPropagation"] = option.into();
+        bundle.sh("echo ready; until [ -e /mnt/go ]; do sleep 0.05; done; ls /mnt/late");
+        assert_eq!(with_late_mount(&case, &bundle, &source), expected, "{option}");
+    }
+}

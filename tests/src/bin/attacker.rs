@@ -96,7 +96,8 @@ impl Attacker {
             let found =
                 openat(&folder, &self.outside, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
             if found.is_ok() {
-                self.note(&format!("escaped through {}", path.display()));
+                let way = fs::read_link(&path).unwrap_or_default();
+                self.note(&format!("escaped through {}: {}", path.display(), way.display()));
             }
         }
     }
