@@ -8,8 +8,8 @@ use coble_spec::{Namespace, NamespaceKind, Process};
 use coble_sys::rustix::fd::{AsFd, AsRawFd, OwnedFd};
 
 use crate::compile::{
-    Assumption, Namespaces, assume_process, c_string, clone_flag, console_step, keyring_name,
-    label_steps,
+    Assumption, Namespaces, assume_process, c_string, clone_flag, close_descriptors, console_step,
+    keyring_name, label_steps,
 };
 use crate::console::{check_console, send_console};
 use crate::descriptors::passed_on;
@@ -118,10 +118,9 @@ impl Exec {
             process,
             origin: "",
             denies_setgroups: record.denies_setgroups,
-            preserve_fds,
             environment: &environment,
         };
-        let plan = compile(record, &target, &assumption)?;
+        let plan = compile(record, &target, preserve_fds, &assumption)?;
         let cgroup = Cgroup::from_record(&record.cgroup)?;
         let directory = cgroup.fd()?;
         let executor = Executor::start(&Start {
@@ -184,8 +183,14 @@ impl Drop for Running {
 }
 
 /// The plan of an exec: into the container's namespaces, and from there as its own process.
-fn compile(record: &Record, target: &OwnedFd, assumption: &Assumption<'_>) -> Result<Plan> {
+fn compile(
+    record: &Record,
+    target: &OwnedFd,
+    preserve_fds: u32,
+    assumption: &Assumption<'_>,
+) -> Result<Plan> {
     let mut plan = Plan::default();
+    close_descriptors(preserve_fds, &mut plan);
     let process = assumption.process;
     if let Some(value) = process.oom_score_adj {
         plan.push(Step::OomScoreAdj { value }, "/oomScoreAdj");
@@ -203,7 +208,7 @@ fn compile(record: &Record, target: &OwnedFd, assumption: &Assumption<'_>) -> Re
     }
     plan.push(Step::NewSession {}, "");
     if record.has_keyring {
-        plan.push(Step::SessionKeyring { name: &*c_string(keyring_name(&record.id))? }, "");
+        plan.push(Step::SessionKeyring { name: &c_string(keyring_name(&record.id))? }, "");
     }
     if process.terminal || !has(NamespaceKind::Mount) {
         plan.push(Step::UseCurrentRoot {}, "");

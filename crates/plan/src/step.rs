@@ -49,6 +49,11 @@ macro_rules! steps {
 }
 
 steps! {
+    /// Marks every descriptor close-on-exec but the standard streams and those that are passed on.
+    CloseDescriptors {
+        /// The first that is closed.
+        first: u32,
+    },
     /// Joins the namespace at a path on the host, setns(2).
     Setns {
         /// `CLONE_NEW*` of its kind.
@@ -393,11 +398,6 @@ steps! {
     },
     /// Says that the container is there and waits for `start`.
     AwaitStart {},
-    /// Marks every descriptor close-on-exec but the standard streams and those that are passed on.
-    CloseDescriptors {
-        /// The first that is closed.
-        first: u32,
-    },
     /// Runs the program, execve(2).
     Exec {
         /// Its arguments.

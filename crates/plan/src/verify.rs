@@ -75,7 +75,8 @@ fn opens_root(step: &Step<'_>) -> bool {
 fn phase(step: &Step<'_>) -> Option<Phase> {
     Some(match step {
         Step::Hook { .. } | Step::Console { .. } => return None,
-        Step::OomScoreAdj { .. }
+        Step::CloseDescriptors { .. }
+        | Step::OomScoreAdj { .. }
         | Step::Setns { .. }
         | Step::JoinProcess { .. }
         | Step::BecomeRoot {} => Phase::Join,

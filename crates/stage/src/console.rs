@@ -53,7 +53,7 @@ pub(crate) fn make_console(
 /// Gives the terminal to the user who will use it.
 pub(crate) fn own_console(uid: u32, gid: u32) -> Outcome {
     // SAFETY: the terminal has just been put there, and nothing closes it.
-    let stdin = unsafe { coble_sys::rustix::stdio::stdin() };
+    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
     let stat = fstat(stdin).during("fstat")?;
     let gid = if stat.st_gid == 0 { Some(Gid::from_raw(gid)) } else { None };
     fchown(stdin, Some(Uid::from_raw(uid)), gid).during("fchown")

@@ -3,15 +3,16 @@
 use core::ffi::CStr;
 
 use coble_plan::{Step, mount as bits};
-use coble_sys::rustix::fd::AsFd;
+use coble_sys::rustix::fd::{AsFd, BorrowedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
-use coble_sys::rustix::io::Errno;
+use coble_sys::rustix::io::{Errno, FdFlags, fcntl_setfd};
 use coble_sys::rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount, mount_change,
     move_mount, unmount,
 };
 use coble_sys::rustix::process::{
-    Signal, chdir, chroot, fchdir, pivot_root, set_parent_process_death_signal, setsid, umask,
+    Resource, Signal, chdir, chroot, fchdir, getrlimit, pivot_root,
+    set_parent_process_death_signal, setsid, umask,
 };
 use coble_sys::rustix::system::{setdomainname, sethostname};
 use coble_sys::rustix::thread::set_no_new_privs;
@@ -68,7 +69,7 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::MoveRoot {} => move_root(context),
         Step::Chroot {} => enter_root(context),
         Step::AwaitStart {} => rendezvous::await_start(context),
-        Step::CloseDescriptors { first } => close_range_cloexec(first).during("close_range"),
+        Step::CloseDescriptors { first } => close_descriptors(first),
         _ => build(step, context),
     }
 }
@@ -170,6 +171,24 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         // `execute` and `build` have taken every other step.
         _ => Err(crate::Fault::words("the step has no executor")),
     }
+}
+
+/// Before Linux 5.11 close_range(2) can't mark; then they are marked one by one, as many as the limit allows.
+fn close_descriptors(first: u32) -> Outcome {
+    match close_range_cloexec(first) {
+        Err(Errno::INVAL | Errno::NOSYS) => {}
+        outcome => return outcome.during("close_range"),
+    }
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
+    for number in first..u32::try_from(limit).unwrap_or(u32::MAX) {
+        // SAFETY: the number is not -1, and one that is not open is answered with an error.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number as i32) };
+        match fcntl_setfd(descriptor, FdFlags::CLOEXEC) {
+            Ok(()) | Err(Errno::BADF) => {}
+            Err(errno) => return Err(errno).during("fcntl"),
+        }
+    }
+    Ok(())
 }
 
 fn set_propagation(path: &CStr, flags: u32) -> Outcome {

@@ -15,6 +15,7 @@ use coble_sys::rustix::thread::{
 };
 use coble_sys::{SchedAttr, getcwd, sched_setattr};
 
+use crate::array::Array;
 use crate::bytes::Bytes;
 use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
@@ -79,22 +80,24 @@ pub(crate) fn bound(keep: u64) -> Outcome {
 
 /// [`coble_plan::Step::SetUser`]: capabilities are kept until they are set.
 pub(crate) fn set_user(uid: u32, gid: u32, groups: List<'_>, setgroups: bool) -> Outcome {
-    const GROUPS_MAX: usize = 1024;
     set_keep_capabilities(true).during("prctl")?;
     if setgroups {
-        let mut ids = [Gid::ROOT; GROUPS_MAX];
-        let slots = ids.get_mut(..groups.len()).ok_or_else(|| Fault::words("too many groups"))?;
-        for (slot, text) in slots.iter_mut().zip(groups) {
-            let number = text.to_str().ok().and_then(|text| text.parse().ok());
-            *slot = Gid::from_raw(number.ok_or_else(|| Fault::words("a group is no number"))?);
-        }
-        set_thread_groups(slots).during("setgroups")?;
+        set_groups(groups)?;
     }
     let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     set_thread_res_gid(gid, gid, gid).during("setresgid")?;
     set_thread_res_uid(uid, uid, uid).during("setresuid")?;
     // A change of user takes the death signal away, prctl(2).
     set_parent_process_death_signal(Some(Signal::KILL)).during("prctl")
+}
+
+fn set_groups(groups: List<'_>) -> Outcome {
+    let mut ids = Array::new(groups.len(), Gid::ROOT)?;
+    for (slot, text) in ids.as_mut_slice().iter_mut().zip(groups) {
+        let number = text.to_str().ok().and_then(|text| text.parse().ok());
+        *slot = Gid::from_raw(number.ok_or_else(|| Fault::words("a group is no number"))?);
+    }
+    set_thread_groups(ids.as_mut_slice()).during("setgroups")
 }
 
 /// [`coble_plan::Step::SetCapabilities`]

@@ -4,6 +4,7 @@
 //! it reports as `(step, errno, action, detail)` and exits with status 1.
 #![no_std]
 
+mod array;
 mod bytes;
 mod console;
 mod context;

@@ -1,45 +1,34 @@
 //! The program that takes the executor's place.
 
 use core::ffi::{CStr, c_char};
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null;
 
 use coble_plan::List;
 use coble_sys::rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, openat, stat};
 use coble_sys::rustix::io::{Errno, read};
-use coble_sys::rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use coble_sys::rustix::process::set_parent_process_death_signal;
 use coble_sys::{execve, sigprocmask};
 
+use crate::array::Array;
 use crate::bytes::{Bytes, PathBytes};
 use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
 
-/// A null-terminated array of C strings in memory of its own.
-pub(crate) struct Pointers {
-    first: NonNull<*const c_char>,
-}
+/// A null-terminated array of C strings.
+pub(crate) struct Pointers(Array<*const c_char>);
 
 impl Pointers {
     /// Points to each string of `list`, and to `extra` at the end.
     pub(crate) fn new(list: List<'_>, extra: Option<&CStr>) -> Outcome<Self> {
-        let size = (list.len() + 2) * size_of::<*const c_char>();
-        let flags = MapFlags::PRIVATE;
-        // SAFETY: the kernel chooses an address that nothing else uses.
-        let memory =
-            unsafe { mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, flags) }
-                .during("mmap")?;
-        let first: NonNull<*const c_char> =
-            NonNull::new(memory.cast()).ok_or_else(|| Fault::words("mmap gave null"))?;
-        for (index, text) in list.iter().chain(extra).enumerate() {
-            // SAFETY: the memory has room for every string, the extra one and the null, which is there
-            // already, since the kernel gives zeroed memory.
-            unsafe { first.as_ptr().add(index).write(text.as_ptr()) };
+        let mut array = Array::new(list.len() + usize::from(extra.is_some()) + 1, null())?;
+        for (slot, text) in array.as_mut_slice().iter_mut().zip(list.iter().chain(extra)) {
+            *slot = text.as_ptr();
         }
-        Ok(Self { first })
+        Ok(Self(array))
     }
 
     pub(crate) fn as_ptr(&self) -> *const *const c_char {
-        self.first.as_ptr()
+        self.0.as_ptr()
     }
 }
 

@@ -17,7 +17,9 @@ use crate::error::Result;
 use crate::facts::Facts;
 pub(crate) use hooks::state_parts;
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
-pub(crate) use process::{Assumption, assume_process, console_step, label_steps};
+pub(crate) use process::{
+    Assumption, assume_process, close_descriptors, console_step, label_steps,
+};
 pub(crate) use text::c_string;
 
 /// What is to be compiled, and what else the plan depends on.
@@ -67,6 +69,7 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     let mut plan = Plan::default();
     let plan_ref = &mut plan;
 
+    process::close_descriptors(job.options.preserve_fds, plan_ref);
     // While the host's /proc is writable for us and before rights are lost in other namespaces.
     process::oom_score_adj(job, plan_ref);
     // Namespaces that clone3(2) did not make; the rest of the plan runs in all of them.

@@ -22,13 +22,18 @@ pub(crate) struct Assumption<'a> {
     pub(crate) origin: &'a str,
     /// Whether setgroups(2) is denied by the user namespace.
     pub(crate) denies_setgroups: bool,
-    pub(crate) preserve_fds: u32,
     /// Further variables of its environment.
     pub(crate) environment: &'a [String],
 }
 
 fn configured<'a>(job: &Job<'a>) -> Option<&'a Process> {
     job.spec.process.as_ref()
+}
+
+/// The first step of every plan: what the caller left open is nobody's but the caller's. What is opened later
+/// is close-on-exec from the start.
+pub(crate) fn close_descriptors(preserve_fds: u32, plan: &mut Plan) {
+    plan.push(Step::CloseDescriptors { first: 3 + preserve_fds }, "");
 }
 
 pub(super) fn oom_score_adj(job: &Job<'_>, plan: &mut Plan) {
@@ -53,7 +58,7 @@ pub(super) fn make_directory(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     let Some(process) = configured(job) else { return Ok(()) };
     let path = clean(&process.cwd);
     if path != "/" {
-        plan.push(Step::MakeDirectory { path: &*c_string(path)? }, "/process/cwd");
+        plan.push(Step::MakeDirectory { path: &c_string(path)? }, "/process/cwd");
     }
     Ok(())
 }
@@ -90,7 +95,6 @@ pub(super) fn assume(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
         denies_setgroups: namespaces.makes(NamespaceKind::User)
             && job.facts.is_rootless()
             && !has_group_helper(job),
-        preserve_fds: job.options.preserve_fds,
         environment: &job.options.environment,
     };
     assume_process(&assumption, plan, |plan| super::run(job, plan))
@@ -125,7 +129,7 @@ pub(crate) fn assume_process(
         effective: sets.effective,
         permitted: sets.permitted,
         inheritable: sets.inheritable,
-        ambient: sets.ambient,
+        ambient: sets.raisable_ambient(),
     };
     plan.push(step, format!("{origin}/capabilities"));
     let umask = process.user.umask;
@@ -192,8 +196,6 @@ fn program(
     let name = c_string(name.as_str())?;
     let path = c_string(value("PATH").unwrap_or(DEFAULT_PATH))?;
     plan.push(Step::FindProgram { name: &name, path: &path }, format!("{origin}/args/0"));
-    let first = 3 + assumption.preserve_fds;
-    plan.push(Step::CloseDescriptors { first }, "");
     last(plan)?;
     let args: ListBuf = process.args.iter().collect();
     let kept = process.env.iter().filter(|entry| has_home || !entry.starts_with("HOME="));

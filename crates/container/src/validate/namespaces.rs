@@ -18,7 +18,21 @@ pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
     names(spec, linux)?;
     paths(linux)?;
     time_offsets(linux)?;
+    personality(linux)?;
     user(linux)
+}
+
+/// config-linux.md, "Personality".
+fn personality(linux: &Linux) -> Result<(), Invalid> {
+    let Some(personality) = &linux.personality else { return Ok(()) };
+    if !matches!(personality.domain.as_str(), "LINUX" | "LINUX32") {
+        let reason = format!("unknown domain {}", quoted(&personality.domain));
+        return Err(Invalid::at("/linux/personality/domain", reason));
+    }
+    if !personality.flags.is_empty() {
+        return Err(Invalid::at("/linux/personality/flags", "there are no personality flags"));
+    }
+    Ok(())
 }
 
 fn list(namespaces: &[Namespace]) -> Result<(), Invalid> {

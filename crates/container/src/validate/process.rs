@@ -3,7 +3,8 @@
 use coble_spec::{Capabilities, Process, Rlimit, User};
 
 use super::Invalid;
-use super::text::quoted;
+use super::text::{self, quoted};
+use crate::scheduler::{io_priority_step, scheduler_step};
 use crate::{capability, rlimit};
 
 /// NGROUPS_MAX of `linux/limits.h`: setgroups(2) takes no more.
@@ -18,6 +19,7 @@ pub(super) fn check(process: &Process) -> Result<(), Invalid> {
     user(&process.user)?;
     process.capabilities.as_ref().map_or(Ok(()), capabilities)?;
     rlimits(&process.rlimits)?;
+    scheduling(process)?;
     match process.oom_score_adj {
         Some(score) if !(-1000..=1000).contains(&score) => {
             let reason = format!("{score} is not between -1000 and 1000");
@@ -25,6 +27,19 @@ pub(super) fn check(process: &Process) -> Result<(), Invalid> {
         }
         _ => Ok(()),
     }
+}
+
+fn scheduling(process: &Process) -> Result<(), Invalid> {
+    let at = |pointer: &'static str| {
+        move |error: crate::Error| Invalid::at(pointer, text::one_line(&error.to_string()))
+    };
+    if let Some(scheduler) = &process.scheduler {
+        scheduler_step(scheduler).map_err(at("/scheduler"))?;
+    }
+    if let Some(priority) = &process.io_priority {
+        io_priority_step(priority).map_err(at("/ioPriority"))?;
+    }
+    Ok(())
 }
 
 fn cwd(cwd: &str) -> Result<(), Invalid> {

@@ -11,23 +11,13 @@ const SECCOMP: (&str, &str) = ("coble.seccomp", "skip");
 pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
     seccomp(spec, linux)?;
     sections(linux)?;
-    mount_label(linux)?;
-    personality(linux)?;
     // `execCPUAffinity` isn't for the container's first process (config.md, "Linux Process").
-    spec.process
-        .as_ref()
-        .map_or(Ok(()), |process| attributes(process).map_err(|invalid| invalid.below("/process")))
+    mount_label(linux)
 }
 
 /// The process of an `exec`.
 pub(super) fn exec(process: &Process) -> Result<(), Invalid> {
-    attributes(process)?;
     refuse(process.exec_cpu_affinity.is_some(), "/execCPUAffinity", "CPU affinities")
-}
-
-fn attributes(process: &Process) -> Result<(), Invalid> {
-    security_labels(process)?;
-    scheduling(process)
 }
 
 fn refuse(present: bool, pointer: &str, subject: &str) -> Result<(), Invalid> {
@@ -59,20 +49,6 @@ fn sections(linux: &Linux) -> Result<(), Invalid> {
     refuse(!linux.net_devices.is_empty(), "/linux/netDevices", "moves of network devices")
 }
 
-fn security_labels(process: &Process) -> Result<(), Invalid> {
-    refuse(!process.apparmor_profile.is_empty(), "/apparmorProfile", "AppArmor profiles")?;
-    refuse(!process.selinux_label.is_empty(), "/selinuxLabel", "SELinux labels")
-}
-
 fn mount_label(linux: &Linux) -> Result<(), Invalid> {
     refuse(!linux.mount_label.is_empty(), "/linux/mountLabel", "SELinux labels")
-}
-
-fn scheduling(process: &Process) -> Result<(), Invalid> {
-    refuse(process.scheduler.is_some(), "/scheduler", "scheduling policies")?;
-    refuse(process.io_priority.is_some(), "/ioPriority", "I/O priorities")
-}
-
-fn personality(linux: &Linux) -> Result<(), Invalid> {
-    refuse(linux.personality.is_some(), "/linux/personality", "personalities")
 }

@@ -181,9 +181,9 @@ fn the_process_of_an_exec() {
             "/rlimits/0/soft: 2 is greater than the hard limit, 1",
         ),
         (
-            "/process/apparmorProfile",
-            json!("x"),
-            "/apparmorProfile: AppArmor profiles are not supported yet",
+            "/process/scheduler",
+            json!({ "policy": "SCHED_MOON" }),
+            "/scheduler: unknown name \"SCHED_MOON\"",
         ),
         (
             "/process/execCPUAffinity",

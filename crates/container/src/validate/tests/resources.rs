@@ -234,21 +234,47 @@ fn cgroups() {
 #[test]
 fn what_is_not_there_yet() {
     for (pointer, new, subject) in [
-        ("/process/apparmorProfile", json!("x"), "AppArmor profiles"),
-        ("/process/selinuxLabel", json!("x"), "SELinux labels"),
-        ("/process/scheduler", json!({ "policy": "SCHED_OTHER" }), "scheduling policies"),
-        ("/process/ioPriority", json!({ "class": "IOPRIO_CLASS_BE" }), "I/O priorities"),
         ("/linux/mountLabel", json!("x"), "SELinux labels"),
         ("/linux/intelRdt", json!({}), "Intel RDT classes"),
         ("/linux/memoryPolicy", json!({}), "NUMA memory policies"),
         ("/linux/netDevices", json!({ "eth0": {} }), "moves of network devices"),
-        ("/linux/personality", json!({ "domain": "LINUX32" }), "personalities"),
     ] {
         let message = format!("{pointer}: {subject} are not supported yet");
         assert_eq!(refused(&[(pointer, new)]), message);
     }
     accepted(&[("/process/apparmorProfile", json!("")), ("/linux/mountLabel", json!(""))]);
     accepted(&[("/process/execCPUAffinity", json!({ "initial": "0" }))]);
+}
+
+#[test]
+fn scheduling_and_personality() {
+    accepted(&[("/process/scheduler", json!({ "policy": "SCHED_FIFO", "priority": 5 }))]);
+    accepted(&[("/process/ioPriority", json!({ "class": "IOPRIO_CLASS_BE", "priority": 7 }))]);
+    accepted(&[("/linux/personality", json!({ "domain": "LINUX32" }))]);
+    for (pointer, new, message) in [
+        (
+            "/process/scheduler",
+            json!({ "policy": "SCHED_MOON" }),
+            "/process/scheduler: unknown name \"SCHED_MOON\"",
+        ),
+        (
+            "/process/ioPriority",
+            json!({ "class": "IOPRIO_CLASS_BE", "priority": 8 }),
+            "/process/ioPriority: invalid priority 8",
+        ),
+        (
+            "/linux/personality",
+            json!({ "domain": "MOON" }),
+            "/linux/personality/domain: unknown domain \"MOON\"",
+        ),
+        (
+            "/linux/personality",
+            json!({ "domain": "LINUX", "flags": ["X"] }),
+            "/linux/personality/flags: there are no personality flags",
+        ),
+    ] {
+        assert_eq!(refused(&[(pointer, new)]), message);
+    }
 }
 
 #[test]
