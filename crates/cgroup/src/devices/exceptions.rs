@@ -16,9 +16,9 @@ type Devices = (Kind, Option<u32>, Option<u32>);
 /// The state of a v1 cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exceptions {
-    default_allow: bool,
+    pub(super) default_allow: bool,
     /// The accesses that are excepted.
-    table: BTreeMap<Devices, u8>,
+    pub(super) table: BTreeMap<Devices, u8>,
 }
 
 impl Exceptions {
@@ -184,4 +184,50 @@ fn read(place: &Place) -> Result<Exceptions, Error> {
     let list = file::text(file::read_all(&path)?, path.clone())?;
     Exceptions::parse(&list)
         .ok_or_else(|| Error::Unreadable { path, reason: format!("odd list {list:?}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(list: &str) -> Exceptions {
+        Exceptions::parse(list).unwrap()
+    }
+
+    #[test]
+    fn a_new_cgroup_is_wiped_out_first() {
+        let to = state("c 1:3 rwm\nb *:* m\n");
+        let change = change(None, &to);
+        assert_eq!(change.deny, ["a *:* rwm"]);
+        assert_eq!(change.allow, ["b *:* m", "c 1:3 rwm"]);
+    }
+
+    #[test]
+    fn only_what_differs_is_written() {
+        let from = state("c 1:3 rwm\nc 1:5 rw\nc 10:200 rwm\n");
+        let to = state("c 1:3 rm\nc 1:5 rwm\nc 136:* rwm\n");
+        let change = change(Some(&from), &to);
+        assert_eq!(change.deny, ["c 1:3 w", "c 10:200 rwm"]);
+        assert_eq!(change.allow, ["c 1:5 m", "c 136:* rwm"]);
+        assert_eq!(super::change(Some(&to), &to), Change::default());
+    }
+
+    #[test]
+    fn a_list_that_allows_all_tells_nothing_more() {
+        let all = state("a *:* rwm\n");
+        assert!(all.default_allow);
+        let to =
+            Exceptions { default_allow: true, table: [((Kind::Block, Some(8), None), ALL)].into() };
+        let written = change(Some(&all), &to);
+        assert_eq!(written.allow, ["a *:* rwm"]);
+        assert_eq!(written.deny, ["b 8:* rwm"]);
+        assert_eq!(change(Some(&all), &state("c 1:3 r\n")).deny, ["a *:* rwm"]);
+    }
+
+    #[test]
+    fn odd_lists_are_not_understood() {
+        for list in ["c", "c 1:3", "c 1 rwm", "x 1:3 rwm", "c y:3 rwm"] {
+            assert!(Exceptions::parse(list).is_none(), "{list}");
+        }
+    }
 }

@@ -6,6 +6,8 @@ mod exceptions;
 mod policy;
 mod program;
 mod rule;
+#[cfg(test)]
+mod tests;
 
 use coble_spec::{Device, Resources};
 
