@@ -74,7 +74,10 @@ fn opens_root(step: &Step<'_>) -> bool {
 /// Where a step belongs; `None` for those that belong to more than one stretch.
 fn phase(step: &Step<'_>) -> Option<Phase> {
     Some(match step {
-        Step::Hook { .. } | Step::Console { .. } => return None,
+        Step::Hook { .. }
+        | Step::Console { .. }
+        | Step::AppArmor { .. }
+        | Step::SelinuxLabel { .. } => return None,
         Step::CloseDescriptors { .. }
         | Step::OomScoreAdj { .. }
         | Step::Setns { .. }
@@ -145,6 +148,14 @@ mod tests {
         let bound = Step::Bound { keep: 0 };
         let steps =
             [Step::NewSession {}, OPEN, mask, Step::PivotRoot {}, bound, USER, CAPABILITIES, EXEC];
+        assert_eq!(verify(&plan(&steps)), Ok(()));
+    }
+
+    #[test]
+    fn labels_are_asked_for_while_the_hosts_proc_is_there() {
+        let (apparmor, selinux) =
+            (Step::AppArmor { label: c"exec a" }, Step::SelinuxLabel { label: c"b" });
+        let steps = [OPEN, apparmor, selinux, Step::PivotRoot {}, USER, CAPABILITIES, EXEC];
         assert_eq!(verify(&plan(&steps)), Ok(()));
     }
 
