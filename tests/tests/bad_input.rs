@@ -254,14 +254,20 @@ fn what_cannot_be_done_yet_is_never_passed_over() {
         ("/linux/intelRdt", json!({"closID": "x"})),
         ("/linux/memoryPolicy", json!({"mode": "MPOL_INTERLEAVE", "nodes": "0"})),
         ("/linux/netDevices", json!({"eth0": {}})),
-        ("/linux/personality", json!({"domain": "LINUX32"})),
         ("/linux/mountLabel", json!("system_u:object_r:x:s0")),
-        ("/process/apparmorProfile", json!("docker-default")),
-        ("/process/selinuxLabel", json!("system_u:system_r:x:s0")),
-        ("/process/scheduler", json!({"policy": "SCHED_IDLE"})),
-        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE"})),
     ] {
         refuses_value(place, value, &[place]);
+    }
+}
+
+#[test]
+fn labels_of_a_security_module_that_is_off() {
+    let on = |path: &str| fs::read_to_string(path).is_ok_and(|text| text.starts_with(['Y', '1']));
+    if !on("/sys/module/apparmor/parameters/enabled") {
+        refuses_value("/process/apparmorProfile", json!("docker-default"), &["apparmor"]);
+    }
+    if !std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        refuses_value("/process/selinuxLabel", json!("system_u:system_r:x:s0"), &["selinux"]);
     }
 }
 

@@ -259,3 +259,16 @@ fn kill_hook(case: &Case) {
     }
     coble_tests::leftovers::kill_all(&case.id);
 }
+
+#[test]
+fn a_program_that_runs_has_a_state() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = waiting(&case);
+    // The larger the state, the later it is written: never after the program's first step.
+    bundle.config["annotations"]["filler"] = "x".repeat(20 << 20).into();
+    let mut run = case.run(&bundle).spawn();
+    run.says("ready\n");
+    assert_eq!(case.status(), "running");
+    case.coble().args(["kill", &case.id, "TERM"]).output().ok();
+    run.wait().exits(9);
+}

@@ -235,6 +235,52 @@ fn a_value_the_kernel_refuses_is_named() {
 }
 
 #[test]
+fn personality() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["uname", "-m"]);
+    bundle.config["linux"]["personality"] = json!({"domain": "LINUX32"});
+    let machine = case.run(&bundle).output().stdout();
+    assert!(["i686\n", "armv8l\n"].contains(&machine.as_str()), "{machine}");
+    bundle.config["linux"]["personality"] = json!({"domain": "MOON"});
+    case.refuses(case.run(&bundle), &["/linux/personality", "MOON"]);
+}
+
+#[test]
+fn scheduling() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    // Field 19 is the nice value, 41 the policy: proc_pid_stat(5), sched(7).
+    bundle.args(&["cut", "-d", " ", "-f", "19,41", "/proc/self/stat"]);
+    for (scheduler, expected) in [
+        (json!({"policy": "SCHED_OTHER", "nice": 7}), "7 0\n"),
+        (json!({"policy": "SCHED_BATCH", "nice": 3}), "3 3\n"),
+        (json!({"policy": "SCHED_IDLE"}), "0 5\n"),
+    ] {
+        bundle.config["process"]["scheduler"] = scheduler;
+        assert_eq!(case.run(&bundle).output().stdout(), expected);
+    }
+    bundle.config["process"]["scheduler"] = json!({"policy": "SCHED_MOON"});
+    case.refuses(case.run(&bundle), &["/process/scheduler", "SCHED_MOON"]);
+}
+
+#[test]
+fn input_and_output_priority() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["ionice"]);
+    for (class, priority, expected) in
+        [("IOPRIO_CLASS_BE", 6, "best-effort: prio 6\n"), ("IOPRIO_CLASS_IDLE", 0, "idle")]
+    {
+        bundle.config["process"]["ioPriority"] = json!({"class": class, "priority": priority});
+        let said = case.run(&bundle).output().stdout();
+        assert!(said.starts_with(expected), "{said}");
+    }
+    bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_MOON"});
+    case.refuses(case.run(&bundle), &["/process/ioPriority", "IOPRIO_CLASS_MOON"]);
+}
+
+#[test]
 fn annotations_change_nothing_but_the_state() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
