@@ -1,0 +1,262 @@
+//! cgroup v2 alone, on the real kernel: each test runs a copy of itself that sees no other hierarchy.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use coble_cgroup::{Applied, Cgroup, Creation, Error, Hierarchy, Kind};
+use coble_spec::{DeviceRule, HugepageLimit, Pids, Rdma, Resources};
+use common::{
+    AS_NOBODY, Made, Process, UNIFIED, can_open, is_inside, is_root, path, run_inside, skip,
+};
+
+/// Whether this is the copy; starts it otherwise.
+fn is_in_view() -> bool {
+    if is_inside() {
+        assert_eq!(Hierarchy::detect().unwrap().kind(), Kind::Unified);
+        return true;
+    }
+    if is_root() {
+        run_inside(&UNIFIED);
+    } else {
+        skip("needs root");
+    }
+    false
+}
+
+fn read(cgroup: &Cgroup, file: &str) -> String {
+    fs::read_to_string(Path::new(cgroup.dir().unwrap()).join(file)).unwrap()
+}
+
+fn write(cgroup: &Cgroup, file: &str, value: &str) {
+    fs::write(Path::new(cgroup.dir().unwrap()).join(file), value).unwrap();
+}
+
+fn top_controllers() -> Vec<String> {
+    let text = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_cgroup_comes_with_all_controllers_and_goes_without_a_trace() {
+    if !is_in_view() {
+        return;
+    }
+    let made = Made::new("/a/b");
+    let dir = made.dir().unwrap().to_owned();
+    assert_eq!(dir, format!("/sys/fs/cgroup{}/a/b", path()));
+    assert!(Path::new(&made.record().to_link_target()).is_dir());
+    let mut enabled: Vec<String> =
+        read(&made, "cgroup.controllers").split_whitespace().map(str::to_owned).collect();
+    let mut available = top_controllers();
+    enabled.sort();
+    available.sort();
+    assert_eq!(enabled, available);
+    made.remove().unwrap();
+    assert!(
+        !Path::new(&format!("/sys/fs/cgroup{}", path())).exists(),
+        "parents that it made are left"
+    );
+    made.remove().unwrap();
+}
+
+#[test]
+fn the_id_is_beside_the_own_cgroup() {
+    if !is_in_view() {
+        return;
+    }
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned();
+    let parent = Path::new(&own).parent().unwrap_or(Path::new("/")).to_owned();
+    let cgroup = Cgroup::locate(&Hierarchy::detect().unwrap(), "", "name").unwrap();
+    let expected = format!("/sys/fs/cgroup{}/name", parent.to_str().unwrap().trim_end_matches('/'));
+    assert_eq!(cgroup.dir(), Some(&*expected));
+}
+
+#[test]
+fn a_parent_that_was_there_stays() {
+    if !is_in_view() {
+        return;
+    }
+    let parent = Made::new("");
+    let child = Made::new("/child");
+    child.remove().unwrap();
+    assert!(Path::new(parent.dir().unwrap()).exists());
+}
+
+#[test]
+fn a_cgroup_in_use_is_refused_and_left_alone() {
+    if !is_in_view() {
+        return;
+    }
+    let made = Made::new("");
+    let nested = Made::new("/nested");
+    let process = Process::idle();
+    nested.enter(process.pid(), false).unwrap();
+    let error = common::locate(&path()).create(false).unwrap_err();
+    assert_eq!(error.to_string(), "container's cgroup is not empty: 1 process(es) found");
+    assert_eq!(made.procs().unwrap(), [process.pid()]);
+    drop(process);
+    write(&made, "cgroup.freeze", "1");
+    assert!(made.frozen().unwrap() && !nested.frozen().unwrap());
+    let error = common::locate(&path()).create(false).unwrap_err();
+    assert_eq!(error.to_string(), "container's cgroup unexpectedly frozen");
+    write(&made, "cgroup.freeze", "0");
+    assert!(!made.frozen().unwrap());
+    assert_eq!(common::locate(&path()).create(false).unwrap(), Creation::Done);
+}
+
+#[test]
+fn kill_reaches_frozen_and_nested_processes_and_remove_waits_for_them() {
+    if !is_in_view() {
+        return;
+    }
+    let made = Made::new("");
+    let nested = ["/frozen/deep", "/other"].map(Made::new);
+    let processes: Vec<Process> = (0..20).map(|_| Process::idle()).collect();
+    for (index, process) in processes.iter().enumerate() {
+        nested[index % 2].enter(process.pid(), false).unwrap();
+    }
+    write(&nested[0], "cgroup.freeze", "1");
+    let found = Cgroup::from_record(&made.record()).unwrap();
+    assert_eq!(found.procs().unwrap().len(), 20);
+    found.kill().unwrap();
+    found.remove().unwrap();
+    assert!(!Path::new(made.dir().unwrap()).exists());
+    processes.into_iter().for_each(Process::wait_killed);
+    found.kill().unwrap();
+    assert!(found.procs().unwrap().is_empty() && !found.frozen().unwrap());
+}
+
+#[test]
+fn device_rules_hold_and_can_be_changed() {
+    if !is_in_view() {
+        return;
+    }
+    let made = Made::new("");
+    let deny = DeviceRule { allow: false, access: "rwm".to_owned(), ..DeviceRule::default() };
+    let mut resources = Resources { devices: vec![deny], ..Resources::default() };
+    assert!(can_open(&made, "/dev/kmsg"));
+    assert_eq!(made.apply(&resources, &[], false), Ok(Applied::All));
+    assert!(!can_open(&made, "/dev/kmsg"));
+    assert!(can_open(&made, "/dev/null"));
+    let kmsg = DeviceRule {
+        allow: true,
+        kind: "c".to_owned(),
+        major: Some(1),
+        minor: Some(11),
+        access: "r".to_owned(),
+    };
+    resources.devices.push(kmsg);
+    // The one that is found again replaces the rules; added to the old ones they would still deny.
+    let found = Cgroup::from_record(&made.record()).unwrap();
+    assert_eq!(found.apply(&resources, &[], false), Ok(Applied::All));
+    assert!(can_open(&made, "/dev/kmsg"));
+    resources.devices[1].minor = Some(12);
+    assert_eq!(found.apply(&resources, &[], false), Ok(Applied::All));
+    assert!(!can_open(&made, "/dev/kmsg"));
+    let all = DeviceRule { allow: true, access: "rwm".to_owned(), ..DeviceRule::default() };
+    let resources = Resources { devices: vec![all], ..Resources::default() };
+    assert_eq!(found.apply(&resources, &[], false), Ok(Applied::All));
+    assert!(can_open(&made, "/dev/kmsg"));
+}
+
+#[test]
+fn limits_are_set_and_unified_has_the_last_word() {
+    if !is_in_view() {
+        return;
+    }
+    if !top_controllers().contains(&"hugetlb".to_owned()) {
+        return skip("the kernel has no hugetlb controller in cgroup v2");
+    }
+    let made = Made::new("");
+    let page_size = "2MB".to_owned();
+    let mut resources = Resources {
+        hugepage_limits: vec![HugepageLimit { page_size, limit: 4 << 20 }],
+        ..Resources::default()
+    };
+    made.apply(&resources, &[], false).unwrap();
+    assert_eq!(read(&made, "hugetlb.2MB.max").trim(), "4194304");
+    resources.unified = [("hugetlb.2MB.max".to_owned(), "max".to_owned())].into();
+    made.apply(&resources, &[], false).unwrap();
+    assert_eq!(read(&made, "hugetlb.2MB.max").trim(), "max");
+    resources.unified = [("nosuch.max".to_owned(), "1".to_owned())].into();
+    let error = made.apply(&resources, &[], false).unwrap_err().to_string();
+    assert!(error.starts_with("/linux/resources/unified/nosuch.max: "), "{error}");
+    assert!(error.contains("controller nosuch is not available"), "{error}");
+}
+
+#[test]
+fn a_limit_without_its_controller_is_refused() {
+    if !is_in_view() {
+        return;
+    }
+    let pids = Resources { pids: Some(Pids { limit: Some(9) }), ..Resources::default() };
+    let limits = Rdma { hca_handles: Some(1), hca_objects: None };
+    let rdma = Resources { rdma: [("x".to_owned(), limits)].into(), ..Resources::default() };
+    let available = top_controllers();
+    let Some((name, resources)) = [("pids", pids), ("rdma", rdma)]
+        .into_iter()
+        .find(|(name, _)| !available.contains(&(*name).to_owned()))
+    else {
+        return skip("the kernel has every controller");
+    };
+    let made = Made::new("");
+    match made.apply(&resources, &[], false).unwrap_err() {
+        Error::NoController { controller, .. } => assert_eq!(controller, name),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn below_threads_there_are_only_threads() {
+    if !is_in_view() {
+        return;
+    }
+    let parent = Made::new("");
+    let sibling = Made::new("/sibling");
+    let domain: Vec<String> = top_controllers().iter().map(|name| format!("-{name}")).collect();
+    write(&parent, "cgroup.subtree_control", &domain.join(" "));
+    write(&sibling, "cgroup.type", "threaded");
+    assert_eq!(read(&parent, "cgroup.type").trim(), "domain threaded");
+    let made = Made::new("/made");
+    assert_eq!(read(&made, "cgroup.type").trim(), "threaded");
+    let process = Process::idle();
+    made.enter(process.pid(), false).unwrap();
+    assert_eq!(made.procs().unwrap(), [process.pid()]);
+    // The kernel's own kill is not for threads.
+    made.kill().unwrap();
+    process.wait_killed();
+    made.remove().unwrap();
+}
+
+#[test]
+fn without_rights_only_what_may_be_left_out_is() {
+    if is_inside() {
+        return assert_rights_are_missing();
+    }
+    if !is_root() {
+        return skip("needs root");
+    }
+    run_inside(&[&UNIFIED[..], &AS_NOBODY].concat());
+}
+
+fn assert_rights_are_missing() {
+    let hierarchy = Hierarchy::detect().unwrap();
+    let mut explicit = common::locate(&path());
+    assert!(explicit.create(true).unwrap_err().is_permission());
+    let mut strict = Cgroup::locate(&hierarchy, "", "coble-test-strict").unwrap();
+    assert!(strict.create(false).unwrap_err().is_permission());
+    let mut cgroup = Cgroup::locate(&hierarchy, "", "coble-test-nobody").unwrap();
+    assert_eq!(cgroup.create(true).unwrap(), Creation::NoPermission);
+    assert_eq!(cgroup.record().to_link_target(), "none");
+    assert_eq!(cgroup.apply(&Resources::default(), &[], true), Ok(Applied::WithoutDeviceRules));
+    let limited = Resources { pids: Some(Pids { limit: Some(9) }), ..Resources::default() };
+    assert!(matches!(cgroup.apply(&limited, &[], true), Err(Error::NoController { .. })));
+    assert!(cgroup.fd().unwrap().is_none() && !cgroup.needs_enter());
+    cgroup.enter(1, false).unwrap();
+    cgroup.kill().unwrap();
+    cgroup.remove().unwrap();
+}
