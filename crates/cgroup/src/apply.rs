@@ -25,6 +25,18 @@ impl Cgroup {
     /// [`Error::Value`] for a value that can't be meant; [`Error::NoController`] for a limit that nothing here can
     /// enforce; [`Error::Os`].
     pub fn apply(
+        &mut self,
+        resources: &Resources,
+        devices: &[Device],
+        rootless: bool,
+    ) -> Result<Applied, Error> {
+        let applied = self.apply_all(resources, devices, rootless);
+        // From now on there is something to be replaced.
+        self.places.iter_mut().for_each(|place| place.is_fresh = false);
+        applied
+    }
+
+    fn apply_all(
         &self,
         resources: &Resources,
         devices: &[Device],

@@ -9,7 +9,7 @@ pub(crate) struct Place {
     dir: String,
     /// Length of the mount point in it.
     point: usize,
-    /// Made by this object, so nothing has been set in it yet.
+    /// Made by this object, and nothing has been set in it yet.
     pub(crate) is_fresh: bool,
     /// How many directories above it this object has made too.
     pub(crate) parents_made: usize,

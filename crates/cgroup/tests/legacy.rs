@@ -88,7 +88,7 @@ fn a_new_cgroup_has_processors_and_memory_nodes_of_its_parent() {
     if !can_run() {
         return;
     }
-    let made = Made::new("/a/b");
+    let mut made = Made::new("/a/b");
     if !has(&made, &["cpuset"]) {
         return;
     }
@@ -110,7 +110,7 @@ fn memory_limits_rise_and_fall() {
     if !can_run() {
         return;
     }
-    let made = Made::new("");
+    let mut made = Made::new("");
     if !has(&made, &["memory"]) {
         return;
     }
@@ -118,19 +118,19 @@ fn memory_limits_rise_and_fall() {
     if !has_swap {
         return skip("the kernel doesn't count swap");
     }
-    let apply = |limit: i64, swap: i64| {
+    let apply = |made: &mut Made, limit: i64, swap: i64| {
         let memory = Memory { limit: Some(limit), swap: Some(swap), ..Memory::default() };
         made.apply(&Resources { memory: Some(memory), ..Resources::default() }, &[], false)
     };
     let unlimited = read(&made, "memory", "memory.limit_in_bytes");
     for (limit, swap) in [(64 << 20, 128 << 20), (256 << 20, 512 << 20), (32 << 20, 32 << 20)] {
-        apply(limit, swap).unwrap();
+        apply(&mut made, limit, swap).unwrap();
         assert_eq!(read(&made, "memory", "memory.limit_in_bytes"), limit.to_string());
         assert_eq!(read(&made, "memory", "memory.memsw.limit_in_bytes"), swap.to_string());
     }
-    let error = apply(64 << 20, 32 << 20).unwrap_err().to_string();
+    let error = apply(&mut made, 64 << 20, 32 << 20).unwrap_err().to_string();
     assert!(error.starts_with("/linux/resources/memory/"), "{error}");
-    apply(-1, 0).unwrap();
+    apply(&mut made, -1, 0).unwrap();
     assert_eq!(read(&made, "memory", "memory.limit_in_bytes"), unlimited);
 }
 
@@ -139,11 +139,11 @@ fn cpu_and_pids_limits_are_set_and_changed() {
     if !can_run() {
         return;
     }
-    let made = Made::new("");
+    let mut made = Made::new("");
     if !has(&made, &["cpu", "pids"]) {
         return;
     }
-    let apply = |quota: i64, period: u64, limit: i64| {
+    let apply = |made: &mut Made, quota: i64, period: u64, limit: i64| {
         let cpu = Cpu {
             shares: Some(512),
             quota: Some(quota),
@@ -157,14 +157,14 @@ fn cpu_and_pids_limits_are_set_and_changed() {
     for (quota, period, limit, max) in
         [(20_000, 50_000, 7, "7"), (900_000, 1_000_000, 0, "1"), (5_000, 10_000, -1, "max")]
     {
-        apply(quota, period, limit).unwrap();
+        apply(&mut made, quota, period, limit).unwrap();
         assert_eq!(read(&made, "cpu", "cpu.shares"), "512");
         assert_eq!(read(&made, "cpu", "cpu.cfs_quota_us"), quota.to_string());
         assert_eq!(read(&made, "cpu", "cpu.cfs_period_us"), period.to_string());
         assert_eq!(read(&made, "cpu", "cpu.cfs_burst_us"), "1000");
         assert_eq!(read(&made, "pids", "pids.max"), max);
     }
-    let error = apply(20_000, 1, 1).unwrap_err().to_string();
+    let error = apply(&mut made, 20_000, 1, 1).unwrap_err().to_string();
     assert!(error.starts_with("/linux/resources/cpu/period: cannot write \"1\" to /"), "{error}");
 }
 
@@ -173,7 +173,7 @@ fn a_limit_without_its_controller_and_unified_are_refused() {
     if !can_run() {
         return;
     }
-    let made = Made::new("");
+    let mut made = Made::new("");
     let unified = [("memory.max".to_owned(), "1".to_owned())].into();
     let error = made.apply(&Resources { unified, ..Resources::default() }, &[], false).unwrap_err();
     assert!(matches!(error, Error::Value { .. }), "{error}");
@@ -184,7 +184,7 @@ fn a_limit_without_its_controller_and_unified_are_refused() {
         let (point, name) = mount.dir.rsplit_once('/').unwrap();
         parts.push(format!("{}{point}//{name}", mount.data));
     }
-    let without = Cgroup::from_record(&Record::from_link_target(&parts.join("//"))).unwrap();
+    let mut without = Cgroup::from_record(&Record::from_link_target(&parts.join("//"))).unwrap();
     let error = without.apply(&Resources { pids, ..Resources::default() }, &[], false).unwrap_err();
     assert!(
         matches!(&error, Error::NoController { controller, .. } if controller == "pids"),
@@ -197,7 +197,7 @@ fn device_rules_hold_and_can_be_changed() {
     if !can_run() {
         return;
     }
-    let made = Made::new("");
+    let mut made = Made::new("");
     if !has(&made, &["devices"]) {
         return;
     }
@@ -221,7 +221,7 @@ fn device_rules_hold_and_can_be_changed() {
         access: "r".to_owned(),
     };
     resources.devices.push(kmsg);
-    let found = Cgroup::from_record(&made.record()).unwrap();
+    let mut found = Cgroup::from_record(&made.record()).unwrap();
     assert_eq!(found.apply(&resources, &[], false), Ok(Applied::All));
     assert!(can_open(&made, "/dev/kmsg"));
     resources.devices.pop();
@@ -234,7 +234,7 @@ fn a_cgroup_in_use_is_refused_and_left_alone() {
     if !can_run() {
         return;
     }
-    let made = Made::new("");
+    let mut made = Made::new("");
     made.apply(&Resources::default(), &[], false).unwrap();
     if !has(&made, &["freezer"]) {
         return;
@@ -257,11 +257,11 @@ fn a_cgroup_in_use_is_refused_and_left_alone() {
 }
 
 /// Kills frozen and nested processes of a cgroup as `found` sees it, and removes all of it.
-fn kill_frozen(found: &Cgroup, made: &Made) {
+fn kill_frozen(found: &Cgroup, made: &mut Made) {
     made.apply(&Resources::default(), &[], false).unwrap();
-    let nested = ["/frozen/deep", "/other"].map(Made::new);
+    let mut nested = ["/frozen/deep", "/other"].map(Made::new);
     let processes: Vec<Process> = (0..10).map(|_| Process::idle()).collect();
-    for cgroup in &nested {
+    for cgroup in &mut nested {
         cgroup.apply(&Resources::default(), &[], false).unwrap();
     }
     for (index, process) in processes.iter().enumerate() {
@@ -280,9 +280,9 @@ fn kill_reaches_frozen_and_nested_processes() {
     if !can_run() {
         return;
     }
-    let made = Made::new("");
+    let mut made = Made::new("");
     if has(&made, &["freezer"]) {
-        kill_frozen(&Cgroup::from_record(&made.record()).unwrap(), &made);
+        kill_frozen(&Cgroup::from_record(&made.record()).unwrap(), &mut made);
     }
 }
 
@@ -291,7 +291,7 @@ fn kill_does_without_the_kernels_own() {
     if !can_run() {
         return;
     }
-    let made = Made::new("");
+    let mut made = Made::new("");
     if !has(&made, &["freezer", "devices"]) {
         return;
     }
@@ -302,7 +302,36 @@ fn kill_does_without_the_kernels_own() {
     }
     let v1_alone = Cgroup::from_record(&Record::from_link_target(&parts.join("//"))).unwrap();
     assert!(v1_alone.dir().is_none() && v1_alone.needs_enter());
-    kill_frozen(&v1_alone, &made);
+    kill_frozen(&v1_alone, &mut made);
+}
+
+#[test]
+fn a_memory_limit_below_what_is_in_use_says_how_much_that_is() {
+    if !can_run() {
+        return;
+    }
+    let mut made = Made::new("");
+    if !has(&made, &["memory"]) {
+        return;
+    }
+    if fs::read_to_string("/proc/swaps").unwrap().lines().count() > 1 {
+        return skip("the machine has swap, to which the kernel can move what is in use");
+    }
+    made.apply(&Resources::default(), &[], false).unwrap();
+    let mut process =
+        Process::waiting_for("x=$(head -c 20000000 /dev/zero | tr '\\0' a); read line");
+    made.enter(process.pid(), false).unwrap();
+    process.start();
+    let usage = || -> u64 { read(&made, "memory", "memory.usage_in_bytes").parse().unwrap() };
+    while usage() < 20_000_000 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let memory = Some(Memory { limit: Some(1 << 20), ..Memory::default() });
+    let resources = Resources { memory, ..Resources::default() };
+    let error = made.apply(&resources, &[], false).unwrap_err().to_string();
+    let expected =
+        "/linux/resources/memory/limit: unable to set memory limit to 1048576 (current usage: ";
+    assert!(error.starts_with(expected), "{error}");
 }
 
 #[test]

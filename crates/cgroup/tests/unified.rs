@@ -135,7 +135,7 @@ fn device_rules_hold_and_can_be_changed() {
     if !is_in_view() {
         return;
     }
-    let made = Made::new("");
+    let mut made = Made::new("");
     let deny = DeviceRule { allow: false, access: "rwm".to_owned(), ..DeviceRule::default() };
     let mut resources = Resources { devices: vec![deny], ..Resources::default() };
     assert!(can_open(&made, "/dev/kmsg"));
@@ -151,11 +151,11 @@ fn device_rules_hold_and_can_be_changed() {
     };
     resources.devices.push(kmsg);
     // The one that is found again replaces the rules; added to the old ones they would still deny.
-    let found = Cgroup::from_record(&made.record()).unwrap();
+    let mut found = Cgroup::from_record(&made.record()).unwrap();
     assert_eq!(found.apply(&resources, &[], false), Ok(Applied::All));
     assert!(can_open(&made, "/dev/kmsg"));
     resources.devices[1].minor = Some(12);
-    assert_eq!(found.apply(&resources, &[], false), Ok(Applied::All));
+    assert_eq!(made.apply(&resources, &[], false), Ok(Applied::All));
     assert!(!can_open(&made, "/dev/kmsg"));
     let all = DeviceRule { allow: true, access: "rwm".to_owned(), ..DeviceRule::default() };
     let resources = Resources { devices: vec![all], ..Resources::default() };
@@ -171,7 +171,7 @@ fn limits_are_set_and_unified_has_the_last_word() {
     if !top_controllers().contains(&"hugetlb".to_owned()) {
         return skip("the kernel has no hugetlb controller in cgroup v2");
     }
-    let made = Made::new("");
+    let mut made = Made::new("");
     let page_size = "2MB".to_owned();
     let mut resources = Resources {
         hugepage_limits: vec![HugepageLimit { page_size, limit: 4 << 20 }],
@@ -203,7 +203,7 @@ fn a_limit_without_its_controller_is_refused() {
     else {
         return skip("the kernel has every controller");
     };
-    let made = Made::new("");
+    let mut made = Made::new("");
     match made.apply(&resources, &[], false).unwrap_err() {
         Error::NoController { controller, .. } => assert_eq!(controller, name),
         other => panic!("{other}"),

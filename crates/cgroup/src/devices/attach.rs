@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use coble_sys::bpf;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::Errno;
-use coble_sys::rustix::process::{Resource, Rlimit, setrlimit};
+use coble_sys::rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::policy::Policy;
 use super::program::assemble;
@@ -43,11 +43,15 @@ fn load(policy: &Policy) -> Result<OwnedFd, Errno> {
     let program = assemble(policy);
     let load = || bpf::prog_load(bpf::PROG_TYPE_CGROUP_DEVICE, &program, LICENSE, NAME);
     match load() {
-        // Before Linux 5.11 programs count as locked memory, of which there is mostly little.
+        // Before Linux 5.11 programs count as locked memory, of which there is mostly little. The container
+        // inherits our limit, so it is put back.
         Err(Errno::PERM) => {
+            let old = getrlimit(Resource::Memlock);
             let unlimited = Rlimit { current: None, maximum: None };
             setrlimit(Resource::Memlock, unlimited).map_err(|_| Errno::PERM)?;
-            load()
+            let program = load();
+            setrlimit(Resource::Memlock, old)?;
+            program
         }
         other => other,
     }

@@ -150,21 +150,18 @@ fn refuse_below_usage(memory: &Memory, target: &Target<'_>) -> Result<(), Error>
     Ok(())
 }
 
-/// v1 refuses a limit that it can't bring the use of memory below.
-pub(super) fn explain(error: Error, place: &Place) -> Error {
+/// v1 refuses a limit that it can't bring the use of memory below; says how much that is.
+pub(super) fn explain(error: Error, place: &Place, writes: &[Write]) -> Error {
     let Error::Os { errno: Errno::BUSY, path, .. } = &error else { return error };
-    if !path.ends_with(V1_LIMIT) {
-        return error;
-    }
-    let read = |name| file::read(place.dir(), name).unwrap_or_default();
-    let usage = read("memory.usage_in_bytes");
+    let limit = writes.iter().find(|write| write.file == V1_LIMIT);
+    let Some(limit) = limit.filter(|_| path.ends_with(V1_LIMIT)) else { return error };
+    let read = |name| file::read(place.dir(), name).unwrap_or_default().trim_end().to_owned();
+    let (value, usage) = (&limit.value, read("memory.usage_in_bytes"));
     let peak = read("memory.max_usage_in_bytes");
     Error::value(
         LIMIT,
         format!(
-            "unable to set memory limit (current usage: {}, peak usage: {})",
-            usage.trim_end(),
-            peak.trim_end()
+            "unable to set memory limit to {value} (current usage: {usage}, peak usage: {peak})"
         ),
     )
 }

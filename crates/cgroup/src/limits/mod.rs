@@ -64,7 +64,8 @@ pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<(), Error>
         plan.extend(section.plan(cgroup, resources)?);
     }
     for Planned { place, controller, writes } in &plan {
-        write::run(place, controller, writes).map_err(|error| memory::explain(error, place))?;
+        write::run(place, controller, writes)
+            .map_err(|error| memory::explain(error, place, writes))?;
     }
     unified::run(cgroup, &unified)
 }

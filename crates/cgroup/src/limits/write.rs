@@ -112,7 +112,7 @@ mod tests {
     fn only_what_may_lack_may_lack() {
         let place = Place::new("memory", "/proc/self", "fd");
         let write = Write::new("/p", "none", 7);
-        assert!(fails(&[write.clone()], &place).contains("No such file"));
+        assert!(fails(std::slice::from_ref(&write), &place).contains("No such file"));
         assert_eq!(run(&place, "memory", &[write.may_lack_if(true)]), Ok(()));
     }
 }

@@ -114,6 +114,12 @@ impl std::ops::Deref for Made {
     }
 }
 
+impl std::ops::DerefMut for Made {
+    fn deref_mut(&mut self) -> &mut Cgroup {
+        &mut self.0
+    }
+}
+
 impl Drop for Made {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -159,6 +165,11 @@ impl Process {
 
     pub fn pid(&self) -> i32 {
         self.0.id() as i32
+    }
+
+    /// Lets the script run.
+    pub fn start(&mut self) {
+        self.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
     /// Lets the script run; whether it succeeds.
