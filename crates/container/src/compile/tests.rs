@@ -5,6 +5,7 @@ mod hooks;
 mod mounts;
 mod namespaces;
 mod process;
+mod prologue;
 mod properties;
 mod random_spec;
 mod snapshots;

@@ -1,0 +1,380 @@
+//! The root and the mounts below it.
+
+use coble_plan::mount as bits;
+
+use super::*;
+use crate::mount_options::{attr, ms};
+
+fn mounts(list: Value) -> Case {
+    Case::with(json!({ "mounts": list }))
+}
+
+fn one(kind: &str, options: &[&str]) -> Case {
+    mounts(json!([{ "destination": "/m", "type": kind, "source": "/s", "options": options }]))
+}
+
+/// The lines that come from the first mount.
+fn lines(case: &Case) -> Vec<String> {
+    case.grep("[/mounts/0]")
+        .iter()
+        .map(|line| line.strip_suffix(" [/mounts/0]").unwrap().to_owned())
+        .collect()
+}
+
+/// Name, attributes and flags of the steps that mount.
+fn raw(case: &Case) -> Vec<(&'static str, u64, u64, u32)> {
+    case.pick(|step| {
+        let name = step.name();
+        match step {
+            Step::MountFs { attributes, flags, .. } => Some((name, attributes, 0, flags)),
+            Step::MountClassic { ms_flags, flags, .. } => Some((name, ms_flags, 0, flags)),
+            Step::MountBind { set, clear, flags, .. } | Step::Remount { set, clear, flags, .. } => {
+                Some((name, set, clear, flags))
+            }
+            _ => None,
+        }
+    })
+}
+
+#[test]
+fn mounts_keep_their_order_and_their_paths_are_cleaned() {
+    let case = mounts(json!([
+        { "destination": "b//c/", "type": "tmpfs", "source": "tmpfs" },
+        { "destination": "/a/../../x", "type": "bind", "source": "data" },
+        { "destination": "/b", "type": "bind", "source": "/data", "options": ["rbind", "ro", "noatime"] }
+    ]));
+    assert_eq!(
+        case.grep("mount ").into_iter().filter(|line| line.contains("/mounts/")).collect::<Vec<_>>(),
+        [
+            "mount tmpfs on /b/c [/mounts/0]",
+            "mount the host's /bundle/data on /x [/mounts/1]",
+            "mount the host's /data and all below on /b ro noatime [/mounts/2]",
+        ]
+    );
+}
+
+#[test]
+fn options_go_to_who_takes_them() {
+    let case = one("ext4", &["nosuid,nodev", "sync", "data=ordered", "ro", "strictatime", "slave"]);
+    assert_eq!(
+        lines(&case),
+        ["mount ext4 on /m (data=ordered, sync, read-only) ro nosuid nodev strictatime, slave"]
+    );
+    let set = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::STRICTATIME;
+    assert_eq!(raw(&case), [("MountFs", set, 0, bits::SUPERBLOCK_RDONLY)]);
+}
+
+#[test]
+fn a_read_only_tmpfs_is_filled_first() {
+    let case = mounts(json!([
+        { "destination": "/m", "type": "tmpfs", "source": "tmpfs", "options": ["ro", "nosuid"] },
+        { "destination": "/m/x", "type": "bind", "source": "/x" }
+    ]));
+    assert_order(&case.lines(), &[
+        "mount tmpfs on /m nosuid [/mounts/0]",
+        "mount the host's /x on /m/x [/mounts/1]",
+        "change the mount on /m ro [/mounts/0]",
+        "change the root",
+    ]);
+    let attributes: Vec<u64> = raw(&case).iter().map(|(_, set, ..)| *set).collect();
+    assert_eq!(attributes, [attr::NOSUID, 0, attr::RDONLY]);
+}
+
+#[test]
+fn a_read_only_dev_is_filled_first() {
+    for (kind, options) in [("tmpfs", vec!["ro"]), ("ext4", vec!["ro"]), ("overlay", vec!["ro"])] {
+        let case = mounts(json!([
+            { "destination": "/dev/.", "type": kind, "source": "s", "options": options }
+        ]));
+        assert_order(&case.lines(), &[
+            "on /dev",
+            "make the character device /dev/null",
+            "change the mount on /dev ro [/mounts/0]",
+            "change the root",
+        ]);
+        let (_, first, _, flags) = raw(&case)[0];
+        assert_eq!(first & attr::RDONLY, 0, "{kind}: nothing could be made in it");
+        assert_eq!(flags & bits::SUPERBLOCK_RDONLY, 0, "{kind}");
+    }
+}
+
+#[test]
+fn a_tmpfs_without_a_mode_takes_over_that_of_what_it_covers() {
+    let flags = |kind, options: &[&str]| raw(&one(kind, options))[0].3;
+    assert_eq!(flags("tmpfs", &["size=1m"]), bits::INHERIT_MODE);
+    assert_eq!(flags("tmpfs", &["mode=700"]), 0);
+    assert_eq!(flags("tmpfs", &["tmpcopyup"]), bits::INHERIT_MODE | bits::COPY_UP);
+    assert_eq!(flags("ramfs", &[]), 0);
+}
+
+#[test]
+fn what_fsconfig_can_not_take_goes_through_mount() {
+    let long = format!("x={}", "y".repeat(255));
+    let longer = format!("{long}y");
+    assert_eq!(raw(&one("ext4", &[&long]))[0].0, "MountFs");
+    assert_eq!(raw(&one("ext4", &[&longer, "noexec", "sync"])), [(
+        "MountClassic",
+        ms::NOEXEC | ms::SYNCHRONOUS,
+        0,
+        0
+    )]);
+    assert_eq!(raw(&one("ext4", &["iversion", "ro"])), [(
+        "MountClassic",
+        ms::I_VERSION | ms::RDONLY,
+        0,
+        0
+    )]);
+    let overlay = one("overlay", &["lowerdir=/a\\,b:/c", "upperdir=/u", "workdir=/w", "nosuid"]);
+    let lines = lines(&overlay);
+    assert_eq!(lines, ["mount overlay on /m (lowerdir=/a\\,b:/c,upperdir=/u,workdir=/w)"]);
+    assert_eq!(raw(&overlay), [("MountClassic", ms::NOSUID, 0, 0)]);
+}
+
+#[test]
+fn a_copy_that_mount_can_not_make_is_refused() {
+    let long = format!("mpol={}", "y".repeat(256));
+    let error = one("tmpfs", &["tmpcopyup", &long]).compile().unwrap_err().to_string();
+    assert!(error.starts_with("config.json: /mounts/0/options: "), "{error}");
+}
+
+#[test]
+fn propagation_is_applied_one_by_one() {
+    let case = one("bind", &["slave", "rshared"]);
+    assert_eq!(
+        lines(&case),
+        ["mount the host's /s on /m, slave", "change the mount on /m, rshared"]
+    );
+    assert_eq!(lines(&one("proc", &["private"])), ["mount proc on /m, private"]);
+}
+
+#[test]
+fn a_remount_changes_what_is_there() {
+    let case = one("none", &["remount", "ro", "noatime", "exec", "shared"]);
+    assert_eq!(lines(&case), ["change the mount on /m ro exec noatime, shared"]);
+    let set = attr::RDONLY | attr::NOATIME;
+    assert_eq!(raw(&case), [("Remount", set, attr::NOEXEC | attr::ATIME, 0)]);
+}
+
+#[test]
+fn attributes_of_all_that_lies_below_are_apart() {
+    let case = one("bind", &["rbind", "nodev", "rro", "rexec"]);
+    assert_eq!(
+        lines(&case),
+        ["mount the host's /s and all below on /m nodev, all of it ro exec"]
+    );
+    assert_eq!(raw(&case), [("MountBind", attr::NODEV, 0, bits::RECURSIVE)]);
+}
+
+#[test]
+fn without_mount_setattr_what_lies_below_can_not_be_changed() {
+    let old = Facts { has_mount_setattr: false, ..root_on(UNIFIED) };
+    let error = one("bind", &["rbind", "rro"]).on(old.clone()).compile().unwrap_err().to_string();
+    assert!(error.starts_with("config.json: /mounts/0/options: "), "{error}");
+    let case = one("bind", &["rbind", "ro"]).on(old.clone());
+    assert_eq!(raw(&case)[0].3, bits::RECURSIVE | bits::CLASSIC_ATTRIBUTES);
+    let restricted = Case::with(json!({
+        "root": { "readonly": true }, "linux": { "readonlyPaths": ["/proc/sys"] }
+    }));
+    let flags = restricted.on(old).pick(|step| match step {
+        Step::ReadonlyPath { flags, .. } | Step::ReadonlyRoot { flags } => Some(flags),
+        _ => None,
+    });
+    assert_eq!(flags, [bits::CLASSIC_ATTRIBUTES; 2]);
+}
+
+#[test]
+fn only_some_files_of_proc_may_be_covered() {
+    let flags = |destination: &str, kind: &str| {
+        raw(&mounts(json!([{ "destination": destination, "type": kind, "source": "/s" }])))[0].3
+    };
+    assert_eq!(flags("/proc", "proc"), bits::NO_SYMLINKS | bits::OVER_PROC);
+    assert_eq!(flags("/sys", "sysfs"), bits::NO_SYMLINKS);
+    assert_eq!(flags("/proc/uptime", "bind"), bits::OVER_PROC);
+    assert_eq!(flags("/proc//./loadavg", "bind"), bits::OVER_PROC);
+    for path in ["/proc/1/uptime", "/proc/self", "/proc/uptime/x", "/proc", "/PROC/uptime"] {
+        assert_eq!(flags(path, "bind"), 0, "{path}");
+    }
+    assert_eq!(flags("/proc/x", "tmpfs"), bits::INHERIT_MODE);
+}
+
+#[test]
+fn wrong_options_are_refused_by_place() {
+    for options in [&["ro", "idmap"][..], &["=x"], &["bind", "ridmap=1"]] {
+        let case = one("bind", options);
+        let error = case.compile().unwrap_err().to_string();
+        assert!(error.starts_with("config.json: /mounts/0/options: mount option "), "{error}");
+        let pointer = crate::validate(&case.spec).unwrap_err().pointer;
+        assert!(pointer.starts_with("/mounts/0/options/"), "{pointer}");
+    }
+}
+
+#[test]
+fn paths_are_closed_after_everything_is_mounted() {
+    let case = Case::with(json!({
+        "root": { "readonly": true },
+        "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
+        "linux": { "maskedPaths": ["/proc//kcore"], "readonlyPaths": ["/proc/sys", "/proc/x/../bus"] }
+    }));
+    assert_order(&case.lines(), &[
+        "mount proc on /proc",
+        "link /dev/ptmx",
+        "make /proc/sys read-only (tolerate ENOENT) [/linux/readonlyPaths/0]",
+        "make /proc/bus read-only (tolerate ENOENT) [/linux/readonlyPaths/1]",
+        "mask /proc/kcore (tolerate ENOENT) [/linux/maskedPaths/0]",
+        "make the root read-only [/root/readonly]",
+        "change the root and drop the old one [/root/path]",
+    ]);
+}
+
+fn propagation(name: &str) -> Vec<String> {
+    Case::with(json!({ "linux": { "rootfsPropagation": name } }))
+        .lines()
+        .into_iter()
+        .filter(|line| line.contains("make the mount") || line.contains("make every") || line.contains("make the root"))
+        .collect()
+}
+
+#[test]
+fn the_hosts_mounts_are_kept_apart() {
+    let every = |how| format!("make every mount {how} [/linux/rootfsPropagation]");
+    let parent = |how| {
+        format!("make the mount that holds /bundle/rootfs {how} [/linux/rootfsPropagation]")
+    };
+    let root = |how| format!("make the root {how} [/linux/rootfsPropagation]");
+    assert_eq!(propagation(""), ["make every mount rslave []"]);
+    for how in ["rslave", "rprivate"] {
+        assert_eq!(propagation(how), [every(how)]);
+    }
+    for how in ["slave", "private"] {
+        assert_eq!(propagation(how), [every(how), parent(how)]);
+    }
+    for how in ["shared", "rshared", "unbindable", "runbindable"] {
+        assert_eq!(propagation(how), [every(how), parent("private"), root(how)]);
+    }
+}
+
+#[test]
+fn without_pivot_root_what_shows_the_kernel_is_hidden() {
+    let mut case = Case::with(json!({}));
+    case.options.no_pivot = true;
+    case.options.host_mounts =
+        ["/srv/a/proc", "/bundle/rootfs/proc", "/bundle/rootfs2/proc", "/proc", "/sys"].map(PathBuf::from).to_vec();
+    assert_order(&case.lines(), &[
+        "hide the host's mount on /srv/a/proc []",
+        "hide the host's mount on /bundle/rootfs2/proc []",
+        "hide the host's mount on /proc []",
+        "hide the host's mount on /sys []",
+        "move the root over / (no pivot_root) [/root/path]",
+    ]);
+    assert_eq!(case.grep("/bundle/rootfs/proc"), [""; 0]);
+    assert_eq!(case.grep("drop the old one"), [""; 0]);
+    case.options.no_pivot = false;
+    assert_eq!(case.grep("hide"), [""; 0]);
+}
+
+/// A mount of the type `cgroup` and these namespaces besides that of the mounts.
+fn cgroup(kind: &str, options: &[&str], kinds: &[(&str, &str)]) -> Case {
+    let mut namespaces = vec![json!({ "type": "mount" })];
+    namespaces.extend(kinds.iter().map(|(kind, path)| json!({ "type": kind, "path": path })));
+    let makes_user = kinds.contains(&("user", ""));
+    let mappings = if makes_user {
+        json!([{ "containerID": 0, "hostID": 1000, "size": 1 }])
+    } else {
+        json!([])
+    };
+    Case::with(json!({
+        "mounts": [
+            { "destination": "/sys/fs/cgroup/", "type": kind, "source": "cgroup", "options": options }
+        ],
+        "linux": {
+            "namespaces": namespaces, "cgroupsPath": "/pod/box",
+            "uidMappings": mappings, "gidMappings": mappings
+        }
+    }))
+}
+
+#[test]
+fn cgroup2_shows_what_the_cgroup_namespace_has() {
+    let new = "mount cgroup2 on /sys/fs/cgroup ro nosuid";
+    for kind in ["cgroup", "cgroup2"] {
+        let made = cgroup(kind, &["ro", "nosuid"], &[("cgroup", "")]);
+        assert_eq!(lines(&made), [new]);
+        let joined = cgroup(kind, &["ro", "nosuid"], &[("cgroup", "/n/cgroup")]);
+        assert_eq!(lines(&joined), [new]);
+        let user = cgroup(kind, &["ro", "nosuid"], &[("cgroup", ""), ("user", "")]);
+        assert_eq!(lines(&user), [new]);
+        assert_eq!(lines(&user.on(user_on(UNIFIED))), [new]);
+    }
+}
+
+#[test]
+fn cgroup2_without_a_cgroup_namespace_is_the_hosts() {
+    let host = "mount the host's /sys/fs/cgroup and all below on /sys/fs/cgroup";
+    assert_eq!(lines(&cgroup("cgroup", &["ro"], &[])), [format!("{host} ro")]);
+    assert_eq!(lines(&cgroup("cgroup", &["rw"], &[])), [host]);
+    // Whoever is root there may be the owner of other cgroups of the host.
+    let read_only = format!("{host}, all of it ro");
+    for case in [
+        cgroup("cgroup", &["rw"], &[("user", "")]),
+        cgroup("cgroup", &["rw"], &[("user", "/n/user")]),
+        cgroup("cgroup", &["rw"], &[]).on(user_on(UNIFIED)),
+    ] {
+        assert_eq!(lines(&case), [&*read_only], "{case:?}");
+    }
+}
+
+#[test]
+fn who_does_not_own_the_cgroup_namespace_sees_its_own_cgroup() {
+    let own = "mount the host's /sys/fs/cgroup/pod/box and all below on /sys/fs/cgroup";
+    for case in [
+        cgroup("cgroup", &["rw"], &[("cgroup", ""), ("user", "/n/user")]),
+        cgroup("cgroup", &["rw"], &[("cgroup", "/n/cgroup"), ("user", "")]),
+        cgroup("cgroup", &["rw"], &[("cgroup", "")]).on(user_on(UNIFIED)),
+    ] {
+        assert_eq!(lines(&case), [own], "{case:?}");
+    }
+}
+
+#[test]
+fn an_access_time_mode_of_the_hosts_cgroups_replaces_the_one_before() {
+    let raw = |option| raw(&cgroup("cgroup", &[option], &[]))[0];
+    assert_eq!(raw("noatime").1, attr::NOATIME);
+    assert_eq!(raw("noatime").2, attr::ATIME, "the kernel refuses one that is not cleared");
+    assert_eq!((raw("relatime").1, raw("relatime").2), (0, 0));
+}
+
+#[test]
+fn cgroup_v1_is_a_directory_of_hierarchies() {
+    let case = cgroup("cgroup", &["ro", "nosuid", "relatime"], &[]).on(root_on(LEGACY));
+    assert_eq!(lines(&case), [
+        "mount tmpfs on /sys/fs/cgroup (mode=755) nosuid",
+        "mount the host's /sys/fs/cgroup/memory/pod/box on /sys/fs/cgroup/memory ro nosuid relatime",
+        "mount the host's /sys/fs/cgroup/cpu,cpuacct/pod/box on /sys/fs/cgroup/cpu,cpuacct ro nosuid relatime",
+        "link /sys/fs/cgroup/cpu to cpu,cpuacct (tolerate EEXIST)",
+        "link /sys/fs/cgroup/cpuacct to cpu,cpuacct (tolerate EEXIST)",
+        "mount the host's /sys/fs/cgroup/systemd/pod/box on /sys/fs/cgroup/systemd ro nosuid relatime",
+        "change the mount on /sys/fs/cgroup ro",
+    ]);
+    let writable = cgroup("cgroup", &["rw"], &[]).on(root_on(LEGACY));
+    assert_eq!(writable.grep("change the mount"), [""; 0]);
+}
+
+#[test]
+fn a_hybrid_host_shows_both_versions() {
+    let case = cgroup("cgroup", &[], &[("cgroup", "")]).on(root_on(HYBRID));
+    assert_eq!(lines(&case), [
+        "mount tmpfs on /sys/fs/cgroup (mode=755)",
+        "mount the host's /sys/fs/cgroup/memory/pod/box on /sys/fs/cgroup/memory",
+        "mount the host's /sys/fs/cgroup/pids/pod/box on /sys/fs/cgroup/pids",
+        "mount the host's /sys/fs/cgroup/unified/pod/box on /sys/fs/cgroup/unified",
+    ]);
+}
+
+#[test]
+fn without_cgroups_the_hosts_directory_is_shown() {
+    let case = cgroup("cgroup", &["nodev"], &[]).on(root_on(WITHOUT));
+    assert_eq!(
+        lines(&case),
+        ["mount the host's /sys/fs/cgroup and all below on /sys/fs/cgroup nodev"]
+    );
+}

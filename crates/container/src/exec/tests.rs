@@ -1,0 +1,170 @@
+//! What a process becomes that is added to a container.
+
+use std::fs::File;
+
+use coble_plan::verify;
+use coble_spec::Capabilities;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::state::Setgroups;
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// The container's own process.
+fn base() -> Process {
+    serde_json::from_value(json!({
+        "terminal": true, "consoleSize": { "height": 1, "width": 2 },
+        "args": ["init"], "env": ["PATH=/bin", "HOME=/root"], "cwd": "/srv",
+        "user": { "uid": 0, "gid": 5, "umask": 0o077, "additionalGids": [7] },
+        "capabilities": { "bounding": ["CAP_KILL"], "inheritable": ["CAP_KILL"] },
+        "apparmorProfile": "a", "selinuxLabel": "s", "oomScoreAdj": 3
+    }))
+    .unwrap()
+}
+
+fn merged(additions: Additions) -> Process {
+    let args = strings(&["ls"]);
+    ExecProcess::Additions(Additions { args, ..additions }).merge(&base())
+}
+
+#[test]
+fn a_whole_process_is_taken_as_it_is() {
+    let whole = Process { args: strings(&["x"]), cwd: "/y".into(), ..Process::default() };
+    assert_eq!(ExecProcess::Whole(Box::new(whole.clone())).merge(&base()), whole);
+}
+
+#[test]
+fn what_is_not_said_is_the_containers() {
+    let wanted =
+        Process { args: strings(&["ls"]), terminal: false, console_size: None, ..base() };
+    assert_eq!(merged(Additions::default()), wanted);
+}
+
+#[test]
+fn what_is_said_replaces_or_adds() {
+    let process = merged(Additions {
+        cwd: Some("/tmp".into()),
+        env: strings(&["A=b", "PATH=/x"]),
+        terminal: true,
+        additional_gids: vec![8],
+        no_new_privileges: true,
+        apparmor_profile: Some("b".into()),
+        selinux_label: Some("t".into()),
+        ..Additions::default()
+    });
+    let mut wanted = Process {
+        args: strings(&["ls"]),
+        cwd: "/tmp".into(),
+        env: strings(&["PATH=/bin", "HOME=/root", "A=b", "PATH=/x"]),
+        console_size: None,
+        no_new_privileges: true,
+        apparmor_profile: "b".into(),
+        selinux_label: "t".into(),
+        ..base()
+    };
+    wanted.user.additional_gids = vec![7, 8];
+    assert_eq!(process, wanted);
+}
+
+#[test]
+fn privileges_that_are_given_up_stay_given_up() {
+    let base = Process { no_new_privileges: true, ..base() };
+    let additions = Additions { args: strings(&["ls"]), ..Additions::default() };
+    assert!(ExecProcess::Additions(additions).merge(&base).no_new_privileges);
+}
+
+#[test]
+fn another_user_has_another_home() {
+    let as_user = |user, env: &[&str]| {
+        let process = merged(Additions { user, env: strings(env), ..Additions::default() });
+        (process.user.uid, process.user.gid, process.env)
+    };
+    let (path, home) = ("PATH=/bin", "HOME=/root");
+    assert_eq!(as_user(Some((9, None)), &[]), (9, 5, strings(&[path])));
+    assert_eq!(as_user(Some((9, Some(6))), &[]), (9, 6, strings(&[path])));
+    assert_eq!(as_user(Some((0, Some(6))), &[]), (0, 6, strings(&[path, home])));
+    assert_eq!(as_user(Some((9, None)), &["HOME=/x"]), (9, 5, strings(&[path, "HOME=/x"])));
+}
+
+#[test]
+fn added_capabilities_are_never_inheritable() {
+    let process = merged(Additions {
+        capabilities: strings(&["cap_chown", "CAP_KILL"]),
+        ..Additions::default()
+    });
+    let wanted = Capabilities {
+        bounding: strings(&["CAP_KILL", "CAP_CHOWN"]),
+        effective: strings(&["CAP_CHOWN", "CAP_KILL"]),
+        permitted: strings(&["CAP_CHOWN", "CAP_KILL"]),
+        inheritable: strings(&["CAP_KILL"]),
+        ambient: vec![],
+    };
+    assert_eq!(process.capabilities, Some(wanted));
+}
+
+/// A container with namespaces of these kinds.
+fn record(kinds: &[&str]) -> Record {
+    let namespaces: Vec<Value> = kinds.iter().map(|kind| json!({ "type": kind })).collect();
+    serde_json::from_value(json!({
+        "ociVersion": "1.2.0", "id": "box", "bundle": "/b", "rootfs": "/b/rootfs",
+        "created": "", "owner": 0, "init": { "pid": 1, "startTime": 1 }, "cgroup": "none",
+        "namespaces": namespaces, "setgroups": "allowed", "hasKeyring": true, "process": base()
+    }))
+    .unwrap()
+}
+
+fn lines(record: &Record, process: &Process) -> Vec<String> {
+    let target = OwnedFd::from(File::open("/dev/null").unwrap());
+    let assumption = Assumption {
+        process,
+        origin: "",
+        setgroups: Setgroups::Allowed,
+        environment: &[],
+    };
+    let plan = compile(record, &target, 2, &assumption).unwrap();
+    assert_eq!(verify(&plan), Ok(()));
+    plan.iter().map(|(step, origin)| format!("{step} [{origin}]")).collect()
+}
+
+#[test]
+fn the_plan_leads_into_the_container_and_no_further() {
+    let process = merged(Additions { terminal: true, ..Additions::default() });
+    let record = record(&["pid", "network", "mount", "user"]);
+    assert_eq!(
+        lines(&record, &process),
+        [
+            "close descriptors from 5 on at exec []",
+            "set oom_score_adj to 3 [/oomScoreAdj]",
+            "ask for the AppArmor profile: exec a [/apparmorProfile]",
+            "ask for the SELinux context s [/selinuxLabel]",
+            "join the container's user, mount, pid, network namespaces []",
+            "become user 0 of the user namespace []",
+            "go on in the pid namespace that was joined []",
+            "start a session []",
+            "join the session keyring _ses.box []",
+            "take the container's root as the root []",
+            "make a terminal at the standard streams [/terminal]",
+            "keep 1 capabilities in the bounding set (0x20) [/capabilities/bounding]",
+            "change to the directory /srv [/cwd]",
+            "give the terminal to user 0 []",
+            "become user 0, group 5, groups 7 [/user]",
+            "set capabilities: effective 0x0, permitted 0x0, inheritable 0x20, ambient 0x0 \
+             [/capabilities]",
+            "set the umask to 0077 [/user/umask]",
+            "make sure that /srv lies inside the root [/cwd]",
+            "find the program ls [/args/0]",
+            "run ls [/args]",
+        ]
+    );
+}
+
+#[test]
+fn a_container_without_namespaces_leaves_nothing_to_join() {
+    let process = Process { args: strings(&["x"]), cwd: "/".into(), ..Process::default() };
+    let record = Record { has_keyring: false, ..record(&[]) };
+    let lines = lines(&record, &process);
+    assert!(!lines.iter().any(|line| line.contains("join") || line.contains("go on")), "{lines:#?}");
+}
