@@ -62,8 +62,13 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
             ..Options::default()
         },
     };
-    let launch = compile(&job)?;
-    let mut steps = prologue(&job, &launch.namespaces, &cgroup);
+    printed(&job, &cgroup)
+}
+
+/// What the parent and the child do for this job.
+pub(crate) fn printed(job: &Job<'_>, cgroup: &Cgroup) -> Result<PrintedPlan> {
+    let launch = compile(job)?;
+    let mut steps = prologue(job, &launch.namespaces, cgroup);
     steps.extend(launch.plan.iter().map(|(step, origin)| PrintedStep {
         number: 0,
         by: "child",

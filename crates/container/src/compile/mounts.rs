@@ -38,6 +38,12 @@ struct Wanted<'a> {
     flags: u32,
 }
 
+impl Wanted<'_> {
+    fn refusal(&self, reason: &str) -> Error {
+        Error::new(format!("config.json: {}/options: {reason}", self.origin))
+    }
+}
+
 /// Opens the root, in a mount tree that does not tell the host what happens in it.
 pub(super) fn open_root(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
     let root = c_path(job.rootfs)?;
@@ -68,7 +74,7 @@ pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
             remount(&wanted, plan);
         } else if mount.kind == "bind" || wanted.options.bind {
             let source = c_path(&job.bundle.join(&mount.source))?;
-            bind(&wanted, &source, plan);
+            bind(job, &wanted, &source, plan)?;
         } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
             cgroup(job, namespaces, &wanted, plan)?;
         } else {
@@ -112,8 +118,11 @@ fn remount(wanted: &Wanted<'_>, plan: &mut Plan) {
     plan.push(step, wanted.origin.clone());
 }
 
-fn bind(wanted: &Wanted<'_>, source: &CString, plan: &mut Plan) {
+fn bind(job: &Job<'_>, wanted: &Wanted<'_>, source: &CString, plan: &mut Plan) -> Result<()> {
     let options = &wanted.options;
+    if !job.facts.has_mount_setattr && (options.recursive_set, options.recursive_clr) != (0, 0) {
+        return Err(wanted.refusal("a change of all below needs mount_setattr(2) (Linux 5.12)"));
+    }
     let recursive = if options.recursive { bits::RECURSIVE } else { 0 };
     let step = Step::MountBind {
         source,
@@ -126,6 +135,7 @@ fn bind(wanted: &Wanted<'_>, source: &CString, plan: &mut Plan) {
         propagation: first_propagation(options),
     };
     plan.push(step, wanted.origin.clone());
+    Ok(())
 }
 
 fn file_system(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
@@ -179,14 +189,18 @@ fn is_filled_later(wanted: &Wanted<'_>) -> bool {
 
 fn through_mount(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
     let options = &wanted.options;
+    if options.copy_up {
+        return Err(wanted.refusal("tmpcopyup can't go with options that need mount(2)"));
+    }
     let (kind, source) =
         (c_string(wanted.mount.kind.as_str())?, c_string(wanted.mount.source.as_str())?);
     let data = c_string(options.data_string())?;
+    let late = if is_filled_later(wanted) { ms::RDONLY } else { 0 };
     let step = Step::MountClassic {
         fstype: &kind,
         source: &source,
         destination: &wanted.destination,
-        ms_flags: options.mount_flags(0) | options.superblock_set,
+        ms_flags: (options.mount_flags(0) | options.superblock_set) & !late,
         data: &data,
         flags: wanted.flags,
         propagation: first_propagation(options),
@@ -220,7 +234,6 @@ fn cgroup(
     wanted: &Wanted<'_>,
     plan: &mut Plan,
 ) -> Result<()> {
-    let owns = namespaces.makes(NamespaceKind::Cgroup);
     let user = namespaces.has(NamespaceKind::User) || job.facts.is_rootless();
     if !job.facts.is_unified() {
         return match job.legacy {
@@ -230,11 +243,12 @@ fn cgroup(
     }
     // A mount from outside a cgroup namespace of its own would set the options of the host's mount, and wait
     // for a grace period of the kernel; the mount that is there shows the same.
-    if !owns {
+    if !namespaces.has(NamespaceKind::Cgroup) {
         return bind_host_cgroup(wanted, None, user, plan);
     }
     // Only the owner of the cgroup namespace may mount it anew.
-    if user && !namespaces.makes(NamespaceKind::User) {
+    let owns = namespaces.makes(NamespaceKind::Cgroup) && namespaces.makes(NamespaceKind::User);
+    if user && !owns {
         return bind_host_cgroup(wanted, job.unified, user, plan);
     }
     new_cgroup2(wanted, plan)
@@ -265,11 +279,14 @@ fn bind_host_cgroup(
 ) -> Result<()> {
     let source = c_string(own.unwrap_or("/sys/fs/cgroup"))?;
     let read_only = if own.is_none() && user { attr::RDONLY } else { 0 };
+    let set = wanted.options.attr_set;
+    // The host's attributes stay. An access time mode is a value, which can't be set without being cleared.
+    let clear = if set & attr::ATIME != 0 { attr::ATIME } else { 0 };
     let step = Step::MountBind {
         source: &source,
         destination: &wanted.destination,
-        set: wanted.options.attr_set,
-        clear: 0,
+        set,
+        clear,
         set_recursive: read_only,
         clear_recursive: 0,
         flags: wanted.flags | bits::RECURSIVE,

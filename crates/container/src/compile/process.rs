@@ -33,7 +33,7 @@ fn configured<'a>(job: &Job<'a>) -> Option<&'a Process> {
 /// The first step of every plan: what the caller left open is nobody's but the caller's. What is opened later
 /// is close-on-exec from the start.
 pub(crate) fn close_descriptors(preserve_fds: u32, plan: &mut Plan) {
-    plan.push(Step::CloseDescriptors { first: 3 + preserve_fds }, "");
+    plan.push(Step::CloseDescriptors { first: preserve_fds.saturating_add(3) }, "");
 }
 
 pub(super) fn oom_score_adj(job: &Job<'_>, plan: &mut Plan) {
@@ -121,7 +121,8 @@ pub(crate) fn assume_process(
         plan.push(step, format!("{origin}/rlimits/{index}"));
     }
     let sets = capabilities(process, origin)?;
-    plan.push(Step::Bound { keep: sets.bounding }, format!("{origin}/capabilities/bounding"));
+    let member = if process.capabilities.is_some() { "/bounding" } else { "" };
+    plan.push(Step::Bound { keep: sets.bounding }, format!("{origin}/capabilities{member}"));
     let directory = c_string(clean(&process.cwd))?;
     plan.push(Step::ChangeDirectory { path: &directory }, format!("{origin}/cwd"));
     user(assumption, plan);
