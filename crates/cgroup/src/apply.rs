@@ -14,16 +14,17 @@ pub enum Applied {
 }
 
 impl Cgroup {
-    /// Puts `linux.resources` into force, and the device rules that every container has. To be called once after
-    /// [`Cgroup::create`] and before a process enters, even with no resources at all; and again to change them.
+    /// Puts `linux.resources` into force, and the device rules that every container has. To be called once
+    /// after [`Cgroup::create`] and before a process enters, even with no resources at all; and again to
+    /// change them.
     ///
-    /// `devices` are `linux.devices`: one that takes the path of a default device takes its rule away.
-    /// With `rootless` the device rules may be left out if the rights to set them are missing; the user namespace that
-    /// the container then has keeps it from making devices.
+    /// `devices` are `linux.devices`: one that takes the path of a default device takes its rule away. With
+    /// `rootless` the device rules may be left out if the rights to set them are missing; the user
+    /// namespace that the container then has keeps it from making devices.
     ///
     /// # Errors
-    /// [`Error::Value`] for a value that can't be meant; [`Error::NoController`] for a limit that nothing here can
-    /// enforce; [`Error::Os`].
+    /// [`Error::Value`] for a value that can't be meant; [`Error::NoController`] for a limit that nothing
+    /// here can enforce; [`Error::Os`].
     pub fn apply(
         &mut self,
         resources: &Resources,

@@ -22,9 +22,10 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Says where the cgroup of the container `id` is, with `cgroups_path` as in `linux.cgroupsPath`, empty if there is
-    /// none. An absolute path is below the mount points. A relative one, and the id, is below this process's own
-    /// cgroup with v1, and beside it with v2, where a cgroup with processes can't have limits on its children.
+    /// Says where the cgroup of the container `id` is, with `cgroups_path` as in `linux.cgroupsPath`, empty
+    /// if there is none. An absolute path is below the mount points. A relative one, and the id, is below
+    /// this process's own cgroup with v1, and beside it with v2, where a cgroup with processes can't have
+    /// limits on its children.
     ///
     /// # Errors
     /// [`Error::Value`] for a path that can't be used; [`Error::Os`] if the own cgroup can't be read.
@@ -57,8 +58,8 @@ impl Cgroup {
         self.unified().map(Place::dir)
     }
 
-    /// The cgroup v2 directory as clone3(2) wants it for `CLONE_INTO_CGROUP`: `O_PATH | O_DIRECTORY`, opened once.
-    /// With v1 alone there is none.
+    /// The cgroup v2 directory as clone3(2) wants it for `CLONE_INTO_CGROUP`: `O_PATH | O_DIRECTORY`,
+    /// opened once. With v1 alone there is none.
     ///
     /// # Errors
     /// [`Error::Os`].

@@ -14,16 +14,17 @@ const TRIES: usize = 16;
 pub enum Creation {
     /// Every directory is there.
     Done,
-    /// Some can't be had for want of rights, and that was allowed. They are forgotten: there the container stays where
-    /// its parent process is, and a limit for them will be refused.
+    /// Some can't be had for want of rights, and that was allowed. They are forgotten: there the container
+    /// stays where its parent process is, and a limit for them will be refused.
     NoPermission,
 }
 
 impl Cgroup {
-    /// Makes the cgroup in each hierarchy and enables its controllers (v2), or gives its parents processors and memory
-    /// nodes (v1 cpuset). If it fails, what it made is taken away again.
+    /// Makes the cgroup in each hierarchy and enables its controllers (v2), or gives its parents processors
+    /// and memory nodes (v1 cpuset). If it fails, what it made is taken away again.
     ///
-    /// With `rootless` a hierarchy that can't be written to is left out, unless the configuration named a path.
+    /// With `rootless` a hierarchy that can't be written to is left out, unless the configuration named a
+    /// path.
     ///
     /// # Errors
     /// [`Error::NotEmpty`] or [`Error::Frozen`] for a cgroup that is in use already; [`Error::Os`].

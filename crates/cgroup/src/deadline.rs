@@ -26,8 +26,9 @@ impl Deadline {
         Instant::now() >= self.end
     }
 
-    /// Waits until one of the descriptors has something to say, or for a while: the kernel tells of a cgroup's events
-    /// at most every ten milliseconds, and of some ends not at all. Each step is twice as long as the last one.
+    /// Waits until one of the descriptors has something to say, or for a while: the kernel tells of a
+    /// cgroup's events at most every ten milliseconds, and of some ends not at all. Each step is twice as
+    /// long as the last one.
     pub(crate) fn wait(&self, fds: &mut [PollFd<'_>]) -> Result<(), Errno> {
         let step = self.step.replace((self.step.get() * 2).min(LONGEST_STEP));
         let timeout = Timespec { tv_sec: 0, tv_nsec: step.subsec_nanos().into() };

@@ -91,7 +91,8 @@ pub(crate) fn is_permission(errno: Errno) -> bool {
     matches!(errno, Errno::PERM | Errno::ACCESS | Errno::ROFS)
 }
 
-/// The directory, or the file in it, is not there (any more): ENODEV is what an open file of a removed cgroup answers.
+/// The directory, or the file in it, is not there (any more): ENODEV is what an open file of a removed
+/// cgroup answers.
 pub(crate) fn is_gone(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NODEV)
 }

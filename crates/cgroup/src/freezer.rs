@@ -5,8 +5,8 @@ use crate::place::Place;
 use crate::{Cgroup, Error, file, processes};
 
 impl Cgroup {
-    /// Whether the container is paused, or about to be: its own cgroup was told to freeze. One above it may hold it
-    /// too, which is not the container's state.
+    /// Whether the container is paused, or about to be: its own cgroup was told to freeze. One above it may
+    /// hold it too, which is not the container's state.
     ///
     /// # Errors
     /// [`Error::Os`].

@@ -105,8 +105,8 @@ impl Hierarchy {
 }
 
 impl CgroupMount {
-    /// Whether this is the hierarchy of these controllers: a v1 mount names them all among its options, so the
-    /// first one is enough.
+    /// Whether this is the hierarchy of these controllers: a v1 mount names them all among its options, so
+    /// the first one is enough.
     fn has(&self, controllers: &str) -> bool {
         match controllers.split(',').next() {
             None | Some("") => self.is_v2,
@@ -132,8 +132,8 @@ impl Mount {
 }
 
 impl Own {
-    /// Both paths are from the root of the cgroup namespace. In a container without a cgroup namespace the mount
-    /// shows only a part, `root`, and the own cgroup is named in full.
+    /// Both paths are from the root of the cgroup namespace. In a container without a cgroup namespace the
+    /// mount shows only a part, `root`, and the own cgroup is named in full.
     pub(crate) fn new(root: &str, own: &str) -> Self {
         let below = if root == "/" { Some(own) } else { own.strip_prefix(root) };
         match below {

@@ -12,9 +12,9 @@ use crate::{Cgroup, Error, file, freezer};
 const AT_ONCE: usize = 256;
 
 impl Cgroup {
-    /// Kills every process of the cgroup and of those below it, frozen ones too. Where the kernel has `cgroup.kill`
-    /// (Linux 5.14, v2) that is one write, after which the processes are dying; elsewhere it waits until they are gone.
-    /// A cgroup that is gone has nothing to kill.
+    /// Kills every process of the cgroup and of those below it, frozen ones too. Where the kernel has
+    /// `cgroup.kill` (Linux 5.14, v2) that is one write, after which the processes are dying; elsewhere it
+    /// waits until they are gone. A cgroup that is gone has nothing to kill.
     ///
     /// # Errors
     /// [`Error::Os`]; [`Error::Busy`] if some are still there after ten seconds.
@@ -61,13 +61,15 @@ impl Cgroup {
         Ok(true)
     }
 
-    /// Sends SIGKILL to each process that is there now; some of them as descriptors that tell when they have ended.
+    /// Sends SIGKILL to each process that is there now; some of them as descriptors that tell when they
+    /// have ended.
     fn kill_each(&self) -> Result<Vec<OwnedFd>, Error> {
         let mut dying = Vec::new();
         for pids in self.procs()?.chunks(AT_ONCE) {
             dying.clear();
             let opened: Vec<_> = pids.iter().filter_map(|&pid| Some((pid, open(pid)?))).collect();
-            // A number that is still in the list now has been in the cgroup's hands since before it was opened.
+            // A number that is still in the list now has been in the cgroup's hands since before it was
+            // opened.
             let still = self.procs()?;
             for (pid, fd) in opened {
                 if still.contains(&pid) && pidfd_send_signal(&fd, Signal::KILL).is_ok() {

@@ -1,7 +1,8 @@
 //! The control groups of a container: cgroup v2, v1, and both at once (hybrid), by their files.
 //!
-//! A [`Cgroup`] is one directory in every hierarchy. It is [located](Cgroup::locate) from the configuration, or taken from
-//! a [`Record`], without a look at the file system; every method is a few system calls and no more.
+//! A [`Cgroup`] is one directory in every hierarchy. It is [located](Cgroup::locate) from the
+//! configuration, or taken from a [`Record`] without asking the kernel; every method is a few
+//! system calls and no more.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), coble_cgroup::Error> {

@@ -12,15 +12,16 @@ pub struct ContainerMount {
     pub dir: String,
     /// `cgroup` or `cgroup2`, for a mount of its own inside a cgroup namespace.
     pub kind: &'static str,
-    /// What that mount takes as data: the controllers, such as `cpu,cpuacct` or `name=systemd`; nothing for v2.
+    /// What that mount takes as data: the controllers, such as `cpu,cpuacct` or `name=systemd`; nothing for
+    /// v2.
     pub data: String,
     /// Symbolic links to the directory, beside it: `cpu` and `cpuacct` for `cpu,cpuacct`.
     pub links: Vec<String>,
 }
 
 impl Cgroup {
-    /// The hierarchies that a mount of the type `cgroup` consists of. It is empty with cgroup v2 alone, where one mount
-    /// of the type `cgroup2` is all.
+    /// The hierarchies that a mount of the type `cgroup` consists of. It is empty with cgroup v2 alone,
+    /// where one mount of the type `cgroup2` is all.
     pub fn mounts(&self) -> Vec<ContainerMount> {
         if self.legacy().is_empty() {
             return Vec::new();

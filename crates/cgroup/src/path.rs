@@ -17,8 +17,8 @@ impl CgroupsPath {
     /// Reads the configured path; the container's id stands in for an empty one.
     ///
     /// # Errors
-    /// [`Error::Value`] for a path with `..`, a newline or a zero byte, and for one that names no cgroup below the
-    /// mount point.
+    /// [`Error::Value`] for a path with `..`, a newline or a zero byte, and for one that names no cgroup
+    /// below the mount point.
     pub(crate) fn parse(configured: &str, id: &str) -> Result<Self, Error> {
         let path = if configured.is_empty() { id } else { configured };
         let parts: Vec<&str> =

@@ -12,12 +12,14 @@ const PROCS: &str = "cgroup.procs";
 type Decimal = String;
 
 impl Cgroup {
-    /// Whether [`Cgroup::enter`] has to be called even if clone3(2) has put the process into the v2 directory.
+    /// Whether [`Cgroup::enter`] has to be called even if clone3(2) has put the process into the v2
+    /// directory.
     pub fn needs_enter(&self) -> bool {
         !self.legacy().is_empty()
     }
 
-    /// Puts a process into the cgroup. `is_cloned_into` says that clone3(2) has already put it into the v2 directory.
+    /// Puts a process into the cgroup. `is_cloned_into` says that clone3(2) has already put it into the v2
+    /// directory.
     ///
     /// # Errors
     /// [`Error::Os`].
@@ -27,8 +29,8 @@ impl Cgroup {
         places.iter().try_for_each(|place| file::write(place.dir(), PROCS, &pid))
     }
 
-    /// The ids of all processes of the cgroup and those below it, as this process's pid namespace has them; those that
-    /// are not in it are left out. None if the cgroup is gone.
+    /// The ids of all processes of the cgroup and those below it, as this process's pid namespace has them;
+    /// those that are not in it are left out. None if the cgroup is gone.
     ///
     /// # Errors
     /// [`Error::Os`].
@@ -36,7 +38,8 @@ impl Cgroup {
         self.main_place().map_or(Ok(Vec::new()), list)
     }
 
-    /// The directory that tells about processes: that of v2, or of a v1 controller that a container can't do without.
+    /// The directory that tells about processes: that of v2, or of a v1 controller that a container can't
+    /// do without.
     fn main_place(&self) -> Option<&Place> {
         self.unified()
             .or_else(|| self.of("devices"))
@@ -91,7 +94,8 @@ pub(crate) fn tree(dir: &str) -> Result<Vec<String>, Error> {
     Ok(dirs)
 }
 
-/// The directories in a directory. A link count of two says that there are none, which saves reading the rest.
+/// The directories in a directory. A link count of two says that there are none, which saves reading the
+/// rest.
 fn children(dir: &str) -> Result<Vec<String>, Error> {
     let failed =
         |errno| if is_gone(errno) { Ok(Vec::new()) } else { Err(Error::os("list", dir, errno)) };

@@ -1,9 +1,9 @@
 //! Where a container's cgroup is, as one line of text.
 //!
-//! The line is kept in the container's state and is the target of a symbolic link beside it. With cgroup v2 alone it is a
-//! path that works: `/sys/fs/cgroup//name`; the two slashes, which no cleaned path has, part the mount point from the
-//! path below it. Otherwise every further hierarchy follows, again after two slashes: its controllers, mount point, two
-//! slashes, and the path or a dot for the same path as before:
+//! The line is kept in the container's state and is the target of a symbolic link beside it. With cgroup v2
+//! alone it is a path that works: `/sys/fs/cgroup//name`; the two slashes, which no cleaned path has, part
+//! the mount point from the path below it. Otherwise every further hierarchy follows, again after two
+//! slashes: its controllers, mount point, two slashes, and the path or a dot for the same path as before:
 //! `/sys/fs/cgroup/unified//a/b//memory/sys/fs/cgroup/memory//.`. `none` is a container without a cgroup.
 
 use std::fmt;

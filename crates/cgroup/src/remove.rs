@@ -10,9 +10,9 @@ use crate::place::Place;
 use crate::{Cgroup, Error, processes};
 
 impl Cgroup {
-    /// Removes the cgroup and those below it in every hierarchy, and the directories above it that this very object has
-    /// made, unless somebody uses them. Waits up to ten seconds for processes that are dying; see [`Cgroup::kill`]. What
-    /// isn't there needs no removing.
+    /// Removes the cgroup and those below it in every hierarchy, and the directories above it that this
+    /// very object has made, unless somebody uses them. Waits up to ten seconds for processes that are
+    /// dying; see [`Cgroup::kill`]. What isn't there needs no removing.
     ///
     /// # Errors
     /// [`Error::Busy`] if processes are left; [`Error::Os`]. The other hierarchies are cleared all the same.
@@ -83,8 +83,8 @@ fn wait_until_empty(place: &Place, deadline: &Deadline) -> Result<(), Error> {
     Ok(())
 }
 
-/// `cgroup.events` says `populated 0` once neither the cgroup nor one below it has a process; poll(2) tells of a change
-/// since the last read.
+/// `cgroup.events` says `populated 0` once neither the cgroup nor one below it has a process; poll(2) tells
+/// of a change since the last read.
 fn wait_for_event(place: &Place, deadline: &Deadline) -> Result<(), Error> {
     let path = format!("{}/cgroup.events", place.dir());
     let failed = |errno| if is_gone(errno) { Ok(()) } else { Err(Error::os("read", &path, errno)) };

@@ -6,8 +6,8 @@ use crate::{Error, file};
 const CONTROL: &str = "cgroup.subtree_control";
 const TYPE: &str = "cgroup.type";
 
-/// Enables for the cgroup every controller that there is, as far as the kernel lets us. Whether the ones that the
-/// container's limits need have come about is seen when the limits are set.
+/// Enables for the cgroup every controller that there is, as far as the kernel lets us. Whether the ones
+/// that the container's limits need have come about is seen when the limits are set.
 ///
 /// # Errors
 /// [`Error::Os`] if the controllers can't even be read.
@@ -55,8 +55,8 @@ fn line(controllers: &[&str]) -> String {
     line
 }
 
-/// Below a cgroup that has given its threads to its children nothing but a threaded cgroup can have processes. It has
-/// no memory or io limits; a configuration that wants them will fail when they are set.
+/// Below a cgroup that has given its threads to its children nothing but a threaded cgroup can have
+/// processes. It has no memory or io limits; a configuration that wants them will fail when they are set.
 fn join_threads(place: &Place) -> Result<(), Error> {
     if file::read(place.dir(), TYPE)?.trim_end() == "domain invalid" {
         file::write(place.dir(), TYPE, "threaded")?;

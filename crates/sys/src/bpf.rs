@@ -77,8 +77,8 @@ fn word(fd: BorrowedFd<'_>) -> u32 {
 /// [`NAME_LENGTH`] and may have letters, digits, `_` and `.`.
 ///
 /// # Errors
-/// As bpf(2): `EPERM` without the right to do so, and before Linux 5.11 also when `RLIMIT_MEMLOCK` is used up;
-/// `EINVAL` or `EACCES` for a program that the verifier refuses.
+/// As bpf(2): `EPERM` without the right to do so, and before Linux 5.11 also when `RLIMIT_MEMLOCK` is used
+/// up; `EINVAL` or `EACCES` for a program that the verifier refuses.
 pub fn prog_load(
     kind: u32,
     program: &[Instruction],
@@ -100,8 +100,8 @@ pub fn prog_load(
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Attaches a program to a cgroup v2 directory (`O_PATH` will do) with [`F_ALLOW_MULTI`], in the place of `old` if
-/// that is given (Linux 5.6).
+/// Attaches a program to a cgroup v2 directory (`O_PATH` will do) with [`F_ALLOW_MULTI`], in the place of
+/// `old` if that is given (Linux 5.6).
 ///
 /// # Errors
 /// As bpf(2): `EPERM` without the right to do so or where a cgroup above forbids it, `ENOENT` if `old` is not
@@ -133,7 +133,8 @@ pub fn prog_detach(
     unsafe { attr.call(BPF_PROG_DETACH) }.map(drop)
 }
 
-/// Puts the ids of the programs that are attached to the cgroup itself into `ids` and returns how many they are.
+/// Puts the ids of the programs that are attached to the cgroup itself into `ids` and returns how many they
+/// are.
 ///
 /// # Errors
 /// As bpf(2); `ENOSPC` if there are more than fit.
@@ -172,8 +173,8 @@ pub fn prog_name(program: BorrowedFd<'_>) -> Result<[u8; NAME_LENGTH]> {
     let mut info = Info { rest: [0; 64], name: [0; NAME_LENGTH] };
     let mut attr = Attr::new([word(program), size_of::<Info>() as u32]);
     attr.pointer(2, &raw mut info);
-    // SAFETY: the structure lives through the call and has the size that is given; its other fields are zero, so
-    // that the kernel finds no further address in it.
+    // SAFETY: the structure lives through the call and has the size that is given; its other fields are
+    // zero, so that the kernel finds no further address in it.
     unsafe { attr.call(BPF_OBJ_GET_INFO_BY_FD) }?;
     Ok(info.name)
 }

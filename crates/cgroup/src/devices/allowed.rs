@@ -1,7 +1,8 @@
 //! What every container may do, whatever the configuration says: the rules that runtimes add behind its own.
 //!
-//! Making a device file is allowed for any device, opening it is not. The devices are those that every container has in
-//! `/dev` (config-linux.md, "Default Devices"), its own terminals, and `/dev/net/tun`, which programs have come to expect.
+//! Making a device file is allowed for any device, opening it is not. The devices are those that every
+//! container has in `/dev` (config-linux.md, "Default Devices"), its own terminals, and `/dev/net/tun`,
+//! which programs have come to expect.
 
 use coble_spec::Device;
 

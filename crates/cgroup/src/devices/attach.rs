@@ -17,8 +17,8 @@ const LICENSE: &CStr = c"Apache-2.0";
 /// The most programs that the kernel lets one cgroup have.
 const MOST: usize = 64;
 
-/// Puts the policy into force, in the place of an earlier one of ours. What others have attached stays: every program
-/// has to agree.
+/// Puts the policy into force, in the place of an earlier one of ours. What others have attached stays:
+/// every program has to agree.
 ///
 /// # Errors
 /// [`Error::Os`].

@@ -1,5 +1,5 @@
-//! Device rules of cgroup v1: an answer for everything, and exceptions from it, of which any that covers an access
-//! decides (the kernel's Documentation/admin-guide/cgroup-v1/devices.rst).
+//! Device rules of cgroup v1: an answer for everything, and exceptions from it, of which any that covers an
+//! access decides (the kernel's Documentation/admin-guide/cgroup-v1/devices.rst).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,8 +23,8 @@ pub(super) struct Exceptions {
 
 impl Exceptions {
     /// # Errors
-    /// [`Error::Value`] for a rule that would take some devices out of an exception for more of them: the kernel has no
-    /// way to say that, and passes over it without a word.
+    /// [`Error::Value`] for a rule that would take some devices out of an exception for more of them: the
+    /// kernel has no way to say that, and passes over it without a word.
     pub(super) fn new(policy: &Policy) -> Result<Self, Error> {
         let mut state = Self { default_allow: policy.default_allow, table: BTreeMap::new() };
         for rule in &policy.rules {
@@ -122,12 +122,13 @@ fn line((kind, major, minor): Devices, access: u8) -> String {
 struct Change {
     /// Begins with `a`, which forgets all exceptions, if the answer for everything changes to no.
     deny: Vec<String>,
-    /// Begins with `a` if the answer for everything changes to yes; that has to be written before the denials.
+    /// Begins with `a` if the answer for everything changes to yes; that has to be written before the
+    /// denials.
     allow: Vec<String>,
 }
 
-/// An unknown state, or one that allows all but what it doesn't tell, has to be wiped out. Otherwise only what differs
-/// is written, so that no device that stays allowed is out of reach for a moment.
+/// An unknown state, or one that allows all but what it doesn't tell, has to be wiped out. Otherwise only
+/// what differs is written, so that no device that stays allowed is out of reach for a moment.
 fn change(from: Option<&Exceptions>, to: &Exceptions) -> Change {
     const EVERYTHING: &str = "a *:* rwm";
     let mut change = Change::default();

@@ -18,8 +18,8 @@ use policy::Policy;
 /// Sets the configuration's rules, followed by those that every container has.
 ///
 /// # Errors
-/// [`Error::Value`] for a rule that can't be understood, or that v1 can't express; [`Error::NoController`] if there is
-/// nothing that enforces rules; [`Error::Os`].
+/// [`Error::Value`] for a rule that can't be understood, or that v1 can't express; [`Error::NoController`]
+/// if there is nothing that enforces rules; [`Error::Os`].
 pub(crate) fn apply(
     cgroup: &Cgroup,
     resources: &Resources,

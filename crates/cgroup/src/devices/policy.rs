@@ -2,7 +2,8 @@
 
 use super::rule::Rule;
 
-/// An answer for everything, and rules that change it; of those that are about an access the last one decides.
+/// An answer for everything, and rules that change it; of those that are about an access the last one
+/// decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Policy {
     pub(super) default_allow: bool,

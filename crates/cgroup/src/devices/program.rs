@@ -1,8 +1,9 @@
 //! A policy as a program for the kernel, `BPF_PROG_TYPE_CGROUP_DEVICE` (Linux 4.15; 32-bit jumps 5.1).
 //!
-//! The kernel runs it for every open and every mknod with `struct bpf_cgroup_dev_ctx`: three words with kind and access,
-//! major and minor number. It answers 1 for yes. The rules stand in it from the last to the first: one that allows takes
-//! its accesses off the list of those that are still to be judged, one that denies any of them ends it.
+//! The kernel runs it for every open and every mknod with `struct bpf_cgroup_dev_ctx`: three words with
+//! kind and access, major and minor number. It answers 1 for yes. The rules stand in it from the last to
+//! the first: one that allows takes its accesses off the list of those that are still to be judged, one
+//! that denies any of them ends it.
 
 use coble_sys::bpf::Instruction;
 

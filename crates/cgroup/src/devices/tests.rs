@@ -1,4 +1,5 @@
-//! What the kernel would answer, for v2 by the program and for v1 by the exceptions, against the rules themselves.
+//! What the kernel would answer, for v2 by the program and for v1 by the exceptions, against the rules
+//! themselves.
 
 use coble_spec::{Device, DeviceRule};
 use coble_sys::bpf::Instruction;
@@ -30,8 +31,8 @@ fn evaluate(rules: &[Rule], question: Question) -> bool {
     })
 }
 
-/// The instructions that the programs are made of, as RFC 9669 has them; panics at anything else, at a jump out of the
-/// program and at one that goes back.
+/// The instructions that the programs are made of, as RFC 9669 has them; panics at anything else, at a jump
+/// out of the program and at one that goes back.
 fn interpret(program: &[Instruction], question: Question) -> bool {
     let kind: u32 = if question.kind == Kind::Block { 1 } else { 2 };
     let context = [u32::from(question.access) << 16 | kind, question.major, question.minor];
@@ -82,8 +83,9 @@ fn assert_reachable(program: &[Instruction]) {
     }
 }
 
-/// What v1's kernel answers (`__devcgroup_check_permission`, security/device_cgroup.c): without a common answer an
-/// exception has to cover all that is asked for, with one an exception about any of it is enough to refuse.
+/// What v1's kernel answers (`__devcgroup_check_permission`, security/device_cgroup.c): without a common
+/// answer an exception has to cover all that is asked for, with one an exception about any of it is enough
+/// to refuse.
 fn ask_v1(state: &Exceptions, question: Question) -> bool {
     let is_about = |(kind, major, minor): (Kind, Option<u32>, Option<u32>)| {
         kind == question.kind

@@ -16,8 +16,8 @@ const RT_PERIOD: &str = "/linux/resources/cpu/realtimePeriod";
 const SHARES_MIN: u64 = 2;
 const SHARES_MAX: u64 = 262_144;
 
-/// A value of 0 is no value, as in Docker's and Kubernetes' configurations, but for `burst` and `idle`; a negative quota
-/// is no limit.
+/// A value of 0 is no value, as in Docker's and Kubernetes' configurations, but for `burst` and `idle`; a
+/// negative quota is no limit.
 pub(super) fn writes(resources: &Resources, target: &Target<'_>) -> Result<Vec<Write>, Error> {
     let Some(cpu) = &resources.cpu else { return Ok(Vec::new()) };
     if target.is_v2 { v2(cpu, target) } else { v1(cpu) }
@@ -27,8 +27,8 @@ fn set<T: Default + PartialEq + Copy>(value: Option<T>) -> Option<T> {
     value.filter(|&value| value != T::default())
 }
 
-/// Whether the kernel takes a period or a burst depends on the quota, and a realtime period on the run time: one that
-/// is refused before is tried again after.
+/// Whether the kernel takes a period or a burst depends on the quota, and a realtime period on the run
+/// time: one that is refused before is tried again after.
 fn v1(cpu: &Cpu) -> Result<Vec<Write>, Error> {
     let mut writes = Vec::new();
     if let Some(shares) = set(cpu.shares) {
@@ -119,8 +119,9 @@ fn max(cpu: &Cpu, target: &Target<'_>) -> Option<Write> {
     }
 }
 
-/// Shares, of which 1024 is the common value, as v2's weight, of which that is 100. The curve that goes through the
-/// smallest, the common and the greatest value of both: 10^((l² + 125 l) / 612 - 7 / 34) with l = log2(shares).
+/// Shares, of which 1024 is the common value, as v2's weight, of which that is 100. The curve that goes
+/// through the smallest, the common and the greatest value of both: 10^((l² + 125 l) / 612 - 7 / 34) with l
+/// = log2(shares).
 fn weight(shares: u64) -> u64 {
     if shares <= SHARES_MIN {
         return 1;

@@ -5,7 +5,8 @@ use coble_spec::Resources;
 use super::{Target, Write};
 use crate::Error;
 
-/// Besides the pages that are used those that are reserved are limited, where the kernel can do that (Linux 5.7).
+/// Besides the pages that are used those that are reserved are limited, where the kernel can do that (Linux
+/// 5.7).
 pub(super) fn writes(resources: &Resources, target: &Target<'_>) -> Result<Vec<Write>, Error> {
     let suffix = if target.is_v2 { "max" } else { "limit_in_bytes" };
     let mut writes = Vec::new();

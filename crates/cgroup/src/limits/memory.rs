@@ -22,8 +22,8 @@ fn set(value: Option<i64>) -> Option<i64> {
     value.filter(|&value| value != 0)
 }
 
-/// The kernel keeps the limit of memory at or below that of memory and swap together, at every moment: when both rise, the
-/// first has to wait for the second.
+/// The kernel keeps the limit of memory at or below that of memory and swap together, at every moment: when
+/// both rise, the first has to wait for the second.
 fn v1(memory: &Memory) -> Result<Vec<Write>, Error> {
     let limit = set(memory.limit);
     // Without a limit of memory there can be none of both.

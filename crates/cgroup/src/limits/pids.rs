@@ -5,8 +5,8 @@ use coble_spec::Resources;
 use super::{Target, Write};
 use crate::Error;
 
-/// A limit of 0 is written as 1: the container has one process from the beginning, which could not be made otherwise,
-/// and can't make another.
+/// A limit of 0 is written as 1: the container has one process from the beginning, which could not be made
+/// otherwise, and can't make another.
 pub(super) fn writes(resources: &Resources, _: &Target<'_>) -> Result<Vec<Write>, Error> {
     let limit = resources.pids.as_ref().and_then(|pids| pids.limit);
     let value = |limit: i64| if limit < 0 { "max".to_owned() } else { limit.max(1).to_string() };

@@ -16,8 +16,8 @@ pub(crate) struct Write {
     pub(crate) pointer: Cow<'static, str>,
     /// A kernel without the file does already what is asked for.
     pub(crate) may_lack: bool,
-    /// The kernel may refuse the value as long as another one of this controller is as it was before: then it is written
-    /// after the others once more.
+    /// The kernel may refuse the value as long as another one of this controller is as it was before: then
+    /// it is written after the others once more.
     pub(crate) may_wait: bool,
 }
 
