@@ -49,6 +49,7 @@ fn root_on((mountinfo, own): (&str, &str)) -> Facts {
         gid: 0,
         is_initial_user_namespace: true,
         has_mount_setattr: true,
+        has_kcore: true,
         hierarchy: Hierarchy::parse(mountinfo.as_bytes(), own).unwrap(),
     }
 }

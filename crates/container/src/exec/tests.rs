@@ -38,8 +38,7 @@ fn a_whole_process_is_taken_as_it_is() {
 
 #[test]
 fn what_is_not_said_is_the_containers() {
-    let wanted =
-        Process { args: strings(&["ls"]), terminal: false, console_size: None, ..base() };
+    let wanted = Process { args: strings(&["ls"]), terminal: false, console_size: None, ..base() };
     assert_eq!(merged(Additions::default()), wanted);
 }
 
@@ -118,12 +117,8 @@ fn record(kinds: &[&str]) -> Record {
 
 fn lines(record: &Record, process: &Process) -> Vec<String> {
     let target = OwnedFd::from(File::open("/dev/null").unwrap());
-    let assumption = Assumption {
-        process,
-        origin: "",
-        setgroups: Setgroups::Allowed,
-        environment: &[],
-    };
+    let assumption =
+        Assumption { process, origin: "", setgroups: Setgroups::Allowed, environment: &[] };
     let plan = compile(record, &target, 2, &assumption).unwrap();
     assert_eq!(verify(&plan), Ok(()));
     plan.iter().map(|(step, origin)| format!("{step} [{origin}]")).collect()
@@ -166,5 +161,8 @@ fn a_container_without_namespaces_leaves_nothing_to_join() {
     let process = Process { args: strings(&["x"]), cwd: "/".into(), ..Process::default() };
     let record = Record { has_keyring: false, ..record(&[]) };
     let lines = lines(&record, &process);
-    assert!(!lines.iter().any(|line| line.contains("join") || line.contains("go on")), "{lines:#?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("join") || line.contains("go on")),
+        "{lines:#?}"
+    );
 }

@@ -16,17 +16,20 @@ fn each_kind_has_its_place() {
     }));
     case.options.await_start = true;
     let lines = case.lines();
-    assert_order(&lines, &[
-        "link /dev/ptmx",
-        "let the parent run the prestart and createRuntime hooks [/hooks/prestart]",
-        "run the hook /three [/hooks/createContainer/0]",
-        "run the hook /four for at most 2000 ms [/hooks/createContainer/1]",
-        "change the root",
-        "find the program sh",
-        "wait for `start`",
-        "run the hook /five [/hooks/startContainer/0]",
-        "run sh",
-    ]);
+    assert_order(
+        &lines,
+        &[
+            "link /dev/ptmx",
+            "let the parent run the prestart and createRuntime hooks [/hooks/prestart]",
+            "run the hook /three [/hooks/createContainer/0]",
+            "run the hook /four for at most 2000 ms [/hooks/createContainer/1]",
+            "change the root",
+            "find the program sh",
+            "wait for `start`",
+            "run the hook /five [/hooks/startContainer/0]",
+            "run sh",
+        ],
+    );
     assert_eq!(lines.iter().filter(|line| line.contains("hook")).count(), 4, "{lines:#?}");
 }
 
@@ -53,10 +56,10 @@ fn a_hook_gets_its_own_arguments_and_environment_alone() {
         _ => None,
     });
     let strings = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    assert_eq!(found, [
-        (strings(&["/bare"]), vec![], 0),
-        (strings(&["zero", "one"]), strings(&["A=b"]), 0),
-    ]);
+    assert_eq!(
+        found,
+        [(strings(&["/bare"]), vec![], 0), (strings(&["zero", "one"]), strings(&["A=b"]), 0),]
+    );
 }
 
 #[test]

@@ -35,18 +35,24 @@ fn cgroup_and_time_namespaces_are_made_by_the_child() {
     let mut changes = namespaces(json!([
         { "type": "cgroup" }, { "type": "time" }, { "type": "mount" }
     ]));
-    merge(&mut changes, json!({ "linux": { "timeOffsets": {
+    merge(
+        &mut changes,
+        json!({ "linux": { "timeOffsets": {
         "monotonic": { "secs": -5, "nanosecs": 7 }, "boottime": { "secs": 60 }
-    } } }));
+    } } }),
+    );
     let case = Case::with(changes);
     assert_eq!(case.launch().namespaces.cloned, libc::CLONE_NEWNS as u64);
     let lines = case.lines();
-    assert_order(&lines, &[
-        "make new namespaces: cgroup [/linux/namespaces/0]",
-        "make a time namespace with offsets boottime 60 0, monotonic -5 7 [/linux/timeOffsets]",
-        "start a session",
-        "as the root",
-    ]);
+    assert_order(
+        &lines,
+        &[
+            "make new namespaces: cgroup [/linux/namespaces/0]",
+            "make a time namespace with offsets boottime 60 0, monotonic -5 7 [/linux/timeOffsets]",
+            "start a session",
+            "as the root",
+        ],
+    );
     let offsets = case.pick(|step| match step {
         Step::TimeNamespace { offsets } => Some(offsets.to_owned()),
         _ => None,
@@ -66,14 +72,17 @@ fn joined_namespaces_come_first_and_the_mount_namespace_last_of_them() {
         { "type": "mount", "path": "/n/mnt" }, { "type": "pid", "path": "/n/pid" },
         { "type": "network", "path": "/n/net" }, { "type": "ipc" }
     ])));
-    assert_order(&case.lines(), &[
-        "join the pid namespace at /n/pid [/linux/namespaces/1]",
-        "join the network namespace at /n/net [/linux/namespaces/2]",
-        "join the mount namespace at /n/mnt [/linux/namespaces/0]",
-        "go on in the pid namespace that was joined [/linux/namespaces/1]",
-        "start a session",
-        "as the root",
-    ]);
+    assert_order(
+        &case.lines(),
+        &[
+            "join the pid namespace at /n/pid [/linux/namespaces/1]",
+            "join the network namespace at /n/net [/linux/namespaces/2]",
+            "join the mount namespace at /n/mnt [/linux/namespaces/0]",
+            "go on in the pid namespace that was joined [/linux/namespaces/1]",
+            "start a session",
+            "as the root",
+        ],
+    );
     assert_eq!(case.launch().namespaces.cloned, libc::CLONE_NEWIPC as u64);
     assert_eq!(case.grep("lo up"), [""; 0], "the joined network is someone else's");
 }
@@ -95,16 +104,19 @@ fn root_joins_a_user_namespace_after_what_it_has_rights_over() {
     let case = joined_user();
     assert_eq!(case.launch().namespaces.cloned, 0, "the user namespace is to own them");
     let [user, root] = WITH_JOINED_USER;
-    assert_order(&case.lines(), &[
-        "join the network namespace at /n/net",
-        user,
-        root,
-        "make new namespaces: mount [/linux/namespaces/2]",
-        "make new namespaces: pid [/linux/namespaces/3]",
-        "make new namespaces: uts [/linux/namespaces/4]",
-        "go on in the pid namespace that was joined [/linux/namespaces/3]",
-        "start a session",
-    ]);
+    assert_order(
+        &case.lines(),
+        &[
+            "join the network namespace at /n/net",
+            user,
+            root,
+            "make new namespaces: mount [/linux/namespaces/2]",
+            "make new namespaces: pid [/linux/namespaces/3]",
+            "make new namespaces: uts [/linux/namespaces/4]",
+            "go on in the pid namespace that was joined [/linux/namespaces/3]",
+            "start a session",
+        ],
+    );
 }
 
 #[test]
@@ -121,10 +133,7 @@ fn a_new_user_namespace_is_made_together_with_the_others() {
     ])));
     let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID;
     assert_eq!(case.launch().namespaces.cloned, flags as u64);
-    assert_eq!(
-        case.grep("namespace"),
-        ["make new namespaces: cgroup [/linux/namespaces/3]"]
-    );
+    assert_eq!(case.grep("namespace"), ["make new namespaces: cgroup [/linux/namespaces/3]"]);
 }
 
 #[test]
@@ -146,7 +155,8 @@ fn what_a_new_user_namespace_could_not_join_is_joined_by_the_parent() {
 
 #[test]
 fn a_mount_namespace_can_not_be_joined_from_a_new_user_namespace() {
-    let case = Case::with(mapped(json!([{ "type": "user" }, { "type": "mount", "path": "/n/mnt" }])));
+    let case =
+        Case::with(mapped(json!([{ "type": "user" }, { "type": "mount", "path": "/n/mnt" }])));
     let error = case.compile().unwrap_err().to_string();
     assert!(error.starts_with("config.json: /linux/namespaces/1/path: "), "{error}");
 }
@@ -156,20 +166,26 @@ fn names_and_kernel_parameters_come_after_the_mounts() {
     let mut changes = namespaces(json!([
         { "type": "mount" }, { "type": "uts" }, { "type": "ipc" }, { "type": "network" }
     ]));
-    merge(&mut changes, json!({
-        "hostname": "box", "domainname": "home",
-        "linux": { "sysctl": { "net/ipv4/conf/eth0.7/rp_filter": "1", "kernel.sem": "1 2" } },
-        "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }]
-    }));
-    assert_order(&Case::with(changes).lines(), &[
-        "mount proc on /proc",
-        "set the host name to box [/hostname]",
-        "set the domain name to home [/domainname]",
-        "write \"1 2\" to /proc/sys/kernel/sem [/linux/sysctl/kernel.sem]",
-        "write \"1\" to /proc/sys/net/ipv4/conf/eth0.7/rp_filter \
+    merge(
+        &mut changes,
+        json!({
+            "hostname": "box", "domainname": "home",
+            "linux": { "sysctl": { "net/ipv4/conf/eth0.7/rp_filter": "1", "kernel.sem": "1 2" } },
+            "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }]
+        }),
+    );
+    assert_order(
+        &Case::with(changes).lines(),
+        &[
+            "mount proc on /proc",
+            "set the host name to box [/hostname]",
+            "set the domain name to home [/domainname]",
+            "write \"1 2\" to /proc/sys/kernel/sem [/linux/sysctl/kernel.sem]",
+            "write \"1\" to /proc/sys/net/ipv4/conf/eth0.7/rp_filter \
          [/linux/sysctl/net~1ipv4~1conf~1eth0.7~1rp_filter]",
-        "change the root",
-    ]);
+            "change the root",
+        ],
+    );
 }
 
 #[test]

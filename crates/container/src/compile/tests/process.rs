@@ -39,26 +39,29 @@ fn rights_are_given_up_in_an_order_that_lets_each_step_happen() {
     }));
     case.options.await_start = true;
     let lines = case.lines();
-    assert_order(&lines, &[
-        "close descriptors from 3 on at exec []",
-        "set oom_score_adj to -5 [/process/oomScoreAdj]",
-        "as the root",
-        "make a terminal at the standard streams and mount it on /dev/console [/process/terminal]",
-        "make the directory /home/worker if it is missing [/process/cwd]",
-        "change the root",
-        "set RLIMIT_NOFILE to 10 (hard 20) [/process/rlimits/0]",
-        "keep 1 capabilities in the bounding set (0x20) [/process/capabilities/bounding]",
-        "change to the directory /home/worker [/process/cwd]",
-        "give the terminal to user 1000 []",
-        "become user 1000, group 1001, groups 5 6 [/process/user]",
-        "set capabilities: effective 0x0",
-        "set the umask to 0077 [/process/user/umask]",
-        "make sure that /home/worker lies inside the root [/process/cwd]",
-        "set no_new_privs [/process/noNewPrivileges]",
-        "find the program sh [/process/args/0]",
-        "wait for `start` []",
-        "run sh [/process/args]",
-    ]);
+    assert_order(
+        &lines,
+        &[
+            "close descriptors from 3 on at exec []",
+            "set oom_score_adj to -5 [/process/oomScoreAdj]",
+            "as the root",
+            "make a terminal at the standard streams and mount it on /dev/console [/process/terminal]",
+            "make the directory /home/worker if it is missing [/process/cwd]",
+            "change the root",
+            "set RLIMIT_NOFILE to 10 (hard 20) [/process/rlimits/0]",
+            "keep 1 capabilities in the bounding set (0x20) [/process/capabilities/bounding]",
+            "change to the directory /home/worker [/process/cwd]",
+            "give the terminal to user 1000 []",
+            "become user 1000, group 1001, groups 5 6 [/process/user]",
+            "set capabilities: effective 0x0",
+            "set the umask to 0077 [/process/user/umask]",
+            "make sure that /home/worker lies inside the root [/process/cwd]",
+            "set no_new_privs [/process/noNewPrivileges]",
+            "find the program sh [/process/args/0]",
+            "wait for `start` []",
+            "run sh [/process/args]",
+        ],
+    );
 }
 
 #[test]
@@ -71,15 +74,18 @@ fn labels_scheduling_and_personality_are_carried_out() {
         },
         "linux": { "personality": { "domain": "LINUX32" } }
     }));
-    assert_order(&case.lines(), &[
-        "ask for the AppArmor profile: exec box-default [/process/apparmorProfile]",
-        "ask for the SELinux context system_u:system_r:box_t:s0 [/process/selinuxLabel]",
-        "change the root",
-        "set the personality to 0x8 [/linux/personality]",
-        "set the scheduling policy 3, nice 3, priority 0 [/process/scheduler]",
-        "set the I/O priority to class 2, level 4 [/process/ioPriority]",
-        "keep 0 capabilities",
-    ]);
+    assert_order(
+        &case.lines(),
+        &[
+            "ask for the AppArmor profile: exec box-default [/process/apparmorProfile]",
+            "ask for the SELinux context system_u:system_r:box_t:s0 [/process/selinuxLabel]",
+            "change the root",
+            "set the personality to 0x8 [/linux/personality]",
+            "set the scheduling policy 3, nice 3, priority 0 [/process/scheduler]",
+            "set the I/O priority to class 2, level 4 [/process/ioPriority]",
+            "keep 0 capabilities",
+        ],
+    );
 }
 
 #[test]

@@ -44,16 +44,22 @@ fn namespaces_are_joined_before_the_child_is_made_and_ids_mapped_after() {
 #[test]
 fn the_child_is_moved_into_cgroups_that_it_can_not_be_born_into() {
     let lines = parent(&Case::with(json!({})).on(root_on(LEGACY)));
-    assert_order(&lines, &[
-        "clone3 with new namespaces: mount [/linux/namespaces]",
-        "move the child into the v1 cgroups []",
-        "write state.json",
-    ]);
+    assert_order(
+        &lines,
+        &[
+            "clone3 with new namespaces: mount [/linux/namespaces]",
+            "move the child into the v1 cgroups []",
+            "write state.json",
+        ],
+    );
     let hybrid = parent(&Case::with(json!({})).on(root_on(HYBRID)));
-    assert_order(&hybrid, &[
-        "clone3 with new namespaces: mount, straight into the cgroup",
-        "move the child into the v1 cgroups",
-    ]);
+    assert_order(
+        &hybrid,
+        &[
+            "clone3 with new namespaces: mount, straight into the cgroup",
+            "move the child into the v1 cgroups",
+        ],
+    );
 }
 
 #[test]

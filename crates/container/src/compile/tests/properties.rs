@@ -52,7 +52,7 @@ fn clean_paths(step: &Step<'_>) {
         | Step::BindDevice { path }
         | Step::Symlink { path, .. }
         | Step::MakeDirectory { path }
-        | Step::MaskPath { path }
+        | Step::MaskPath { path, .. }
         | Step::ReadonlyPath { path, .. }
         | Step::ChangeDirectory { path }
         | Step::ConfirmDirectory { path } => path,

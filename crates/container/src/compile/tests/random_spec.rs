@@ -25,8 +25,9 @@ const PATHS: [&str; 16] = [
     "/etc/hosts",
 ];
 
-const KINDS: [&str; 11] =
-    ["bind", "none", "", "tmpfs", "proc", "sysfs", "cgroup", "cgroup2", "overlay", "mqueue", "ext4"];
+const KINDS: [&str; 11] = [
+    "bind", "none", "", "tmpfs", "proc", "sysfs", "cgroup", "cgroup2", "overlay", "mqueue", "ext4",
+];
 
 const OPTIONS: [&str; 40] = [
     "ro",
@@ -89,8 +90,7 @@ fn namespaces(random: &mut Prng) -> Vec<Value> {
     let mut found = Vec::new();
     for kind in coble_spec::NamespaceKind::ALL {
         // Little works without a mount namespace.
-        let there =
-            if kind.as_str() == "mount" { !one_in(random, 8) } else { one_in(random, 2) };
+        let there = if kind.as_str() == "mount" { !one_in(random, 8) } else { one_in(random, 2) };
         if there && one_in(random, 4) {
             found.push(json!({ "type": kind.as_str(), "path": format!("/n//{kind}") }));
         } else if there {
@@ -154,12 +154,18 @@ fn process(random: &mut Prng) -> Value {
     });
     if one_in(random, 2) {
         let groups = list(random, 3, |random| json!(random.below(10)));
-        merge(&mut process, json!({ "user": {
+        merge(
+            &mut process,
+            json!({ "user": {
             "uid": random.below(3), "gid": random.below(3), "additionalGids": groups
-        } }));
+        } }),
+        );
     }
     if one_in(random, 3) {
-        merge(&mut process, json!({ "user": { "uid": 0, "gid": 0, "umask": random.below(0o1000) } }));
+        merge(
+            &mut process,
+            json!({ "user": { "uid": 0, "gid": 0, "umask": random.below(0o1000) } }),
+        );
     }
     if one_in(random, 2) {
         let few = some(random, &capability::NAMES);
@@ -221,7 +227,8 @@ fn linux(random: &mut Prng) -> Value {
     }
     linux["sysctl"] = sysctl.into();
     if makes("time") && one_in(random, 2) {
-        linux["timeOffsets"] = json!({ "monotonic": { "secs": -1 }, "boottime": { "nanosecs": 5 } });
+        linux["timeOffsets"] =
+            json!({ "monotonic": { "secs": -1 }, "boottime": { "nanosecs": 5 } });
     }
     take(random, &mut linux, json!({ "personality": { "domain": "LINUX32" } }));
     linux["namespaces"] = namespaces.into();
@@ -262,6 +269,7 @@ pub(super) fn random_case(random: &mut Prng) -> Case {
         facts: Facts {
             is_initial_user_namespace: !one_in(random, 4),
             has_mount_setattr: !one_in(random, 4),
+            has_kcore: !one_in(random, 4),
             ..facts
         },
         options: Options {
