@@ -5,7 +5,7 @@ use crate::plan::printed;
 
 /// Its actions, each with its origin in brackets.
 fn parent(case: &Case) -> Vec<String> {
-    let plan = case.job(|job, cgroup| printed(job, cgroup)).unwrap();
+    let plan = case.job(printed).unwrap();
     let numbers: Vec<usize> = plan.steps.iter().map(|step| step.number).collect();
     assert_eq!(numbers, (1..=plan.steps.len()).collect::<Vec<_>>());
     let steps = plan.steps.into_iter().filter(|step| step.by == "parent");

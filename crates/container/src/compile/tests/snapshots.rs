@@ -27,7 +27,7 @@ impl Snapshots {
 
     fn check(&mut self, name: &str, case: &Case) {
         assert_eq!(crate::validate(&case.spec), Ok(()), "{name}");
-        let text = case.job(|job, cgroup| printed(job, cgroup).unwrap()).to_string();
+        let text = case.job(printed).unwrap().to_string();
         assert_eq!(coble_plan::verify(&case.launch().plan), Ok(()), "{name}");
         let path = format!("{FOLDER}/plans/{name}.txt");
         if self.bless {
