@@ -11,7 +11,7 @@ use crate::compile::{
     Assumption, Namespaces, assume_process, c_string, clone_flag, close_descriptors, console_step,
     keyring_name, label_steps,
 };
-use crate::console::{check_console, send_console};
+use crate::console::{check_console, keep_line_ends, send_console};
 use crate::descriptors::passed_on;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Said, Start, explain};
@@ -157,10 +157,13 @@ impl Running {
                     self.is_kept = true;
                     return Ok(console);
                 }
-                Said::Console(terminal) => match socket {
-                    Some(socket) => send_console(socket, terminal)?,
-                    None => console = Some(terminal),
-                },
+                Said::Console(terminal) => {
+                    match socket {
+                        Some(socket) => send_console(socket, terminal)?,
+                        None => console = Some(keep_line_ends(terminal)?),
+                    }
+                    self.executor.answer()?;
+                }
                 Said::Moved(pid) => self.executor.follow(pid)?,
                 Said::Failed { step, errno, action, detail } => {
                     let error = explain(&self.plan, step, errno, &action, &detail);

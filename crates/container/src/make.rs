@@ -10,7 +10,7 @@ use coble_sys::rustix::fd::{AsFd, OwnedFd};
 
 use crate::bundle::Bundle;
 use crate::compile::{Job, Launch, Options, compile, listed, state_parts};
-use crate::console::{check_console, send_console};
+use crate::console::{check_console, keep_line_ends, send_console};
 use crate::create::Create;
 use crate::delete::end_all;
 use crate::descriptors::passed_on;
@@ -173,10 +173,13 @@ impl Making {
                     self.run_hooks()?;
                     self.executor()?.answer()?;
                 }
-                Said::Console(console) => match &self.console_socket {
-                    Some(socket) => send_console(socket, console)?,
-                    None => self.console = Some(console),
-                },
+                Said::Console(console) => {
+                    match &self.console_socket {
+                        Some(socket) => send_console(socket, console)?,
+                        None => self.console = Some(keep_line_ends(console)?),
+                    }
+                    self.executor()?.answer()?;
+                }
                 Said::Ready => return self.entry.set_waiting(),
                 Said::Moved(pid) => {
                     if let Some(executor) = &mut self.executor {

@@ -45,6 +45,8 @@ impl<'a> Relay<'a> {
             let termios = tcgetattr(&stdin).map_err(failed)?;
             let mut raw = termios.clone();
             raw.make_raw();
+            // The container's terminal leaves line ends to this one.
+            raw.output_modes = termios.output_modes;
             tcsetattr(&stdin, OptionalActions::Drain, &raw).map_err(failed)?;
             before = Some(termios);
         }

@@ -12,7 +12,7 @@ pub enum Message<'a> {
     Failed(Failure<'a>),
     /// The runtime's hooks are due; the executor waits for one byte.
     RuntimeHooks,
-    /// The terminal's other end comes with this message.
+    /// The terminal's other end comes with this message; the executor waits for one byte.
     Console,
     /// Everything is done but waiting for `start`.
     Ready,

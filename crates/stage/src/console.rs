@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
 use crate::mount::{clone_tree, move_onto};
 use crate::path::{Leaf, open, reach};
+use crate::rendezvous::await_answer;
 
 /// statfs(2)
 const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
@@ -89,6 +90,7 @@ fn hand_over(context: &Context<'_>, master: BorrowedFd<'_>) -> Outcome {
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
     let data = [IoSlice::new(&buffer[..length])];
     sendmsg(context.inherited.parent, &data, &mut control, SendFlags::NOSIGNAL)
-        .during("sendmsg")
-        .map(drop)
+        .during("sendmsg")?;
+    // Nothing may be written to it before somebody has taken it and set it up.
+    await_answer(context)
 }
