@@ -23,8 +23,10 @@ pub(crate) fn copy_up(root: BorrowedFd<'_>, path: &CStr, target: BorrowedFd<'_>)
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let source = open(root, path, flags, ResolveFlags::empty()).on("openat2", path)?;
     let stat = fstat(&source).on("fstat", path)?;
-    set_owner_and_mode(target, &stat).on("copy", path)?;
-    copy_directory(source.as_fd(), target, DEPTH)
+    // The mount's own descriptor is one that names it only, O_PATH.
+    let target = open_no_follow(target, c".", flags)?;
+    set_owner_and_mode(target.as_fd(), &stat).on("copy", path)?;
+    copy_directory(source.as_fd(), target.as_fd(), DEPTH)
 }
 
 fn copy_directory(source: BorrowedFd<'_>, target: BorrowedFd<'_>, depth: u32) -> Outcome {
