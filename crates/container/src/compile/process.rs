@@ -1,5 +1,7 @@
 //! The process turns into the program.
 
+use std::collections::HashSet;
+
 use coble_plan::{ListBuf, Plan, Step};
 use coble_spec::{NamespaceKind, Process};
 
@@ -200,7 +202,27 @@ fn program(
     last(plan)?;
     let args: ListBuf = process.args.iter().collect();
     let kept = process.env.iter().filter(|entry| has_home || !entry.starts_with("HOME="));
-    let env: ListBuf = kept.chain(assumption.environment).collect();
+    let env: ListBuf = last_of_each(kept.chain(assumption.environment)).into_iter().collect();
     plan.push(Step::Exec { args: args.as_list(), env: env.as_list() }, format!("{origin}/args"));
     Ok(())
+}
+
+/// Of entries with the same name the last, at its place: getenv(3) would find the first.
+fn last_of_each<'a>(entries: impl DoubleEndedIterator<Item = &'a String>) -> Vec<&'a String> {
+    let mut names = HashSet::new();
+    let name = |entry: &'a String| entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
+    let mut last: Vec<_> = entries.rev().filter(|entry| names.insert(name(entry))).collect();
+    last.reverse();
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_of_each;
+
+    #[test]
+    fn a_variable_that_is_said_again_is_replaced() {
+        let entries = ["A=1", "PATH=/bin", "A=", "B=1", "FLAG", "B=2", "FLAG"].map(str::to_owned);
+        assert_eq!(last_of_each(entries.iter()), ["PATH=/bin", "A=", "B=2", "FLAG"]);
+    }
 }
