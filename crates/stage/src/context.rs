@@ -1,10 +1,11 @@
 //! What later steps need of earlier ones: descriptors, and what was found at run time.
 
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::process::fchdir;
 
 use crate::Inherited;
 use crate::bytes::PathBytes;
-use crate::fault::{Fault, Outcome};
+use crate::fault::{During, Fault, Outcome};
 
 pub(crate) struct Context<'a> {
     /// Index of the step that runs.
@@ -17,7 +18,7 @@ pub(crate) struct Context<'a> {
     pub(crate) parent: Option<(PathBytes, OwnedFd)>,
     /// `/proc` of the host, known to be a procfs.
     pub(crate) host_proc: Option<OwnedFd>,
-    /// `/dev/null` of the host, known to be the device 1:3.
+    /// The null device that masks files, where it was mounted first.
     pub(crate) null: Option<OwnedFd>,
     /// The empty directory that masks others, where it was mounted first.
     pub(crate) mask: Option<OwnedFd>,
@@ -56,8 +57,11 @@ impl<'a> Context<'a> {
         self.root.as_ref().map(AsFd::as_fd).ok_or_else(|| Fault::words("no root has been opened"))
     }
 
-    pub(crate) fn set_root(&mut self, root: OwnedFd) {
+    /// It becomes the working directory, too: that is where hooks before the change of root run.
+    pub(crate) fn set_root(&mut self, root: OwnedFd) -> Outcome {
+        fchdir(&root).during("fchdir")?;
         self.root = Some(root);
         self.parent = None;
+        Ok(())
     }
 }

@@ -214,15 +214,13 @@ fn open_root(context: &mut Context<'_>, path: &CStr) -> Outcome {
     let tree = clone_tree(CWD, path, true)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(&tree, c"", CWD, path, flags).on("move_mount", path)?;
-    context.set_root(tree);
-    Ok(())
+    context.set_root(tree)
 }
 
 fn use_current_root(context: &mut Context<'_>) -> Outcome {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, c"/", flags, Mode::empty()).on("openat", c"/")?;
-    context.set_root(root);
-    Ok(())
+    context.set_root(root)
 }
 
 /// The old root lies over the new one after pivot_root(".", "."), pivot_root(2) "NOTES".

@@ -133,7 +133,7 @@ pub(crate) fn mount_classic(
     let top = destination(context, target, Leaf::Directory)?.fd;
     set_propagation(top.as_fd(), target)?;
     if target.flags & bits::NEW_ROOT != 0 {
-        context.set_root(top);
+        context.set_root(top)?;
     }
     Ok(())
 }
@@ -214,7 +214,7 @@ fn attach(context: &mut Context<'_>, tree: OwnedFd, place: &Place, target: Targe
     // What was opened below may be covered now.
     context.parent = None;
     if target.flags & bits::NEW_ROOT != 0 {
-        context.set_root(tree);
+        context.set_root(tree)?;
     }
     Ok(())
 }
