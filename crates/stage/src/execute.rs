@@ -17,7 +17,8 @@ use coble_sys::rustix::process::{
 use coble_sys::rustix::system::{setdomainname, sethostname};
 use coble_sys::rustix::thread::set_no_new_privs;
 use coble_sys::{
-    SchedAttr, close_range_cloexec, ioprio_set, libc, loopback_up, personality, sigaction_default,
+    SchedAttr, close_range_cloexec, ioprio_set, libc, loopback_up, personality,
+    sched_setaffinity_all, sigaction_default,
 };
 
 use crate::bytes::PathBytes;
@@ -33,10 +34,12 @@ use crate::mount::{
 };
 use crate::{console, identity, namespace, procfs, program, rendezvous};
 
-/// What holds for every plan: no file mode mask is in the way, no signal is left ignored, and the process
-/// does not outlive a parent that is killed.
+/// What holds for every plan: no file mode mask is in the way, no signal is left ignored, the process may run
+/// on every CPU of its cpuset even if the caller is bound to some, and it does not outlive a parent that is
+/// killed.
 pub(crate) fn prepare() -> Outcome {
     umask(Mode::empty());
+    sched_setaffinity_all().during("sched_setaffinity")?;
     sigaction_default(libc::SIGPIPE).during("rt_sigaction")?;
     set_parent_process_death_signal(Some(Signal::KILL)).during("prctl")
 }

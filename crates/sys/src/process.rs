@@ -1,5 +1,5 @@
 //! Calls on the process itself that rustix has not: close_range(2), personality(2), ioprio_set(2),
-//! sched_setattr(2), keyctl(2), getcwd(2), fork(2), exit_group(2).
+//! sched_setaffinity(2), sched_setattr(2), keyctl(2), getcwd(2), fork(2), exit_group(2).
 
 use core::ffi::CStr;
 use core::mem::size_of;
@@ -25,6 +25,18 @@ pub fn close_range_cloexec(first: u32) -> Result<()> {
 pub fn personality(persona: u32) -> Result<()> {
     // SAFETY: the call takes a number only and acts at the next exec.
     unsafe { syscall(libc::SYS_personality, [persona as usize, 0, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// Lets the calling thread run on every CPU that its cpuset has, sched_setaffinity(2).
+///
+/// # Errors
+/// As sched_setaffinity(2).
+pub fn sched_setaffinity_all() -> Result<()> {
+    // The most that Linux can be built for; the kernel passes over CPUs that it has not.
+    let all = [u8::MAX; 8192 / 8];
+    let args = [0, all.len(), all.as_ptr() as usize, 0, 0, 0];
+    // SAFETY: the kernel only reads the mask, which lives through the call.
+    unsafe { syscall(libc::SYS_sched_setaffinity, args) }.map(drop)
 }
 
 /// Sets the I/O priority of the calling thread; `priority` is class << 13 | level.
