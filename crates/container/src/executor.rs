@@ -220,6 +220,11 @@ pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: 
     if let Some((Step::FindProgram { .. } | Step::Exec { .. }, _)) = found {
         return Error::new(explain_program(action, detail, &why));
     }
+    if let Some((Step::Hook { .. }, origin)) = found {
+        let place = origin.trim_start_matches("/hooks/").rsplit_once('/');
+        let name = place.map_or(origin.to_owned(), |(kind, index)| format!("{kind} hook #{index}"));
+        return explain_hook(&name, [action, detail, &why]);
+    }
     let mut text = match found {
         Some((step, "")) => format!("{step}: {action}"),
         Some((step, origin)) => format!("{step} ({origin}): {action}"),
@@ -246,9 +251,13 @@ pub(crate) fn explain_late(failure: &Failure<'_>) -> Error {
     if action == "exec" {
         return Error::new(explain_program(&action, &detail, &why));
     }
-    let parts = ["startContainer hook", &action, &detail, &why];
+    explain_hook("startContainer hook", [&action, &detail, &why])
+}
+
+/// The words of the hooks that the parent runs, too.
+fn explain_hook(name: &str, parts: [&str; 3]) -> Error {
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    Error::new(parts.join(": "))
+    Error::new(format!("error running {name}: {}", parts.join(": ")))
 }
 
 /// The words by which engines tell a program that is missing (127) from one that can't be run (126).

@@ -24,7 +24,7 @@ const OUTPUT_MAX: u64 = 1024;
 pub(crate) fn run(name: &str, hooks: &[Hook], state: &str, bundle: &Path) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
         run_one(hook, state, bundle).map_err(|error| {
-            error.within(&format!("error running {name} hook #{index} ({})", hook.path))
+            error.within(&format!("error running {name} hook #{index}: {}", hook.path))
         })?;
     }
     Ok(())

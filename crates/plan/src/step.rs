@@ -221,6 +221,8 @@ steps! {
         args: List<'a>,
         /// Its environment.
         env: List<'a>,
+        /// Whether the `HOME` that was looked up is added.
+        home: u32,
         /// Milliseconds until it is killed; 0 for never.
         timeout: u32,
         /// The container's state on standard input, up to the process id ...

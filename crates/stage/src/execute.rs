@@ -61,8 +61,9 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::OpenRoot { path } => open_root(context, path),
         Step::UseCurrentRoot {} => use_current_root(context),
         Step::RuntimeHooks {} => rendezvous::runtime_hooks(context),
-        Step::Hook { path, args, env, timeout, state_head, state_tail } => {
-            run_hook(&Hook { path, args, env, timeout, state_head, state_tail })
+        Step::Hook { path, args, env, home, timeout, state_head, state_tail } => {
+            let home = (home != 0).then(|| context.home.as_c_str());
+            run_hook(&Hook { path, args, env, home, timeout, state_head, state_tail })
         }
         Step::Console { height, width, mount } => {
             console::make_console(context, height, width, mount != 0)

@@ -22,6 +22,8 @@ pub(crate) struct Hook<'a> {
     pub(crate) path: &'a CStr,
     pub(crate) args: List<'a>,
     pub(crate) env: List<'a>,
+    /// A further variable.
+    pub(crate) home: Option<&'a CStr>,
     /// Milliseconds; 0 for no limit.
     pub(crate) timeout: u32,
     pub(crate) state_head: &'a CStr,
@@ -32,7 +34,7 @@ pub(crate) struct Hook<'a> {
 pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
     let (stdin, state) = pipe_with(PipeFlags::CLOEXEC).during("pipe2")?;
     let args = Pointers::new(hook.args, None)?;
-    let env = Pointers::new(hook.env, None)?;
+    let env = Pointers::new(hook.env, hook.home)?;
     // SAFETY: this process has one thread.
     let pid = unsafe { fork(libc::SIGCHLD as u64) }.during("clone")?;
     if pid == 0 {

@@ -6,6 +6,7 @@ use coble_plan::{ListBuf, Plan, Step};
 use coble_spec::{Hook, OCI_VERSION, Spec};
 
 use super::Job;
+use super::process::Environment;
 use super::text::c_string;
 use crate::error::{Error, Result};
 
@@ -17,26 +18,31 @@ pub(super) fn before_pivot(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
             if hooks.prestart.is_empty() { "/hooks/createRuntime" } else { "/hooks/prestart" };
         plan.push(Step::RuntimeHooks {}, origin);
     }
-    run_here(job, &hooks.create_container, ("createContainer", "creating"), plan)
+    let none = Environment::default();
+    run_here(job, &hooks.create_container, ("createContainer", "creating"), &none, plan)
 }
 
-/// Adds a step for each hook of one kind.
+/// Adds a step for each hook of one kind; `default` is the environment of those that have none of their own.
 pub(super) fn run_here(
     job: &Job<'_>,
     hooks: &[Hook],
     (name, status): (&str, &str),
+    default: &Environment<'_>,
     plan: &mut Plan,
 ) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
         let path = c_string(hook.path.as_str())?;
         let args: ListBuf = arguments(hook).iter().collect();
-        let env: ListBuf = hook.env.iter().collect();
+        let own = Environment { entries: hook.env.iter().collect(), finds_home: false };
+        let environment = if hook.env.is_empty() { default } else { &own };
+        let env: ListBuf = environment.entries.iter().collect();
         let (head, tail) = state_parts(job.spec, job.id, job.bundle, status)?;
         let (head, tail) = (c_string(head)?, c_string(tail)?);
         let step = Step::Hook {
             path: &path,
             args: args.as_list(),
             env: env.as_list(),
+            home: u32::from(environment.finds_home),
             timeout: timeout(hook),
             state_head: &head,
             state_tail: &tail,

@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::facts::Facts;
 pub(crate) use hooks::state_parts;
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
+use process::Environment;
 pub(crate) use process::{
     Assumption, assume_process, close_descriptors, console_step, label_steps,
 };
@@ -102,5 +103,8 @@ fn run(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
         plan.push(Step::AwaitStart {}, "");
     }
     let hooks: &[Hook] = job.spec.hooks.as_ref().map_or(&[], |hooks| &hooks.start_container);
-    hooks::run_here(job, hooks, ("startContainer", "created"), plan)
+    // They are the program's forerunners, and find what it finds.
+    let process = job.spec.process.as_ref();
+    let environment = process.map(|process| Environment::of(process, &[])).unwrap_or_default();
+    hooks::run_here(job, hooks, ("startContainer", "created"), &environment, plan)
 }

@@ -185,11 +185,8 @@ fn program(
     last: impl FnOnce(&mut Plan) -> Result<()>,
 ) -> Result<()> {
     let Assumption { process, origin, .. } = assumption;
-    let value = |name: &str| {
-        process.env.iter().rev().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
-    };
-    let has_home = value("HOME").is_some_and(|home| !home.is_empty());
-    if !has_home {
+    let environment = Environment::of(process, assumption.environment);
+    if environment.finds_home {
         plan.push(Step::FindHome { uid: process.user.uid }, "");
     }
     if process.no_new_privileges {
@@ -197,14 +194,33 @@ fn program(
     }
     let name = process.args.first().ok_or_else(|| Error::new("args must not be empty"))?;
     let name = c_string(name.as_str())?;
-    let path = c_string(value("PATH").unwrap_or(DEFAULT_PATH))?;
+    let path = c_string(value(&process.env, "PATH").unwrap_or(DEFAULT_PATH))?;
     plan.push(Step::FindProgram { name: &name, path: &path }, format!("{origin}/args/0"));
     last(plan)?;
     let args: ListBuf = process.args.iter().collect();
-    let kept = process.env.iter().filter(|entry| has_home || !entry.starts_with("HOME="));
-    let env: ListBuf = last_of_each(kept.chain(assumption.environment)).into_iter().collect();
+    let env: ListBuf = environment.entries.iter().collect();
     plan.push(Step::Exec { args: args.as_list(), env: env.as_list() }, format!("{origin}/args"));
     Ok(())
+}
+
+/// What a program finds in its environment.
+#[derive(Default)]
+pub(super) struct Environment<'a> {
+    pub(super) entries: Vec<&'a String>,
+    /// Whether `HOME` is looked up and added.
+    pub(super) finds_home: bool,
+}
+
+impl<'a> Environment<'a> {
+    pub(super) fn of(process: &'a Process, further: &'a [String]) -> Self {
+        let finds_home = value(&process.env, "HOME").is_none_or(str::is_empty);
+        let kept = process.env.iter().filter(|entry| !finds_home || !entry.starts_with("HOME="));
+        Self { entries: last_of_each(kept.chain(further)), finds_home }
+    }
+}
+
+fn value<'a>(entries: &'a [String], name: &str) -> Option<&'a str> {
+    entries.iter().rev().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Of entries with the same name the last, at its place: getenv(3) would find the first.
