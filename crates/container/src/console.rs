@@ -7,7 +7,6 @@ use std::path::Path;
 
 use coble_sys::rustix::fd::{AsFd, OwnedFd};
 use coble_sys::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use coble_sys::rustix::termios::{OptionalActions, OutputModes, tcgetattr, tcsetattr};
 
 use crate::error::{Error, Result};
 
@@ -28,19 +27,6 @@ pub(crate) fn check_console(terminal: bool, socket: Option<&Path>, foreground: b
         }
         _ => Ok(()),
     }
-}
-
-/// Leaves line ends as the program writes them, so that what is relayed into a pipe or a file has no carriage
-/// returns; the caller's terminal adds its own.
-///
-/// # Errors
-/// The kernel's.
-pub(crate) fn keep_line_ends(console: OwnedFd) -> Result<OwnedFd> {
-    let failed = |errno| Error::os("set up the terminal", errno);
-    let mut termios = tcgetattr(&console).map_err(failed)?;
-    termios.output_modes.remove(OutputModes::ONLCR);
-    tcsetattr(&console, OptionalActions::Now, &termios).map_err(failed)?;
-    Ok(console)
 }
 
 /// Sends the terminal's master over a Unix socket, with its name as the data.

@@ -12,17 +12,17 @@ use crate::status::{status_of, text_of};
 use crate::store::Entry;
 
 /// Removes the container `id`, which has stopped or was never started; with `force` in any state, and one
-/// that is not there is none to remove.
+/// that is not there is none to remove. Returns the poststop hooks that failed, as warnings.
 ///
 /// # Errors
 /// There is no such container, it runs, or something can't be removed.
-pub fn delete(root: &Path, id: &str, force: bool) -> Result<()> {
+pub fn delete(root: &Path, id: &str, force: bool) -> Result<Vec<Error>> {
     let Some(entry) = Entry::look_for(root, id)? else {
-        return if force { Ok(()) } else { Err(absent(id)) };
+        return if force { Ok(Vec::new()) } else { Err(absent(id)) };
     };
     match entry.read()? {
         Some(record) => delete_recorded(&entry, &record, force),
-        None if force => delete_unfinished(&entry),
+        None if force => delete_unfinished(&entry).map(|()| Vec::new()),
         None => Err(absent(id)),
     }
 }
@@ -31,7 +31,7 @@ fn absent(id: &str) -> Error {
     Error::new(format!("container does not exist: {id}"))
 }
 
-fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<()> {
+fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Error>> {
     let status = status_of(record, entry.stage())?;
     if !force && !matches!(status, Status::Stopped | Status::Created) {
         let id = &record.id;
@@ -49,9 +49,9 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<()> {
     }
     end_all(&cgroup)?;
     entry.remove()?;
-    let Some(hooks) = &record.hooks else { return Ok(()) };
+    let Some(hooks) = &record.hooks else { return Ok(Vec::new()) };
     let state = text_of(record, Status::Stopped);
-    hooks::run("poststop", &hooks.poststop, &state, Path::new(&record.bundle))
+    Ok(hooks::run_poststop(&hooks.poststop, &state, Path::new(&record.bundle)))
 }
 
 /// The runtime was killed while it made the container: there is a cgroup at most, with the executor in it.

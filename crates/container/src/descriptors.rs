@@ -1,6 +1,6 @@
 //! Descriptors that the caller hands on to the program.
 
-use coble_sys::rustix::fs::{AtFlags, CWD, statat};
+use coble_sys::libc;
 
 use crate::error::{Error, Result};
 
@@ -13,8 +13,7 @@ pub(crate) fn passed_on(wanted: u32) -> Result<(u32, Vec<String>)> {
     let (activated, environment) = activation();
     let total = activated.saturating_add(wanted);
     for number in 3..3u32.saturating_add(total) {
-        // A path and not fstat(2), which wants a descriptor that is known to be open.
-        if statat(CWD, format!("/proc/self/fd/{number}"), AtFlags::SYMLINK_NOFOLLOW).is_err() {
+        if !is_handed_on(number) {
             let place = number - 2;
             return Err(Error::new(format!(
                 "unable to stat preserved-fd {place} (of {total}): descriptor {number} is not open"
@@ -22,6 +21,15 @@ pub(crate) fn passed_on(wanted: u32) -> Result<(u32, Vec<String>)> {
         }
     }
     Ok((total, environment))
+}
+
+/// Whether the caller left a descriptor open. What this process has opened itself is close-on-exec, which the
+/// caller's can't be, proc_pid_fdinfo(5).
+fn is_handed_on(number: u32) -> bool {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & libc::O_CLOEXEC as u32 == 0)
 }
 
 /// `LISTEN_FDS`, if they are meant for this process.

@@ -6,17 +6,19 @@ use coble_cgroup::Cgroup;
 use coble_plan::{Plan, Step};
 use coble_spec::{Namespace, NamespaceKind, Process};
 use coble_sys::rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::compile::{
     Assumption, Namespaces, assume_process, c_string, clone_flag, close_descriptors, console_step,
     keyring_name, label_steps,
 };
-use crate::console::{check_console, keep_line_ends, send_console};
+use crate::console::{check_console, send_console};
 use crate::descriptors::passed_on;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Said, Start, explain};
 use crate::foreground::{Foreground, Signals};
 use crate::pid_file::write_pid_file;
+use crate::relay::Relay;
 use crate::state::{Record, Status};
 use crate::status::status_of;
 use crate::store::peek;
@@ -85,7 +87,7 @@ impl Exec {
     pub fn execute(&self) -> Result<u8> {
         let (record, stage) = peek(&self.root, &self.id)?;
         match status_of(&record, stage)? {
-            Status::Stopped => return Err(Error::new("cannot exec in a stopped container")),
+            Status::Stopped => return Err(Error::new(STOPPED)),
             Status::Paused if !self.ignore_paused => {
                 return Err(Error::new(
                     "cannot exec in a paused container (use --ignore-paused to override)",
@@ -98,29 +100,31 @@ impl Exec {
         check_console(process.terminal, self.console_socket.as_deref(), !self.detach)?;
         let signals = if self.detach { None } else { Some(Signals::take(false)?) };
         let mut running = self.launch(&record, &process)?;
-        let console = running.await_program(self.console_socket.as_deref())?;
+        let relay = running.await_program(self.console_socket.as_deref())?;
         write_pid_file(self.pid_file.as_deref(), running.executor.pid)?;
         let Some(signals) = signals else { return Ok(0) };
         let foreground = Foreground {
             signals: &signals,
             pidfd: running.executor.pidfd.as_fd(),
             pid: running.executor.pid,
-            console: console.as_ref().map(AsFd::as_fd),
+            relay,
         };
         Ok(foreground.attend()?.status())
     }
 
     fn launch(&self, record: &Record, process: &Process) -> Result<Running> {
         let (preserve_fds, environment) = passed_on(self.preserve_fds)?;
-        let target =
-            record.init.pidfd()?.ok_or_else(|| Error::new("cannot exec in a stopped container"))?;
+        let target = record.init.pidfd()?.ok_or_else(|| Error::new(STOPPED))?;
         let assumption = Assumption {
             process,
             origin: "",
-            denies_setgroups: record.denies_setgroups,
+            setgroups: record.setgroups,
             environment: &environment,
         };
-        let plan = compile(record, &target, preserve_fds, &assumption)?;
+        let root = root_of(record)?;
+        let plan = compile(record, &target, root.as_ref(), preserve_fds, &assumption)?;
+        let keep: Vec<_> =
+            [Some(&target), root.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
         let cgroup = Cgroup::from_record(&record.cgroup)?;
         let directory = cgroup.fd()?;
         let executor = Executor::start(&Start {
@@ -129,7 +133,7 @@ impl Exec {
             cgroup: directory,
             gated: cgroup.needs_enter(),
             listener: None,
-            keep: &[target.as_fd()],
+            keep: &keep,
         })?;
         let running = Running { executor, plan, is_kept: false };
         if cgroup.needs_enter() {
@@ -149,25 +153,25 @@ struct Running {
 
 impl Running {
     /// Listens to the executor until the program runs. Returns its terminal, if no socket takes it.
-    fn await_program(&mut self, socket: Option<&Path>) -> Result<Option<OwnedFd>> {
-        let mut console = None;
+    fn await_program(&mut self, socket: Option<&Path>) -> Result<Option<Relay>> {
+        let mut relay = None;
         loop {
             match self.executor.listen()? {
                 Said::Nothing => {
                     self.is_kept = true;
-                    return Ok(console);
+                    return Ok(relay);
                 }
                 Said::Console(terminal) => {
                     match socket {
                         Some(socket) => send_console(socket, terminal)?,
-                        None => console = Some(keep_line_ends(terminal)?),
+                        None => relay = Some(Relay::begin(terminal)?),
                     }
                     self.executor.answer()?;
                 }
                 Said::Moved(pid) => self.executor.follow(pid)?,
                 Said::Failed { step, errno, action, detail } => {
                     let error = explain(&self.plan, step, errno, &action, &detail);
-                    return Err(error.within("exec failed: unable to start container process"));
+                    return Err(error.within("unable to start container process"));
                 }
                 Said::RuntimeHooks | Said::Ready => {
                     return Err(Error::new("the executor said what it has no step for"));
@@ -185,10 +189,27 @@ impl Drop for Running {
     }
 }
 
+/// The root directory of a container that shares the host's mounts: no namespace leads there.
+fn root_of(record: &Record) -> Result<Option<OwnedFd>> {
+    let has_mounts = |namespace: &Namespace| namespace.kind == NamespaceKind::Mount;
+    if record.namespaces.iter().any(has_mounts) {
+        return Ok(None);
+    }
+    let path = format!("/proc/{}/root", record.init.pid);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, &path, flags, Mode::empty())
+        .map_err(|errno| Error::at("open", &path, errno))?;
+    // The number may have changed hands before it was opened.
+    if record.init.is_alive()? { Ok(Some(root)) } else { Err(Error::new(STOPPED)) }
+}
+
+const STOPPED: &str = "cannot exec in a stopped container";
+
 /// The plan of an exec: into the container's namespaces, and from there as its own process.
 fn compile(
     record: &Record,
     target: &OwnedFd,
+    root: Option<&OwnedFd>,
     preserve_fds: u32,
     assumption: &Assumption<'_>,
 ) -> Result<Plan> {
@@ -198,6 +219,8 @@ fn compile(
     if let Some(value) = process.oom_score_adj {
         plan.push(Step::OomScoreAdj { value }, "/oomScoreAdj");
     }
+    // Before the host's /proc is out of reach; a child inherits what its exec is to get.
+    label_steps(process, "", &mut plan)?;
     let has = |kind| record.namespaces.iter().any(|namespace: &Namespace| namespace.kind == kind);
     let kinds = record.namespaces.iter().fold(0, |kinds, other| kinds | clone_flag(other.kind));
     if kinds != 0 {
@@ -207,19 +230,23 @@ fn compile(
         plan.push(Step::BecomeRoot {}, "");
     }
     if has(NamespaceKind::Pid) {
-        plan.push(Step::EnterPidNamespace {}, "");
+        plan.push(Step::EnterPidNamespace { keep_proc: 0 }, "");
     }
     plan.push(Step::NewSession {}, "");
     if record.has_keyring {
         plan.push(Step::SessionKeyring { name: &c_string(keyring_name(&record.id))? }, "");
     }
-    if process.terminal || !has(NamespaceKind::Mount) {
-        plan.push(Step::UseCurrentRoot {}, "");
+    match root {
+        Some(root) => plan.push(Step::UseDirectory { fd: root.as_raw_fd() }, ""),
+        None if process.terminal => plan.push(Step::UseCurrentRoot {}, ""),
+        None => {}
     }
     if process.terminal {
         plan.push(console_step(process, false), "/terminal");
     }
-    label_steps(process, "", &mut plan)?;
+    if root.is_some() {
+        plan.push(Step::Chroot {}, "");
+    }
     assume_process(assumption, &mut plan, |_| Ok(()))?;
     Ok(plan)
 }
@@ -280,3 +307,6 @@ impl Additions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

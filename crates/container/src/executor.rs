@@ -263,6 +263,10 @@ fn explain_hook(name: &str, parts: [&str; 3]) -> Error {
 /// The words by which engines tell a program that is missing (127) from one that can't be run (126).
 fn explain_program(action: &str, program: &str, why: &str) -> String {
     match action {
+        // Docker's older clients look for the last words only.
+        "exec" if why == "is a directory" => {
+            format!("exec: {program:?}: is a directory: permission denied")
+        }
         "stat" => format!("exec: {program:?}: stat {program}: {why}"),
         "exec" => format!("exec: {program:?}: {why}"),
         _ if why.is_empty() => format!("exec: {program:?}: {action}"),

@@ -1,7 +1,7 @@
 //! What the parent has to know of the host before it can decide.
 
 use coble_cgroup::{Hierarchy, Kind};
-use coble_sys::rustix::fs::{CWD, stat};
+use coble_sys::rustix::fs::{Access, CWD, access, stat};
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{getegid, geteuid};
 use coble_sys::{MountAttr, mount_setattr};
@@ -19,6 +19,8 @@ pub struct Facts {
     pub is_initial_user_namespace: bool,
     /// Whether there is mount_setattr(2) (Linux 5.12).
     pub has_mount_setattr: bool,
+    /// Whether there is `/proc/kcore`.
+    pub has_kcore: bool,
     /// The cgroup hierarchies.
     pub hierarchy: Hierarchy,
 }
@@ -42,6 +44,7 @@ impl Facts {
             gid: getegid().as_raw(),
             is_initial_user_namespace: namespace.st_ino == INITIAL_USER_NAMESPACE,
             has_mount_setattr: !is_hidden("mount_setattr") && has_mount_setattr(),
+            has_kcore: access(c"/proc/kcore", Access::EXISTS).is_ok(),
             hierarchy: Hierarchy::detect()?,
         })
     }

@@ -19,13 +19,12 @@ pub(crate) struct Signals {
 }
 
 /// A process to stay with.
-#[derive(Clone, Copy)]
 pub(crate) struct Foreground<'a> {
     pub(crate) signals: &'a Signals,
     pub(crate) pidfd: BorrowedFd<'a>,
     pub(crate) pid: i32,
-    /// Its terminal's master.
-    pub(crate) console: Option<BorrowedFd<'a>>,
+    /// Its terminal.
+    pub(crate) relay: Option<Relay>,
 }
 
 /// Bytes of `struct signalfd_siginfo`, signalfd(2); its first four are the signal's number.
@@ -79,8 +78,8 @@ impl Foreground<'_> {
     ///
     /// # Errors
     /// The kernel's; the process then goes on.
-    pub(crate) fn attend(&self) -> Result<Ended> {
-        let mut relay = self.console.map(Relay::begin).transpose()?;
+    pub(crate) fn attend(mut self) -> Result<Ended> {
+        let mut relay = self.relay.take();
         let mut ended = None;
         while ended.is_none() {
             let is_over = self.wait(relay.as_ref())?;
@@ -99,7 +98,7 @@ impl Foreground<'_> {
     }
 
     /// Waits until there is something to do. Says whether the process has ended.
-    fn wait(&self, relay: Option<&Relay<'_>>) -> Result<bool> {
+    fn wait(&self, relay: Option<&Relay>) -> Result<bool> {
         let mut watched = vec![
             PollFd::new(&self.pidfd, PollFlags::IN),
             PollFd::new(&self.signals.fd, PollFlags::IN),
@@ -115,7 +114,7 @@ impl Foreground<'_> {
     }
 
     /// Passes on what came. Returns how the process ended if that was found on the way.
-    fn pass_signals(&self, relay: Option<&Relay<'_>>) -> Result<Option<Ended>> {
+    fn pass_signals(&self, relay: Option<&Relay>) -> Result<Option<Ended>> {
         while let Some(signal) = self.signals.next()? {
             match signal {
                 libc::SIGCHLD if self.signals.reaps_all => {

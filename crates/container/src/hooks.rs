@@ -23,11 +23,22 @@ const OUTPUT_MAX: u64 = 1024;
 /// The first hook that can't be run, fails, or runs longer than its timeout.
 pub(crate) fn run(name: &str, hooks: &[Hook], state: &str, bundle: &Path) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        run_one(hook, state, bundle).map_err(|error| {
-            error.within(&format!("error running {name} hook #{index}: {}", hook.path))
-        })?;
+        failed(name, index, hook, run_one(hook, state, bundle))?;
     }
     Ok(())
+}
+
+/// Runs every poststop hook, and returns what failed: the container is gone, and hooks that fail don't bring it
+/// back (runtime.md, "Lifecycle", step 13).
+pub(crate) fn run_poststop(hooks: &[Hook], state: &str, bundle: &Path) -> Vec<Error> {
+    let run = |(index, hook)| failed("poststop", index, hook, run_one(hook, state, bundle)).err();
+    hooks.iter().enumerate().filter_map(run).collect()
+}
+
+fn failed(name: &str, index: usize, hook: &Hook, outcome: Result<()>) -> Result<()> {
+    outcome.map_err(|error| {
+        error.within(&format!("error running {name} hook #{index}: {}", hook.path))
+    })
 }
 
 fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {

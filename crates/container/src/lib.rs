@@ -14,7 +14,7 @@
 //!     bundle: "/srv/one".into(),
 //!     ..Create::default()
 //! };
-//! let status = Run { create, ..Run::default() }.execute()?;
+//! let finished = Run { create, ..Run::default() }.execute()?;
 //! # Ok(())
 //! # }
 //! ```
@@ -34,6 +34,7 @@ mod facts;
 mod foreground;
 mod hooks;
 mod host_mounts;
+mod host_namespaces;
 mod id_map;
 mod init;
 mod kill;
@@ -72,7 +73,7 @@ pub use kill::kill;
 pub use list::{list, processes};
 pub use overlay::Try;
 pub use plan::{PrintedPlan, PrintedStep, plan};
-pub use run::Run;
+pub use run::{Finished, Run};
 pub use signal::{Signal, UnknownSignal};
 pub use start::start;
 pub use state::{State, Status};

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use coble_cgroup::Cgroup;
 use coble_plan::{Step, verify};
 use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Resources};
-use coble_sys::rustix::fd::{AsFd, OwnedFd};
+use coble_sys::rustix::fd::AsFd;
 
 use crate::bundle::Bundle;
 use crate::compile::{Job, Launch, Options, compile, listed, state_parts};
-use crate::console::{check_console, keep_line_ends, send_console};
+use crate::console::{check_console, send_console};
 use crate::create::Create;
 use crate::delete::end_all;
 use crate::descriptors::passed_on;
@@ -19,8 +19,10 @@ use crate::executor::{Executor, Said, Start, explain};
 use crate::facts::Facts;
 use crate::hooks;
 use crate::host_mounts::kernel_mounts;
-use crate::id_map::{is_own_only, map_ids};
+use crate::host_namespaces::refuse_host_sysctls;
+use crate::id_map::map_ids;
 use crate::init::Init;
+use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::state::Record;
 use crate::store::Entry;
@@ -43,7 +45,7 @@ pub(crate) struct Making {
     pub(crate) bundle: Bundle,
     pub(crate) entry: Entry,
     /// The terminal, where no socket takes it.
-    pub(crate) console: Option<OwnedFd>,
+    pub(crate) relay: Option<Relay>,
     purpose: Purpose,
     id: String,
     facts: Facts,
@@ -61,6 +63,7 @@ impl Making {
     /// The first step that fails; then nothing is left.
     pub(crate) fn begin(create: &Create, purpose: Purpose) -> Result<Self> {
         let bundle = Bundle::read(&create.bundle)?;
+        refuse_host_sysctls(&bundle.spec)?;
         let terminal = bundle.spec.process.as_ref().is_some_and(|process| process.terminal);
         check_console(terminal, create.console_socket.as_deref(), purpose == Purpose::Foreground)?;
         let (preserve_fds, environment) = passed_on(create.preserve_fds)?;
@@ -77,7 +80,7 @@ impl Making {
         let mut making = Self {
             bundle,
             entry,
-            console: None,
+            relay: None,
             purpose,
             id: create.id.clone(),
             facts,
@@ -151,7 +154,7 @@ impl Making {
         if enters || maps {
             executor.answer()?;
         }
-        let moves = |(step, _): (Step<'_>, &str)| matches!(step, Step::EnterPidNamespace {});
+        let moves = |(step, _): (Step<'_>, &str)| matches!(step, Step::EnterPidNamespace { .. });
         if !self.launch.plan.iter().any(moves) {
             self.write_record()?;
         }
@@ -176,7 +179,7 @@ impl Making {
                 Said::Console(console) => {
                     match &self.console_socket {
                         Some(socket) => send_console(socket, console)?,
-                        None => self.console = Some(keep_line_ends(console)?),
+                        None => self.relay = Some(Relay::begin(console)?),
                     }
                     self.executor()?.answer()?;
                 }
@@ -221,6 +224,7 @@ impl Making {
         Ok(format!("{head}{}{tail}", self.executor()?.pid))
     }
 
+    /// Records the container, and lets it go on.
     fn write_record(&self) -> Result<()> {
         let spec = &self.bundle.spec;
         let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::new("no cgroup was located"))?;
@@ -229,8 +233,7 @@ impl Making {
             poststop: hooks.poststop.clone(),
             ..Hooks::default()
         };
-        let groups = spec.linux.as_ref().map_or(&[][..], |linux| &linux.gid_mappings);
-        self.entry.write(&Record {
+        let record = Record {
             oci_version: OCI_VERSION.to_owned(),
             id: self.id.clone(),
             bundle: self.bundle.path.to_string_lossy().into_owned(),
@@ -241,11 +244,13 @@ impl Making {
             init: Init::of(self.executor()?.pid)?,
             cgroup: cgroup.record(),
             namespaces: listed(spec).to_vec(),
-            denies_setgroups: self.facts.is_rootless() && is_own_only(groups, self.facts.gid),
+            setgroups: self.launch.setgroups,
             has_keyring: !self.launch.no_new_keyring,
             process: spec.process.clone().unwrap_or_default(),
             hooks: spec.hooks.as_ref().map(kept).filter(|hooks| *hooks != Hooks::default()),
-        })
+        };
+        self.entry.write(&record)?;
+        self.executor()?.answer()
     }
 
     /// The executor, which has become the container's first process.
@@ -258,22 +263,23 @@ impl Making {
         self.kept = true;
     }
 
-    /// The container has ended: removes what is left of it and runs the hooks that follow.
+    /// The container has ended: removes what is left of it and runs the hooks that follow. Returns those that
+    /// failed, as warnings.
     ///
     /// # Errors
-    /// Something can't be removed, or a hook that fails.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    /// Something can't be removed.
+    pub(crate) fn finish(mut self) -> Result<Vec<Error>> {
         self.kept = true;
         if let Some(cgroup) = &self.cgroup {
             end_all(cgroup)?;
         }
         let hooks = self.bundle.spec.hooks.take().unwrap_or_default();
         if hooks.poststop.is_empty() {
-            return self.entry.remove();
+            return self.entry.remove().map(|()| Vec::new());
         }
         let state = self.state_text("stopped")?;
         self.entry.remove()?;
-        hooks::run("poststop", &hooks.poststop, &state, &self.bundle.path)
+        Ok(hooks::run_poststop(&hooks.poststop, &state, &self.bundle.path))
     }
 }
 

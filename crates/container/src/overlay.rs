@@ -72,7 +72,9 @@ impl Try {
             no_new_keyring: false,
             preserve_fds: 0,
         };
-        let result = Run { create, detach: false, keep: false, no_subreaper: false }.execute();
+        let result = Run { create, detach: false, keep: false, no_subreaper: false }
+            .execute()
+            .map(|finished| finished.status);
         // Empty now and of no use in a bundle to keep; or, after an error, neither.
         let _ = fs::remove_dir(own_root);
         result

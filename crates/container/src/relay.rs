@@ -1,10 +1,10 @@
 //! Relays between the caller's terminal and the container's.
 
 use coble_sys::rustix::event::{PollFd, PollFlags};
-use coble_sys::rustix::fd::{AsFd, BorrowedFd};
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::{Errno, ioctl_fionbio, read, write};
 use coble_sys::rustix::termios::{
-    OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+    OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 use std::io::{Stdin, Stdout, stdin, stdout};
 
@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 
 /// A relay; the caller's terminal is raw while it is there.
 #[derive(Debug)]
-pub(crate) struct Relay<'a> {
-    master: BorrowedFd<'a>,
+pub(crate) struct Relay {
+    master: OwnedFd,
     stdin: Stdin,
     stdout: Stdout,
     before: Option<Termios>,
@@ -31,14 +31,15 @@ struct Pending {
 
 const CHUNK: usize = 4096;
 
-impl<'a> Relay<'a> {
-    /// Makes the caller's terminal raw, and the container's as large.
+impl Relay {
+    /// Makes the caller's terminal raw, and the container's as large. The program must not run before that.
     ///
     /// # Errors
     /// The kernel's.
-    pub(crate) fn begin(master: BorrowedFd<'a>) -> Result<Self> {
+    pub(crate) fn begin(master: OwnedFd) -> Result<Self> {
         let failed = |errno| Error::os("set up the terminal", errno);
-        ioctl_fionbio(master, true).map_err(failed)?;
+        ioctl_fionbio(&master, true).map_err(failed)?;
+        keep_line_ends(master.as_fd()).map_err(failed)?;
         let stdin = stdin();
         let mut before = None;
         if isatty(&stdin) {
@@ -68,7 +69,7 @@ impl<'a> Relay<'a> {
     /// The kernel's.
     pub(crate) fn resize(&self) -> Result<()> {
         let Ok(size) = tcgetwinsize(&self.stdin) else { return Ok(()) };
-        tcsetwinsize(self.master, size).map_err(|errno| Error::os("resize the terminal", errno))
+        tcsetwinsize(&self.master, size).map_err(|errno| Error::os("resize the terminal", errno))
     }
 
     /// Adds what must be waited for.
@@ -98,8 +99,8 @@ impl<'a> Relay<'a> {
         if is_ready(self.stdin.as_fd(), PollFlags::IN) {
             self.to_master.fill(self.stdin.as_fd())?;
         }
-        self.to_master.drain(self.master)?;
-        self.to_stdout.fill(self.master)?;
+        self.to_master.drain(self.master.as_fd())?;
+        self.to_stdout.fill(self.master.as_fd())?;
         if is_ready(self.stdout.as_fd(), PollFlags::OUT) {
             self.to_stdout.drain(self.stdout.as_fd())?;
         }
@@ -112,7 +113,7 @@ impl<'a> Relay<'a> {
     /// As [`Relay::pass_on`].
     pub(crate) fn finish(mut self) -> Result<()> {
         loop {
-            self.to_stdout.fill(self.master)?;
+            self.to_stdout.fill(self.master.as_fd())?;
             if self.to_stdout.bytes.is_empty() {
                 return Ok(());
             }
@@ -121,7 +122,15 @@ impl<'a> Relay<'a> {
     }
 }
 
-impl Drop for Relay<'_> {
+/// Leaves line ends as the program writes them, so that what is relayed into a pipe or a file has no carriage
+/// returns; the caller's terminal adds its own.
+fn keep_line_ends(console: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+    let mut termios = tcgetattr(console)?;
+    termios.output_modes.remove(OutputModes::ONLCR);
+    tcsetattr(console, OptionalActions::Now, &termios)
+}
+
+impl Drop for Relay {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
             // The terminal may be gone.

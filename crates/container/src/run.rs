@@ -3,7 +3,7 @@
 use coble_sys::rustix::fd::AsFd;
 
 use crate::create::Create;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::foreground::{Foreground, Signals};
 use crate::make::{Making, Purpose};
 use crate::pid_file::write_pid_file;
@@ -21,13 +21,26 @@ pub struct Run {
     pub no_subreaper: bool,
 }
 
+/// How a container that was run came out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// The program's exit status, or 128 and the signal's number; 0 if it was detached.
+    pub status: u8,
+    /// Poststop hooks that failed.
+    pub warnings: Vec<Error>,
+}
+
 impl Run {
-    /// Runs the program. Returns its exit status, or 128 and the signal's number; 0 at once with `detach`.
+    /// Runs the program to its end, or with `detach` to its start.
     ///
     /// # Errors
     /// The first step that fails; then nothing is left of the container.
-    pub fn execute(&self) -> Result<u8> {
-        if self.detach { self.start().map(|making| making.keep()).map(|()| 0) } else { self.stay() }
+    pub fn execute(&self) -> Result<Finished> {
+        if self.detach {
+            self.start()?.keep();
+            return Ok(Finished::default());
+        }
+        self.stay()
     }
 
     /// Until the program runs.
@@ -40,23 +53,23 @@ impl Run {
         Ok(making)
     }
 
-    fn stay(&self) -> Result<u8> {
+    fn stay(&self) -> Result<Finished> {
         let signals = Signals::take(!self.no_subreaper)?;
-        let making = self.start()?;
+        let mut making = self.start()?;
         making.entry.unlock()?;
+        let relay = making.relay.take();
         let foreground = Foreground {
             signals: &signals,
             pidfd: making.executor()?.pidfd.as_fd(),
             pid: making.executor()?.pid,
-            console: making.console.as_ref().map(AsFd::as_fd),
+            relay,
         };
         let status = foreground.attend()?.status();
         if self.keep {
             making.keep();
-            return Ok(status);
+            return Ok(Finished { status, warnings: Vec::new() });
         }
         making.entry.lock()?;
-        making.finish()?;
-        Ok(status)
+        Ok(Finished { status, warnings: making.finish()? })
     }
 }

@@ -62,6 +62,17 @@ pub struct State {
     pub owner: String,
 }
 
+/// What a user namespace says of setgroups(2), user_namespaces(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Setgroups {
+    Denied,
+    #[default]
+    Allowed,
+    /// Somebody else has made it.
+    Unknown,
+}
+
 /// `state.json`: what commands need of a container that another process made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -77,8 +88,8 @@ pub(crate) struct Record {
     pub(crate) init: Init,
     pub(crate) cgroup: CgroupRecord,
     pub(crate) namespaces: Vec<Namespace>,
-    /// Whether the user namespace denies setgroups(2).
-    pub(crate) denies_setgroups: bool,
+    /// What its user namespace says of setgroups(2).
+    pub(crate) setgroups: Setgroups,
     /// Whether processes join the container's session keyring.
     pub(crate) has_keyring: bool,
     /// What exec'ed processes are like unless they say otherwise.

@@ -24,7 +24,9 @@ impl Display for Step<'_> {
             Self::TimeNamespace { offsets } => {
                 write!(f, "make a time namespace with offsets {}", lines(offsets))
             }
-            Self::EnterPidNamespace {} => f.write_str("go on in the pid namespace that was joined"),
+            Self::EnterPidNamespace { .. } => {
+                f.write_str("go on as a new child, inside the pid namespace")
+            }
             Self::NewSession {} => f.write_str("start a session"),
             Self::SessionKeyring { name } => write!(f, "join the session keyring {}", text(name)),
             Self::LoopbackUp {} => f.write_str("bring the interface lo up"),
@@ -32,10 +34,14 @@ impl Display for Step<'_> {
             Self::Propagation { flags } => {
                 write!(f, "make every mount {}", propagation(flags))
             }
-            Self::ParentPrivate { path } => {
-                write!(f, "make the mount that holds {} private", text(path))
+            Self::ParentPropagation { path, flags } => {
+                write!(f, "make the mount that holds {} {}", text(path), propagation(flags))
             }
             Self::OpenRoot { path } => write!(f, "take {} as the root", text(path)),
+            Self::OpenDirectory { path } => {
+                write!(f, "take {} as the root, without mounting it", text(path))
+            }
+            Self::UseDirectory { .. } => f.write_str("take the root of the container's process"),
             Self::UseCurrentRoot {} => f.write_str("take the container's root as the root"),
             Self::MountFs { .. } | Self::MountClassic { .. } | Self::MountBind { .. } => {
                 self.fmt_mount(f)
@@ -64,6 +70,7 @@ impl Display for Step<'_> {
             Self::MakeDirectory { path } => {
                 write!(f, "make the directory {} if it is missing", text(path))
             }
+            Self::AwaitRecord {} => f.write_str("wait until the parent has recorded the container"),
             Self::RuntimeHooks {} => {
                 f.write_str("let the parent run the prestart and createRuntime hooks")
             }
@@ -80,7 +87,7 @@ impl Display for Step<'_> {
             }
             Self::Hostname { name } => write!(f, "set the host name to {}", text(name)),
             Self::Domainname { name } => write!(f, "set the domain name to {}", text(name)),
-            Self::MaskPath { path } => write!(f, "mask {} (tolerate ENOENT)", text(path)),
+            Self::MaskPath { path, .. } => write!(f, "mask {} (tolerate ENOENT)", text(path)),
             Self::ReadonlyPath { path, .. } => {
                 write!(f, "make {} read-only (tolerate ENOENT)", text(path))
             }
@@ -169,9 +176,9 @@ impl Step<'_> {
                     return f.write_str(" (the user namespace denies setgroups)");
                 }
                 if !groups.is_empty() {
-                    write!(f, ", groups {}", words(groups))?;
+                    return write!(f, ", groups {}", words(groups));
                 }
-                Ok(())
+                f.write_str(if setgroups == 2 { " (setgroups: tolerate EPERM)" } else { "" })
             }
             Self::SetCapabilities { effective, permitted, inheritable, ambient } => write!(
                 f,

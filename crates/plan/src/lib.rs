@@ -46,6 +46,4 @@ pub mod mount {
     pub const RECURSIVE: u32 = 1 << 5;
     /// Set attributes through mount(2): the kernel has no mount_setattr(2).
     pub const CLASSIC_ATTRIBUTES: u32 = 1 << 6;
-    /// The destination is made if it is missing, and the new mount becomes the container's root.
-    pub const NEW_ROOT: u32 = 1 << 7;
 }

@@ -81,7 +81,10 @@ steps! {
         offsets: &'a CStr,
     },
     /// Goes on in a new child, which is in the pid namespace that was joined; its parent is the caller's.
-    EnterPidNamespace {},
+    EnterPidNamespace {
+        /// Whether later steps need the host's `/proc`.
+        keep_proc: u32,
+    },
     /// Leads a session of its own, setsid(2).
     NewSession {},
     /// Joins a session keyring of its own, keyctl(2).
@@ -101,15 +104,28 @@ steps! {
         /// `MS_SLAVE`, `MS_PRIVATE`, `MS_SHARED` or `MS_UNBINDABLE`, with `MS_REC` or without.
         flags: u32,
     },
-    /// Makes the mount in which a path lies private, so that what is mounted there doesn't reach the host.
-    ParentPrivate {
+    /// Sets the propagation of the mount in which a path lies, so that what is mounted there doesn't reach the
+    /// host.
+    ParentPropagation {
         /// Path on the host.
         path: &'a CStr,
+        /// `MS_PRIVATE` or `MS_SLAVE`.
+        flags: u32,
     },
     /// Mounts the root file system over itself; it is the root of what follows.
     OpenRoot {
         /// Path on the host.
         path: &'a CStr,
+    },
+    /// Takes a directory of the host as the root, without mounting it: the container shares the host's mounts.
+    OpenDirectory {
+        /// Path on the host.
+        path: &'a CStr,
+    },
+    /// Takes an inherited descriptor as the root.
+    UseDirectory {
+        /// Number of the descriptor.
+        fd: i32,
     },
     /// Takes the root of the joined mount namespace as the root of what follows.
     UseCurrentRoot {},
@@ -211,6 +227,8 @@ steps! {
         /// Path below the root.
         path: &'a CStr,
     },
+    /// Waits until the parent has recorded the container: neither a hook nor the program runs without a state.
+    AwaitRecord {},
     /// Lets the parent run the hooks that belong to the runtime's namespaces, and waits.
     RuntimeHooks {},
     /// Runs a hook in the container's namespaces.
@@ -260,6 +278,8 @@ steps! {
     MaskPath {
         /// Path below the root.
         path: &'a CStr,
+        /// Bits of [`crate::mount`].
+        flags: u32,
     },
     /// Makes a path and all below read-only; a missing one is passed over.
     ReadonlyPath {
@@ -340,7 +360,8 @@ steps! {
         gid: u32,
         /// Further groups, decimal.
         groups: List<'a>,
-        /// 0 where setgroups(2) is denied by the user namespace.
+        /// 0 where setgroups(2) is denied by the user namespace; 2 where it may be, which is tolerated if
+        /// there are no further groups; else 1.
         setgroups: u32,
     },
     /// Sets four sets of capabilities, capset(2), prctl(2).

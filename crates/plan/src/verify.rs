@@ -68,7 +68,13 @@ pub fn verify(plan: &Plan) -> Result<(), Disorder> {
 }
 
 fn opens_root(step: &Step<'_>) -> bool {
-    matches!(step, Step::OpenRoot { .. } | Step::UseCurrentRoot {})
+    matches!(
+        step,
+        Step::OpenRoot { .. }
+            | Step::OpenDirectory { .. }
+            | Step::UseDirectory { .. }
+            | Step::UseCurrentRoot {}
+    )
 }
 
 /// Where a step belongs; `None` for those that belong to more than one stretch.
@@ -85,13 +91,15 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::BecomeRoot {} => Phase::Join,
         Step::Unshare { .. }
         | Step::TimeNamespace { .. }
-        | Step::EnterPidNamespace {}
+        | Step::EnterPidNamespace { .. }
         | Step::NewSession {}
         | Step::SessionKeyring { .. }
         | Step::LoopbackUp {} => Phase::Isolate,
         Step::Propagation { .. }
-        | Step::ParentPrivate { .. }
+        | Step::ParentPropagation { .. }
         | Step::OpenRoot { .. }
+        | Step::OpenDirectory { .. }
+        | Step::UseDirectory { .. }
         | Step::UseCurrentRoot {} => Phase::Open,
         Step::MountFs { .. }
         | Step::MountClassic { .. }
@@ -101,6 +109,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::BindDevice { .. }
         | Step::Symlink { .. }
         | Step::MakeDirectory { .. }
+        | Step::AwaitRecord {}
         | Step::RuntimeHooks {}
         | Step::Sysctl { .. }
         | Step::Hostname { .. }
@@ -144,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_plan_in_order_is_accepted() {
-        let mask = Step::MaskPath { path: c"/proc/kcore" };
+        let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0 };
         let bound = Step::Bound { keep: 0 };
         let steps =
             [Step::NewSession {}, OPEN, mask, Step::PivotRoot {}, bound, USER, CAPABILITIES, EXEC];
@@ -161,7 +170,7 @@ mod tests {
 
     #[test]
     fn disorder_is_found() {
-        let mask = Step::MaskPath { path: c"/proc/kcore" };
+        let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0 };
         assert_eq!(reason(&[]).0, 0);
         assert_eq!(reason(&[mask, OPEN, EXEC]).1, "no root has been opened");
         assert_eq!(reason(&[OPEN, Step::PivotRoot {}, mask, EXEC]).0, 2);

@@ -19,7 +19,10 @@ use crate::fault::{During, Fault, Outcome};
 use crate::mount::{Change, change, change_classic, clone_tree, move_onto};
 use crate::path::{Leaf, open, reach, with_parent};
 
-const MOUNT_ATTR_RDONLY: u64 = 1;
+// mount_setattr(2)
+const MOUNT_ATTR_RDONLY: u64 = 0x1;
+const MOUNT_ATTR_NOSUID: u64 = 0x2;
+const MOUNT_ATTR_NOEXEC: u64 = 0x8;
 
 /// A device node.
 #[derive(Clone, Copy)]
@@ -82,14 +85,34 @@ pub(crate) fn make_directory(context: &Context<'_>, path: &CStr) -> Outcome {
 }
 
 /// [`coble_plan::Step::MaskPath`]
-pub(crate) fn mask_path(context: &mut Context<'_>, path: &CStr) -> Outcome {
+pub(crate) fn mask_path(context: &mut Context<'_>, path: &CStr, flags: u32) -> Outcome {
     let Some(place) = open_if_there(context, path)? else { return Ok(()) };
     let kind = FileType::from_raw_mode(fstat(&place).on("fstat", path)?.st_mode);
     if kind == FileType::Directory {
-        return mask_directory(context, place.as_fd(), path);
+        mask_directory(context, place.as_fd(), path)
+    } else {
+        mask_file(context, place.as_fd(), path, flags)
     }
-    let null = clone_tree(host_null(context)?, c"", false)?;
-    move_onto(null.as_fd(), place.as_fd()).on("move_mount", path)
+}
+
+/// All masked files show the host's null device. The mount is read-only, which the device does not mind: its
+/// mode, owner and times are the host's.
+fn mask_file(context: &mut Context<'_>, place: BorrowedFd<'_>, path: &CStr, flags: u32) -> Outcome {
+    if let Some(null) = &context.null {
+        let tree = clone_tree(null.as_fd(), c"", false)?;
+        return move_onto(tree.as_fd(), place).on("move_mount", path);
+    }
+    let tree = clone_tree(host_null()?.as_fd(), c"", false)?;
+    let classic = flags & bits::CLASSIC_ATTRIBUTES != 0;
+    let set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+    let how = Change { set, classic, ..Change::default() };
+    change(tree.as_fd(), how)?;
+    move_onto(tree.as_fd(), place).on("move_mount", path)?;
+    if classic {
+        change_classic(tree.as_fd(), how)?;
+    }
+    context.null = Some(tree);
+    Ok(())
 }
 
 /// All masked directories share one empty read-only tmpfs.
@@ -120,19 +143,17 @@ fn empty_directory() -> Outcome<OwnedFd> {
 
 /// The host's `/dev/null`, which must be what it is called: whatever stands there is shown in place of
 /// masked files.
-fn host_null<'a>(context: &'a mut Context<'_>) -> Outcome<BorrowedFd<'a>> {
-    if context.null.is_none() {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let null = openat(CWD, c"/dev/null", flags, Mode::empty()).on("openat", c"/dev/null")?;
-        let stat = fstat(&null).on("fstat", c"/dev/null")?;
-        let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-            && (major(stat.st_rdev), minor(stat.st_rdev)) == (1, 3);
-        if !is_null {
-            return Err(Fault::words("the host's /dev/null is not the null device"));
-        }
-        context.null = Some(null);
+fn host_null() -> Outcome<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let null = openat(CWD, c"/dev/null", flags, Mode::empty()).on("openat", c"/dev/null")?;
+    let stat = fstat(&null).on("fstat", c"/dev/null")?;
+    let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && (major(stat.st_rdev), minor(stat.st_rdev)) == (1, 3);
+    if is_null {
+        Ok(null)
+    } else {
+        Err(Fault::words("the host's /dev/null is not the null device"))
     }
-    context.null.as_ref().map(AsFd::as_fd).ok_or_else(|| Fault::words("no null device"))
 }
 
 /// [`coble_plan::Step::ReadonlyPath`]

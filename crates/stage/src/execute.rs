@@ -34,13 +34,20 @@ use crate::mount::{
 };
 use crate::{console, identity, namespace, procfs, program, rendezvous};
 
+/// signal(7), `_NSIG` of the kernel.
+const LAST_SIGNAL: i32 = 64;
+
 /// What holds for every plan: no file mode mask is in the way, no signal is left ignored, the process may run
 /// on every CPU of its cpuset even if the caller is bound to some, and it does not outlive a parent that is
 /// killed.
 pub(crate) fn prepare() -> Outcome {
     umask(Mode::empty());
     sched_setaffinity_all().during("sched_setaffinity")?;
-    sigaction_default(libc::SIGPIPE).during("rt_sigaction")?;
+    for signal in 1..=LAST_SIGNAL {
+        if !matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
+            sigaction_default(signal).during("rt_sigaction")?;
+        }
+    }
     set_parent_process_death_signal(Some(Signal::KILL)).during("prctl")
 }
 
@@ -51,15 +58,20 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::BecomeRoot {} => namespace::become_root(),
         Step::Unshare { kinds } => namespace::make(kinds),
         Step::TimeNamespace { offsets } => namespace::make_time_namespace(context, offsets),
-        Step::EnterPidNamespace {} => namespace::enter_pid_namespace(context),
+        Step::EnterPidNamespace { keep_proc } => {
+            namespace::enter_pid_namespace(context, keep_proc != 0)
+        }
         Step::NewSession {} => setsid().during("setsid").map(drop),
         Step::SessionKeyring { name } => namespace::join_keyring(name),
         Step::LoopbackUp {} => loopback_up().on("bring up", c"lo"),
         Step::OomScoreAdj { value } => identity::oom_score_adj(context, value),
         Step::Propagation { flags } => set_propagation(c"/", flags),
-        Step::ParentPrivate { path } => make_parent_private(path),
+        Step::ParentPropagation { path, flags } => set_parent_propagation(path, flags),
         Step::OpenRoot { path } => open_root(context, path),
-        Step::UseCurrentRoot {} => use_current_root(context),
+        Step::OpenDirectory { path } => open_directory(context, path),
+        Step::UseDirectory { fd } => use_directory(context, fd),
+        Step::UseCurrentRoot {} => open_directory(context, c"/"),
+        Step::AwaitRecord {} => rendezvous::await_answer(context),
         Step::RuntimeHooks {} => rendezvous::runtime_hooks(context),
         Step::Hook { path, args, env, home, timeout, state_head, state_tail } => {
             let home = (home != 0).then(|| context.home.as_c_str());
@@ -117,7 +129,7 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::BindDevice { path } => bind_device(context, path),
         Step::Symlink { target, path } => make_link(context, target, path),
         Step::MakeDirectory { path } => make_directory(context, path),
-        Step::MaskPath { path } => mask_path(context, path),
+        Step::MaskPath { path, flags } => mask_path(context, path, flags),
         Step::ReadonlyPath { path, flags } => readonly_path(context, path, flags),
         Step::ReadonlyRoot { flags } => readonly_root(context, flags),
         Step::Hostname { name } => sethostname(name.to_bytes()).on("sethostname", name),
@@ -153,7 +165,7 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::Personality { persona } => personality(persona).during("personality"),
         Step::Bound { keep } => identity::bound(keep),
         Step::SetUser { uid, gid, groups, setgroups } => {
-            identity::set_user(uid, gid, groups, setgroups != 0)
+            identity::set_user(uid, gid, groups, setgroups)
         }
         Step::SetCapabilities { effective, permitted, inheritable, ambient } => {
             identity::set_sets(effective, permitted, inheritable, ambient)
@@ -199,12 +211,13 @@ fn set_propagation(path: &CStr, flags: u32) -> Outcome {
     mount_change(path, MountPropagationFlags::from_bits_retain(flags)).on("mount", path)
 }
 
-/// Only a mount point can be made private: the nearest one above is looked for.
-fn make_parent_private(path: &CStr) -> Outcome {
+/// Only a mount point has a propagation: the nearest one above is looked for.
+fn set_parent_propagation(path: &CStr, flags: u32) -> Outcome {
+    let flags = MountPropagationFlags::from_bits_retain(flags);
     let mut bytes = path.to_bytes();
     loop {
         let point = PathBytes::from(if bytes.is_empty() { b"/" } else { bytes })?;
-        match mount_change(point.as_c_str(), MountPropagationFlags::PRIVATE) {
+        match mount_change(point.as_c_str(), flags) {
             Err(Errno::INVAL) if !bytes.is_empty() => {
                 let slash = bytes.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
                 bytes = &bytes[..slash];
@@ -221,9 +234,17 @@ fn open_root(context: &mut Context<'_>, path: &CStr) -> Outcome {
     context.set_root(tree)
 }
 
-fn use_current_root(context: &mut Context<'_>) -> Outcome {
+fn open_directory(context: &mut Context<'_>, path: &CStr) -> Outcome {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(CWD, c"/", flags, Mode::empty()).on("openat", c"/")?;
+    let root = openat(CWD, path, flags, Mode::empty()).on("openat", path)?;
+    context.set_root(root)
+}
+
+fn use_directory(context: &mut Context<'_>, fd: i32) -> Outcome {
+    // SAFETY: the parent hands this descriptor down and the plan names it.
+    let inherited = unsafe { BorrowedFd::borrow_raw(fd) };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(inherited, c".", flags, Mode::empty()).during("openat")?;
     context.set_root(root)
 }
 

@@ -5,12 +5,13 @@ use core::ffi::CStr;
 use coble_plan::List;
 use coble_sys::rustix::event::{PollFd, PollFlags, Timespec, poll};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use coble_sys::rustix::io::{Errno, write};
+use coble_sys::rustix::fs::{Access, AtFlags, CWD, MemfdFlags, accessat, memfd_create};
+use coble_sys::rustix::io::{Errno, pread, write};
 use coble_sys::rustix::pipe::{PipeFlags, pipe_with};
 use coble_sys::rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid,
 };
-use coble_sys::rustix::stdio::dup2_stdin;
+use coble_sys::rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use coble_sys::{execve, exit_group, fork, libc};
 
 use crate::bytes::Bytes;
@@ -32,13 +33,15 @@ pub(crate) struct Hook<'a> {
 
 /// [`coble_plan::Step::Hook`]
 pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
+    accessat(CWD, hook.path, Access::EXEC_OK, AtFlags::empty()).on("run", hook.path)?;
+    let output = memfd_create(c"hook", MemfdFlags::CLOEXEC).during("memfd_create")?;
     let (stdin, state) = pipe_with(PipeFlags::CLOEXEC).during("pipe2")?;
     let args = Pointers::new(hook.args, None)?;
     let env = Pointers::new(hook.env, hook.home)?;
     // SAFETY: this process has one thread.
     let pid = unsafe { fork(libc::SIGCHLD as u64) }.during("clone")?;
     if pid == 0 {
-        if dup2_stdin(&stdin).is_ok() {
+        if dup2_stdin(&stdin).and(dup2_stdout(&output)).and(dup2_stderr(&output)).is_ok() {
             // SAFETY: both arrays end with a null pointer and point into the plan.
             unsafe { execve(hook.path, args.as_ptr(), env.as_ptr()) };
         }
@@ -48,7 +51,7 @@ pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
     let pid = Pid::from_raw(pid).ok_or_else(|| Fault::words("clone gave no pid"))?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).during("pidfd_open")?;
     hand_over(state, hook)?;
-    await_end(hook, pidfd.as_fd())
+    await_end(hook, pidfd.as_fd(), output.as_fd())
 }
 
 /// Writes the state; a hook need not read it.
@@ -68,7 +71,7 @@ fn hand_over(pipe: OwnedFd, hook: &Hook<'_>) -> Outcome {
     Ok(())
 }
 
-fn await_end(hook: &Hook<'_>, pidfd: BorrowedFd<'_>) -> Outcome {
+fn await_end(hook: &Hook<'_>, pidfd: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Outcome {
     let seconds = i64::from(hook.timeout / 1000);
     let limit = Timespec { tv_sec: seconds, tv_nsec: i64::from(hook.timeout % 1000) * 1_000_000 };
     let limit = (hook.timeout != 0).then_some(&limit);
@@ -104,5 +107,15 @@ fn await_end(hook: &Hook<'_>, pidfd: BorrowedFd<'_>) -> Outcome {
             words.push_number(status.terminating_signal().unwrap_or(0) as u32)?;
         }
     }
+    let mut said = [0; OUTPUT_MAX];
+    let length = pread(output, &mut said, 0).during("pread")?;
+    if length > 0 {
+        words.push(b", output: ")?;
+        // What does not fit beside a long path is left out.
+        let _ = words.push(said[..length].trim_ascii());
+    }
     Err(Fault::words("the hook failed").with(words.as_bytes()))
 }
+
+/// Bytes of a failed hook's output that are reported.
+const OUTPUT_MAX: usize = 512;

@@ -13,7 +13,7 @@ use coble_sys::rustix::thread::{
     configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
     set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
-use coble_sys::{SchedAttr, getcwd, sched_setattr};
+use coble_sys::{SchedAttr, getcwd, libc, sched_setattr};
 
 use crate::array::Array;
 use crate::bytes::Bytes;
@@ -79,10 +79,17 @@ pub(crate) fn bound(keep: u64) -> Outcome {
 }
 
 /// [`coble_plan::Step::SetUser`]: capabilities are kept until they are set.
-pub(crate) fn set_user(uid: u32, gid: u32, groups: List<'_>, setgroups: bool) -> Outcome {
+pub(crate) fn set_user(uid: u32, gid: u32, groups: List<'_>, setgroups: u32) -> Outcome {
+    const MAY_BE_DENIED: u32 = 2;
     set_keep_capabilities(true).during("prctl")?;
-    if setgroups {
-        set_groups(groups)?;
+    if setgroups != 0 {
+        match set_groups(groups) {
+            Err(fault)
+                if fault.errno == libc::EPERM
+                    && setgroups == MAY_BE_DENIED
+                    && groups.is_empty() => {}
+            outcome => outcome?,
+        }
     }
     let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     set_thread_res_gid(gid, gid, gid).during("setresgid")?;

@@ -131,11 +131,8 @@ pub(crate) fn mount_classic(
     mount(source, path.as_c_str(), fstype, flags, data).on("mount", target.path)?;
     // The descriptor is of what is covered now; the new mount is found by its path again.
     let top = destination(context, target, Leaf::Directory)?.fd;
-    set_propagation(top.as_fd(), target)?;
-    if target.flags & bits::NEW_ROOT != 0 {
-        context.set_root(top)?;
-    }
-    Ok(())
+    context.parent = None;
+    set_propagation(top.as_fd(), target)
 }
 
 /// [`coble_plan::Step::MountBind`]
@@ -213,9 +210,6 @@ fn attach(context: &mut Context<'_>, tree: OwnedFd, place: &Place, target: Targe
     set_propagation(tree.as_fd(), target)?;
     // What was opened below may be covered now.
     context.parent = None;
-    if target.flags & bits::NEW_ROOT != 0 {
-        context.set_root(tree)?;
-    }
     Ok(())
 }
 

@@ -63,8 +63,12 @@ pub(crate) fn make_time_namespace(context: &mut Context<'_>, offsets: &CStr) -> 
 
 /// [`coble_plan::Step::EnterPidNamespace`]: only children are in a pid namespace that was joined.
 ///
-/// Others are there already, so from here on none of them may look into this process, whatever its user.
-pub(crate) fn enter_pid_namespace(context: &Context<'_>) -> Outcome {
+/// Others are there already, so from here on none of them may look into this process, whatever its user; and one
+/// that may do so all the same must not find the host's files open, unless a later step needs them.
+pub(crate) fn enter_pid_namespace(context: &mut Context<'_>, keep_proc: bool) -> Outcome {
+    if !keep_proc {
+        context.host_proc = None;
+    }
     set_dumpable_behavior(DumpableBehavior::NotDumpable).during("prctl")?;
     // SAFETY: this process has one thread.
     let pid = unsafe { fork((libc::CLONE_PARENT | libc::SIGCHLD) as u64) }.during("clone")?;

@@ -5,7 +5,7 @@ use core::ptr::null;
 
 use coble_plan::List;
 use coble_sys::rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, openat, stat};
-use coble_sys::rustix::io::{Errno, read};
+use coble_sys::rustix::io::{Errno, read, retry_on_intr};
 use coble_sys::rustix::process::set_parent_process_death_signal;
 use coble_sys::{execve, sigprocmask};
 
@@ -86,7 +86,7 @@ pub(crate) fn find_home(context: &mut Context<'_>, uid: u32) -> Outcome {
     if let Ok(file) = openat(CWD, c"/etc/passwd", flags, Mode::empty()) {
         let mut chunk = [0; 4096];
         let mut left = PASSWD_MAX;
-        while let Ok(length @ 1..) = read(&file, &mut chunk) {
+        while let Ok(length @ 1..) = retry_on_intr(|| read(&file, &mut chunk)) {
             for &byte in &chunk[..length] {
                 if byte != b'\n' {
                     whole &= line.push(&[byte]).is_ok();
@@ -115,11 +115,20 @@ const PASSWD_MAX: usize = 16 << 20;
 
 fn push_home(home: &mut PathBytes, line: &[u8], uid: u32) -> Outcome<bool> {
     let mut fields = line.split(|&byte| byte == b':');
-    let id = fields.nth(2).and_then(|id| core::str::from_utf8(id).ok()?.parse::<u32>().ok());
+    let id = fields.nth(2).and_then(number);
     let (Some(id), Some(directory)) = (id, fields.nth(2)) else { return Ok(false) };
-    if id != uid {
+    // A comment is no entry, and a NUL would end the variable early.
+    if id != uid || line[0] == b'#' || directory.contains(&0) {
         return Ok(false);
     }
     home.push(if directory.is_empty() { b"/" } else { directory })?;
     Ok(true)
+}
+
+/// Decimal digits and nothing else.
+fn number(text: &[u8]) -> Option<u32> {
+    if !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    core::str::from_utf8(text).ok()?.parse().ok()
 }

@@ -29,6 +29,7 @@ pub(crate) static COMMAND: Command = Command {
 };
 
 fn execute(call: &Call) -> Result<u8, Failure> {
-    coble_container::delete(&call.root()?, call.id()?, call.flags.has(&FORCE))?;
+    let warnings = coble_container::delete(&call.root()?, call.id()?, call.flags.has(&FORCE))?;
+    warnings.iter().for_each(|warning| call.log.warning(&warning.to_string()));
     Ok(0)
 }

@@ -60,5 +60,7 @@ fn execute(call: &Call) -> Result<u8, Failure> {
         keep: flags.has(&KEEP),
         no_subreaper: flags.has(&NO_SUBREAPER),
     };
-    Ok(run.execute()?)
+    let finished = run.execute()?;
+    finished.warnings.iter().for_each(|warning| call.log.warning(&warning.to_string()));
+    Ok(finished.status)
 }

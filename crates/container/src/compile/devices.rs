@@ -20,14 +20,16 @@ const DEFAULT: [(&str, u32, u32); 6] = [
 ];
 
 /// Links that every container has (runtime-linux.md, "Dev symbolic links").
-const LINKS: [(&str, &str); 6] = [
+const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd", "/dev/fd"),
     ("/proc/self/fd/0", "/dev/stdin"),
     ("/proc/self/fd/1", "/dev/stdout"),
     ("/proc/self/fd/2", "/dev/stderr"),
-    ("/proc/kcore", "/dev/core"),
     ("pts/ptmx", "/dev/ptmx"),
 ];
+
+/// One more, where the host has what it points to.
+const CORE_LINK: (&str, &str) = ("/proc/kcore", "/dev/core");
 
 /// What stands in for a mode that is not given.
 const DEFAULT_MODE: u32 = 0o666;
@@ -54,7 +56,8 @@ pub(super) fn devices(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -
     for (index, device) in configured.iter().enumerate() {
         node(device, bound, &format!("/linux/devices/{index}"), plan)?;
     }
-    for (target, path) in LINKS {
+    let core = job.facts.has_kcore.then_some(CORE_LINK);
+    for (target, path) in LINKS.into_iter().chain(core) {
         let (target, path) = (c_string(target)?, c_string(path)?);
         plan.push(Step::Symlink { target: &target, path: &path }, "");
     }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 
 /// Hooks before the root is changed: the parent's, then the container's own.
 pub(super) fn before_pivot(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
+    plan.push(Step::AwaitRecord {}, "");
     let Some(hooks) = &job.spec.hooks else { return Ok(()) };
     if !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty() {
         let origin =

@@ -15,6 +15,7 @@ use coble_spec::{Hook, Spec};
 
 use crate::error::Result;
 use crate::facts::Facts;
+use crate::state::Setgroups;
 pub(crate) use hooks::state_parts;
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
 use process::Environment;
@@ -62,6 +63,7 @@ pub(crate) struct Launch {
     pub(crate) namespaces: Namespaces,
     pub(crate) plan: Plan,
     pub(crate) no_new_keyring: bool,
+    pub(crate) setgroups: Setgroups,
 }
 
 /// THE ORDER in which a container is made.
@@ -94,7 +96,8 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     mounts::change_root(job, &namespaces, plan_ref)?;
     // From here on the process turns into the program, rights last.
     process::assume(job, &namespaces, plan_ref)?;
-    Ok(Launch { namespaces, plan, no_new_keyring: job.options.no_new_keyring })
+    let setgroups = process::setgroups(job, &namespaces);
+    Ok(Launch { namespaces, plan, no_new_keyring: job.options.no_new_keyring, setgroups })
 }
 
 /// Adds the last steps of every plan: the wait for `start`, the hooks after it, the program.
@@ -108,3 +111,6 @@ fn run(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     let environment = process.map(|process| Environment::of(process, &[])).unwrap_or_default();
     hooks::run_here(job, hooks, ("startContainer", "created"), &environment, plan)
 }
+
+#[cfg(test)]
+mod tests;

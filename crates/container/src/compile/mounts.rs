@@ -47,14 +47,22 @@ impl Wanted<'_> {
 /// Opens the root, in a mount tree that does not tell the host what happens in it.
 pub(super) fn open_root(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
     let root = c_path(job.rootfs)?;
-    if namespaces.has(NamespaceKind::Mount) {
-        let asked = propagation(job);
-        let origin = if asked == 0 { "" } else { "/linux/rootfsPropagation" };
-        let flags = if asked == 0 { ms::SLAVE | ms::REC } else { asked };
-        plan.push(Step::Propagation { flags: flags as u32 }, origin);
-        if flags & ms::REC == 0 || flags & (ms::SLAVE | ms::PRIVATE) == 0 {
-            plan.push(Step::ParentPrivate { path: &root }, origin);
-        }
+    if !namespaces.has(NamespaceKind::Mount) {
+        plan.push(Step::OpenDirectory { path: &root }, "/root/path");
+        return Ok(());
+    }
+    let asked = propagation(job);
+    let origin = if asked == 0 { "" } else { "/linux/rootfsPropagation" };
+    let flags = match asked {
+        0 => ms::SLAVE | ms::REC,
+        // What can't be bound can't be used for what follows; the root becomes so at the end.
+        _ if asked & ms::UNBINDABLE != 0 => ms::PRIVATE | ms::REC,
+        _ => asked,
+    };
+    plan.push(Step::Propagation { flags: flags as u32 }, origin);
+    if flags & ms::REC == 0 || flags & (ms::SLAVE | ms::PRIVATE) == 0 {
+        let flags = if flags & ms::SLAVE != 0 { ms::SLAVE } else { ms::PRIVATE };
+        plan.push(Step::ParentPropagation { path: &root, flags: flags as u32 }, origin);
     }
     plan.push(Step::OpenRoot { path: &root }, "/root/path");
     Ok(())
@@ -91,9 +99,6 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
         .map_err(|error| Error::new(format!("config.json: {origin}/options: {error}")))?;
     let path = clean(&mount.destination);
     let mut flags = classic(job);
-    if path == "/" {
-        flags |= bits::NEW_ROOT;
-    }
     if matches!(mount.kind.as_str(), "proc" | "sysfs") {
         flags |= bits::NO_SYMLINKS;
     }
@@ -367,7 +372,7 @@ pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
         }
         for (index, path) in linux.masked_paths.iter().enumerate() {
             let path = c_string(clean(path))?;
-            plan.push(Step::MaskPath { path: &path }, format!("/linux/maskedPaths/{index}"));
+            plan.push(Step::MaskPath { path: &path, flags }, format!("/linux/maskedPaths/{index}"));
         }
     }
     if job.spec.root.as_ref().is_some_and(|root| root.readonly) {

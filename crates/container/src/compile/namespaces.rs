@@ -151,7 +151,7 @@ pub(super) fn isolate(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -
     let entered = joined.map(|(.., index)| *index);
     let entered = entered.or(has_own_step(NamespaceKind::Pid).map(|(_, index)| index));
     if let Some(index) = entered {
-        plan.push(Step::EnterPidNamespace {}, pointer(index));
+        plan.push(Step::EnterPidNamespace { keep_proc: 1 }, pointer(index));
     }
     plan.push(Step::NewSession {}, "");
     if !job.options.no_new_keyring {

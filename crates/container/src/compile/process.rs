@@ -9,7 +9,9 @@ use super::text::{c_string, clean};
 use super::{Job, Namespaces};
 use crate::capability::Sets;
 use crate::error::{Error, Result};
+use crate::id_map::is_own_only;
 use crate::rlimit;
+use crate::state::Setgroups;
 
 /// umask(2) of a process that has none in its configuration.
 const DEFAULT_UMASK: u32 = 0o022;
@@ -22,8 +24,7 @@ pub(crate) struct Assumption<'a> {
     pub(crate) process: &'a Process,
     /// JSON pointer of the process; empty if it has a file of its own.
     pub(crate) origin: &'a str,
-    /// Whether setgroups(2) is denied by the user namespace.
-    pub(crate) denies_setgroups: bool,
+    pub(crate) setgroups: Setgroups,
     /// Further variables of its environment.
     pub(crate) environment: &'a [String],
 }
@@ -94,18 +95,25 @@ pub(super) fn assume(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
     let assumption = Assumption {
         process,
         origin: "/process",
-        denies_setgroups: namespaces.makes(NamespaceKind::User)
-            && job.facts.is_rootless()
-            && !has_group_helper(job),
+        setgroups: setgroups(job, namespaces),
         environment: &job.options.environment,
     };
     assume_process(&assumption, plan, |plan| super::run(job, plan))
 }
 
-/// Whether the group mapping is one that newgidmap(1) writes, which leaves setgroups(2) alone.
-fn has_group_helper(job: &Job<'_>) -> bool {
+/// Who maps no group but the own one has to deny setgroups(2) first; newgidmap(1) leaves it alone.
+pub(super) fn setgroups(job: &Job<'_>, namespaces: &Namespaces) -> Setgroups {
     let mappings = job.spec.linux.as_ref().map_or(&[][..], |linux| &linux.gid_mappings);
-    !crate::id_map::is_own_only(mappings, job.facts.gid)
+    if namespaces.joins(NamespaceKind::User) {
+        Setgroups::Unknown
+    } else if namespaces.makes(NamespaceKind::User)
+        && job.facts.is_rootless()
+        && is_own_only(mappings, job.facts.gid)
+    {
+        Setgroups::Denied
+    } else {
+        Setgroups::Allowed
+    }
 }
 
 /// Adds the steps from the process's limits to its exec; `last` adds what stands right before the exec.
@@ -174,7 +182,11 @@ fn user(assumption: &Assumption<'_>, plan: &mut Plan) {
         uid: user.uid,
         gid: user.gid,
         groups: groups.as_list(),
-        setgroups: u32::from(!assumption.denies_setgroups),
+        setgroups: match assumption.setgroups {
+            Setgroups::Denied => 0,
+            Setgroups::Allowed => 1,
+            Setgroups::Unknown => 2,
+        },
     };
     plan.push(step, format!("{}/user", assumption.origin));
 }

@@ -119,7 +119,7 @@ fn lines(record: &Record, process: &Process) -> Vec<String> {
     let target = OwnedFd::from(File::open("/dev/null").unwrap());
     let assumption =
         Assumption { process, origin: "", setgroups: Setgroups::Allowed, environment: &[] };
-    let plan = compile(record, &target, 2, &assumption).unwrap();
+    let plan = compile(record, &target, None, 2, &assumption).unwrap();
     assert_eq!(verify(&plan), Ok(()));
     plan.iter().map(|(step, origin)| format!("{step} [{origin}]")).collect()
 }

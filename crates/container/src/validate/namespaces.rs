@@ -17,6 +17,7 @@ pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
     list(&linux.namespaces)?;
     names(spec, linux)?;
     paths(linux)?;
+    read_only_root(spec, linux)?;
     time_offsets(linux)?;
     personality(linux)?;
     user(linux)
@@ -62,6 +63,16 @@ fn names(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
             continue;
         };
         return Err(Invalid::at(format!("/{name}"), reason));
+    }
+    Ok(())
+}
+
+/// Without mounts of its own, making the root read-only would make the host's mount so.
+fn read_only_root(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
+    let read_only = spec.root.as_ref().is_some_and(|root| root.readonly);
+    if read_only && find(linux, NamespaceKind::Mount).is_none() {
+        let reason = "unable to make the root read-only without a private MNT namespace";
+        return Err(Invalid::at("/root/readonly", reason));
     }
     Ok(())
 }

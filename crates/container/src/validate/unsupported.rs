@@ -11,11 +11,11 @@ const SECCOMP: (&str, &str) = ("coble.seccomp", "skip");
 pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
     seccomp(spec, linux)?;
     sections(linux)?;
-    // `execCPUAffinity` isn't for the container's first process (config.md, "Linux Process").
     mount_label(linux)
 }
 
-/// The process of an `exec`.
+/// The process of an `exec`. `execCPUAffinity` isn't for the container's first process (config.md, "Linux
+/// Process").
 pub(super) fn exec(process: &Process) -> Result<(), Invalid> {
     refuse(process.exec_cpu_affinity.is_some(), "/execCPUAffinity", "CPU affinities")
 }
