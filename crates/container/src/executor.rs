@@ -114,8 +114,8 @@ impl Executor {
             let mut data = [IoSliceMut::new(&mut buffer)];
             match recvmsg(&self.socket, &mut data, &mut control, RecvFlags::CMSG_CLOEXEC) {
                 Ok(message) => break message.bytes,
-                Err(Errno::INTR) => {}
-                Err(Errno::CONNRESET) => break 0,
+                // It ended before it took an answer; what it has said comes next.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
                 Err(errno) => return Err(Error::os("recvmsg", errno)),
             }
         };

@@ -137,7 +137,7 @@ fn the_plan_leads_into_the_container_and_no_further() {
             "ask for the SELinux context s [/selinuxLabel]",
             "join the container's user, mount, pid, network namespaces []",
             "become user 0 of the user namespace []",
-            "go on in the pid namespace that was joined []",
+            "go on as a new child, inside the pid namespace []",
             "start a session []",
             "join the session keyring _ses.box []",
             "take the container's root as the root []",

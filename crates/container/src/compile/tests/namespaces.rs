@@ -78,7 +78,7 @@ fn joined_namespaces_come_first_and_the_mount_namespace_last_of_them() {
             "join the pid namespace at /n/pid [/linux/namespaces/1]",
             "join the network namespace at /n/net [/linux/namespaces/2]",
             "join the mount namespace at /n/mnt [/linux/namespaces/0]",
-            "go on in the pid namespace that was joined [/linux/namespaces/1]",
+            "go on as a new child, inside the pid namespace [/linux/namespaces/1]",
             "start a session",
             "as the root",
         ],
@@ -113,7 +113,7 @@ fn root_joins_a_user_namespace_after_what_it_has_rights_over() {
             "make new namespaces: mount [/linux/namespaces/2]",
             "make new namespaces: pid [/linux/namespaces/3]",
             "make new namespaces: uts [/linux/namespaces/4]",
-            "go on in the pid namespace that was joined [/linux/namespaces/3]",
+            "go on as a new child, inside the pid namespace [/linux/namespaces/3]",
             "start a session",
         ],
     );
