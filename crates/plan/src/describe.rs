@@ -92,7 +92,7 @@ impl Display for Step<'_> {
                 write!(f, "make {} read-only (tolerate ENOENT)", text(path))
             }
             Self::ReadonlyRoot { .. } => f.write_str("make the root read-only"),
-            Self::PivotRoot {} => f.write_str("change the root and drop the old one"),
+            Self::PivotRoot { .. } => f.write_str("change the root and drop the old one"),
             Self::HideMount { path } => write!(f, "hide the host's mount on {}", text(path)),
             Self::MoveRoot {} => f.write_str("move the root over / (no pivot_root)"),
             Self::Chroot {} => f.write_str("change the root (no mount namespace)"),

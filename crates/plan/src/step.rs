@@ -294,7 +294,10 @@ steps! {
         flags: u32,
     },
     /// Changes the root and drops the old one, pivot_root(2).
-    PivotRoot {},
+    PivotRoot {
+        /// Whether mounts of the old root may still be peers of the host's, which must not be unmounted with it.
+        has_peers: u32,
+    },
     /// Unmounts a host's mount that would stay visible below a moved root, or covers it.
     HideMount {
         /// Path on the host.

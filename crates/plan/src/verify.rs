@@ -118,7 +118,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::ReadonlyPath { .. }
         | Step::ReadonlyRoot { .. }
         | Step::HideMount { .. } => Phase::Mount,
-        Step::PivotRoot {} | Step::MoveRoot {} | Step::Chroot {} => Phase::Change,
+        Step::PivotRoot { .. } | Step::MoveRoot {} | Step::Chroot {} => Phase::Change,
         Step::Exec { .. } => Phase::Run,
         _ => Phase::Restrict,
     })
@@ -155,8 +155,16 @@ mod tests {
     fn a_plan_in_order_is_accepted() {
         let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0 };
         let bound = Step::Bound { keep: 0 };
-        let steps =
-            [Step::NewSession {}, OPEN, mask, Step::PivotRoot {}, bound, USER, CAPABILITIES, EXEC];
+        let steps = [
+            Step::NewSession {},
+            OPEN,
+            mask,
+            Step::PivotRoot { has_peers: 0 },
+            bound,
+            USER,
+            CAPABILITIES,
+            EXEC,
+        ];
         assert_eq!(verify(&plan(&steps)), Ok(()));
     }
 
@@ -164,7 +172,8 @@ mod tests {
     fn labels_are_asked_for_while_the_hosts_proc_is_there() {
         let (apparmor, selinux) =
             (Step::AppArmor { label: c"exec a" }, Step::SelinuxLabel { label: c"b" });
-        let steps = [OPEN, apparmor, selinux, Step::PivotRoot {}, USER, CAPABILITIES, EXEC];
+        let steps =
+            [OPEN, apparmor, selinux, Step::PivotRoot { has_peers: 0 }, USER, CAPABILITIES, EXEC];
         assert_eq!(verify(&plan(&steps)), Ok(()));
     }
 
@@ -173,7 +182,7 @@ mod tests {
         let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0 };
         assert_eq!(reason(&[]).0, 0);
         assert_eq!(reason(&[mask, OPEN, EXEC]).1, "no root has been opened");
-        assert_eq!(reason(&[OPEN, Step::PivotRoot {}, mask, EXEC]).0, 2);
+        assert_eq!(reason(&[OPEN, Step::PivotRoot { has_peers: 0 }, mask, EXEC]).0, 2);
         assert_eq!(reason(&[CAPABILITIES, USER, EXEC]).0, 0);
         assert_eq!(reason(&[USER, Step::Bound { keep: 0 }, EXEC]).0, 1);
         assert_eq!(reason(&[EXEC, USER]).0, 0);

@@ -80,7 +80,7 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::Console { height, width, mount } => {
             console::make_console(context, height, width, mount != 0)
         }
-        Step::PivotRoot {} => change_root(context),
+        Step::PivotRoot { has_peers } => change_root(context, has_peers != 0),
         Step::HideMount { path } => hide_mount(path),
         Step::MoveRoot {} => move_root(context),
         Step::Chroot {} => enter_root(context),
@@ -249,15 +249,25 @@ fn use_directory(context: &mut Context<'_>, fd: i32) -> Outcome {
 }
 
 /// The old root lies over the new one after pivot_root(".", "."), pivot_root(2) "NOTES".
-fn change_root(context: &Context<'_>) -> Outcome {
+fn change_root(context: &Context<'_>, has_peers: bool) -> Outcome {
     fchdir(context.root()?).during("fchdir")?;
     pivot_root(c".", c".").during("pivot_root")?;
+    if has_peers {
+        cut_off(c".")?;
+    }
     unmount(c".", UnmountFlags::DETACH).during("umount2")?;
     chdir(c"/").on("chdir", c"/")
 }
 
+/// What happens to a mount and all below no longer happens to the host's.
+fn cut_off(path: &CStr) -> Outcome {
+    mount_change(path, MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
+        .on("mount", path)
+}
+
 /// In a user namespace the host's mounts can't be unmounted; an empty file system covers them.
 fn hide_mount(path: &CStr) -> Outcome {
+    cut_off(path)?;
     match unmount(path, UnmountFlags::DETACH) {
         Err(Errno::INVAL | Errno::PERM) => {
             mount(c"tmpfs", path, c"tmpfs", MountFlags::RDONLY, c"size=0").on("mount", path)

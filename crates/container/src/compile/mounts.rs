@@ -387,6 +387,7 @@ pub(super) fn change_root(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Pla
         plan.push(Step::Chroot {}, "/root/path");
         return Ok(());
     }
+    let asked = propagation(job);
     if job.options.no_pivot {
         let outside = |path: &Path| !path.starts_with(job.rootfs);
         for path in job.options.host_mounts.iter().filter(|path| outside(path)) {
@@ -395,9 +396,9 @@ pub(super) fn change_root(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Pla
         }
         plan.push(Step::MoveRoot {}, "/root/path");
     } else {
-        plan.push(Step::PivotRoot {}, "/root/path");
+        let has_peers = u32::from(asked != 0);
+        plan.push(Step::PivotRoot { has_peers }, "/root/path");
     }
-    let asked = propagation(job);
     if asked & (ms::SHARED | ms::UNBINDABLE) != 0 {
         plan.push(Step::RootPropagation { flags: asked as u32 }, "/linux/rootfsPropagation");
     }
