@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::hooks;
 use crate::kill::end;
 use crate::state::{Record, Status};
-use crate::status::{status_of, text_of};
+use crate::status::{has_own_pids, status_of, text_of};
 use crate::store::Entry;
 
 /// Removes the container `id`, which has stopped or was never started; with `force` in any state, and one
@@ -47,7 +47,7 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Er
     if status != Status::Stopped {
         end(record)?;
     }
-    end_all(&cgroup)?;
+    end_all(&cgroup, has_own_pids(&record.namespaces))?;
     entry.remove()?;
     let Some(hooks) = &record.hooks else { return Ok(Vec::new()) };
     let state = text_of(record, Status::Stopped);
@@ -57,14 +57,15 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Er
 /// The runtime was killed while it made the container: there is a cgroup at most, with the executor in it.
 fn delete_unfinished(entry: &Entry) -> Result<()> {
     if let Some(record) = entry.recorded_cgroup() {
-        end_all(&Cgroup::from_record(&record)?)?;
+        end_all(&Cgroup::from_record(&record)?, false)?;
     }
     entry.remove()
 }
 
-/// Ends what is left of a container without a pid namespace of its own, and removes the cgroup.
-pub(crate) fn end_all(cgroup: &Cgroup) -> Result<()> {
-    if !cgroup.procs()?.is_empty() {
+/// Removes the cgroup of a container whose first process has ended, and ends the others, of which there are none
+/// if it had a pid namespace of its own, pid_namespaces(7).
+pub(crate) fn end_all(cgroup: &Cgroup, has_own_pids: bool) -> Result<()> {
+    if !has_own_pids && !cgroup.procs()?.is_empty() {
         cgroup.kill()?;
     }
     Ok(cgroup.remove()?)

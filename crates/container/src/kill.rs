@@ -27,7 +27,7 @@ const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 /// There is no such container, or (without `all`) it does not run.
 pub fn kill(root: &Path, id: &str, signal: Signal, all: bool) -> Result<()> {
     let (record, _) = peek(root, id)?;
-    if all || (signal == Signal::KILL && !has_own_pids(&record)) {
+    if all || (signal == Signal::KILL && !has_own_pids(&record.namespaces)) {
         let reached = signal_all(&record, signal)?;
         if reached || all {
             return Ok(());

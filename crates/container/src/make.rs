@@ -25,6 +25,7 @@ use crate::init::Init;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::state::Record;
+use crate::status::has_own_pids;
 use crate::store::Entry;
 use crate::timestamp::rfc3339;
 
@@ -103,11 +104,19 @@ impl Making {
         self.entry.record_cgroup(&cgroup.record())?;
         let rootless = self.facts.is_rootless();
         cgroup.create(rootless)?;
-        let cgroup = self.cgroup.insert(cgroup);
+        self.cgroup = Some(cgroup);
+        Ok(())
+    }
+
+    /// Puts limits and device rules into force, while the executor works: nothing of the container runs before
+    /// [`Making::write_record`].
+    fn limit(&mut self) -> Result<()> {
+        let Some(cgroup) = &mut self.cgroup else { return Ok(()) };
+        let linux = self.bundle.spec.linux.as_ref();
         let default = Resources::default();
         let resources = linux.and_then(|linux| linux.resources.as_ref()).unwrap_or(&default);
         let devices = linux.map_or(&[][..], |linux| &linux.devices);
-        cgroup.apply(resources, devices, rootless)?;
+        cgroup.apply(resources, devices, self.facts.is_rootless())?;
         Ok(())
     }
 
@@ -137,7 +146,7 @@ impl Making {
         let directory = cgroup.map(Cgroup::fd).transpose()?.flatten();
         let enters = cgroup.is_some_and(Cgroup::needs_enter);
         let maps = self.launch.namespaces.makes(NamespaceKind::User);
-        let executor = self.executor.insert(Executor::start(&Start {
+        self.executor = Some(Executor::start(&Start {
             plan: &self.launch.plan,
             namespaces: &self.launch.namespaces,
             cgroup: directory,
@@ -145,11 +154,14 @@ impl Making {
             listener: listener.as_ref().map(AsFd::as_fd),
             keep: &[],
         })?);
+        let is_cloned_into = directory.is_some();
+        self.limit()?;
+        let executor = self.executor()?;
         if let Some(linux) = self.bundle.spec.linux.as_ref().filter(|_| maps) {
             map_ids(executor.pid, linux, &self.facts)?;
         }
-        if let Some(cgroup) = cgroup.filter(|_| enters) {
-            cgroup.enter(executor.pid, directory.is_some())?;
+        if let Some(cgroup) = self.cgroup.as_ref().filter(|_| enters) {
+            cgroup.enter(executor.pid, is_cloned_into)?;
         }
         if enters || maps {
             executor.answer()?;
@@ -271,7 +283,7 @@ impl Making {
     pub(crate) fn finish(mut self) -> Result<Vec<Error>> {
         self.kept = true;
         if let Some(cgroup) = &self.cgroup {
-            end_all(cgroup)?;
+            end_all(cgroup, has_own_pids(listed(&self.bundle.spec)))?;
         }
         let hooks = self.bundle.spec.hooks.take().unwrap_or_default();
         if hooks.poststop.is_empty() {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use coble_cgroup::Cgroup;
-use coble_spec::NamespaceKind;
+use coble_spec::{Namespace, NamespaceKind};
 
 use crate::error::Result;
 use crate::state::{Record, State, Status};
@@ -38,11 +38,8 @@ pub(crate) fn is_paused(record: &Record) -> bool {
 }
 
 /// Whether the container's end is the end of all its processes.
-pub(crate) fn has_own_pids(record: &Record) -> bool {
-    let own = |namespace: &coble_spec::Namespace| {
-        namespace.kind == NamespaceKind::Pid && namespace.path.is_empty()
-    };
-    record.namespaces.iter().any(own)
+pub(crate) fn has_own_pids(namespaces: &[Namespace]) -> bool {
+    namespaces.iter().any(|own| own.kind == NamespaceKind::Pid && own.path.is_empty())
 }
 
 pub(crate) fn state_of(record: Record, status: Status) -> State {

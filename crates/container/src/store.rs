@@ -177,17 +177,32 @@ impl Entry {
             .map_err(|errno| self.failed("remove", START, errno))
     }
 
-    /// Removes the directory.
+    /// Removes the directory, with the files that every container has, and those of one that was not started
+    /// if they are there.
     pub(crate) fn remove(&self) -> Result<()> {
-        for name in [START, START_NEW, CGROUP, STATE_NEW, STATE] {
-            match unlinkat(&self.directory, name, AtFlags::empty()) {
+        self.unlink(&[STATE, CGROUP])?;
+        match self.remove_directory() {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+            outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
+        }
+        self.unlink(&[START, START_NEW, STATE_NEW])?;
+        self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
+    }
+
+    fn unlink(&self, names: &[&CStr]) -> Result<()> {
+        for name in names {
+            match unlinkat(&self.directory, *name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(self.failed("remove", name, errno)),
             }
         }
+        Ok(())
+    }
+
+    fn remove_directory(&self) -> std::result::Result<(), Errno> {
         match unlinkat(CWD, &self.path, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(Error::at("remove", &self.path, errno)),
+            Err(Errno::NOENT) => Ok(()),
+            outcome => outcome,
         }
     }
 
