@@ -10,6 +10,7 @@ use coble_sys::rustix::io::Errno;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     message: String,
+    errno: Option<Errno>,
 }
 
 /// What the library's functions return.
@@ -22,7 +23,7 @@ impl Error {
         if message.contains('\n') {
             message = message.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
         }
-        Self { message }
+        Self { message, errno: None }
     }
 
     /// `action path: why`.
@@ -33,13 +34,19 @@ impl Error {
 
     /// `action: why`.
     pub(crate) fn os(action: &str, errno: Errno) -> Self {
-        Self::new(format!("{action}: {}", errno_words(errno)))
+        let error = Self::new(format!("{action}: {}", errno_words(errno)));
+        Self { errno: Some(errno), ..error }
+    }
+
+    /// The error number, if a system call of this process has failed.
+    pub(crate) fn errno(&self) -> Option<Errno> {
+        self.errno
     }
 
     /// The same behind `before: `.
     #[must_use]
     pub fn within(self, before: &str) -> Self {
-        Self { message: format!("{before}: {}", self.message) }
+        Self { message: format!("{before}: {}", self.message), ..self }
     }
 }
 
@@ -53,7 +60,7 @@ impl std::error::Error for Error {}
 
 impl From<coble_cgroup::Error> for Error {
     fn from(error: coble_cgroup::Error) -> Self {
-        Self::new(error.to_string())
+        Self { errno: error.errno(), ..Self::new(error.to_string()) }
     }
 }
 

@@ -7,10 +7,11 @@ use coble_plan::{Plan, Step};
 use coble_spec::{Namespace, NamespaceKind, Process};
 use coble_sys::rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
+use coble_sys::rustix::io::Errno;
 
 use crate::compile::{
-    Assumption, Namespaces, assume_process, c_string, clone_flag, close_descriptors, console_step,
-    keyring_name, label_steps,
+    Assumption, Namespaces, assume_process, c_string, clone_flag, console_step, keyring_name,
+    label_steps, personality_step,
 };
 use crate::console::{check_console, send_console};
 use crate::descriptors::passed_on;
@@ -122,22 +123,35 @@ impl Exec {
             environment: &environment,
         };
         let root = root_of(record)?;
-        let plan = compile(record, &target, root.as_ref(), preserve_fds, &assumption)?;
+        let plan = compile(record, &target, root.as_ref(), &assumption)?;
         let keep: Vec<_> =
             [Some(&target), root.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
         let cgroup = Cgroup::from_record(&record.cgroup)?;
-        let directory = cgroup.fd()?;
-        let executor = Executor::start(&Start {
-            plan: &plan,
-            namespaces: &Namespaces::default(),
-            cgroup: directory,
-            gated: cgroup.needs_enter(),
-            listener: None,
-            keep: &keep,
-        })?;
+        let start_in = |directory| {
+            Executor::start(&Start {
+                plan: &plan,
+                namespaces: &Namespaces::default(),
+                cgroup: directory,
+                gated: cgroup.needs_enter(),
+                listener: None,
+                preserve_fds,
+                keep: &keep,
+            })
+        };
+        let directory = cgroup.fd();
+        let is_cloned_into = !matches!(directory, Ok(None));
+        let started = directory.map_err(Error::from).and_then(start_in);
+        let executor = match started {
+            // The container has made cgroups of its own and gone there, or somebody has moved it.
+            Err(error) if matches!(error.errno(), Some(Errno::BUSY | Errno::NOENT)) => {
+                let Some(directory) = cgroup_of(record)? else { return Err(error) };
+                start_in(Some(directory.as_fd()))?
+            }
+            started => started?,
+        };
         let running = Running { executor, plan, is_kept: false };
         if cgroup.needs_enter() {
-            cgroup.enter(running.executor.pid, directory.is_some())?;
+            cgroup.enter(running.executor.pid, is_cloned_into)?;
             running.executor.answer()?;
         }
         Ok(running)
@@ -189,6 +203,18 @@ impl Drop for Running {
     }
 }
 
+/// The cgroup in which the container's first process is, with cgroup v2 alone.
+fn cgroup_of(record: &Record) -> Result<Option<OwnedFd>> {
+    let path = format!("/proc/{}/cgroup", record.init.pid);
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::at("read", &path, error))?;
+    let Some(own) = text.strip_prefix("0::").map(str::trim_end) else { return Ok(None) };
+    let directory = format!("/sys/fs/cgroup{own}");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = openat(CWD, &directory, flags, Mode::empty())
+        .map_err(|errno| Error::at("open", &directory, errno))?;
+    Ok(Some(fd))
+}
+
 /// The root directory of a container that shares the host's mounts: no namespace leads there.
 fn root_of(record: &Record) -> Result<Option<OwnedFd>> {
     let has_mounts = |namespace: &Namespace| namespace.kind == NamespaceKind::Mount;
@@ -210,11 +236,9 @@ fn compile(
     record: &Record,
     target: &OwnedFd,
     root: Option<&OwnedFd>,
-    preserve_fds: u32,
     assumption: &Assumption<'_>,
 ) -> Result<Plan> {
     let mut plan = Plan::default();
-    close_descriptors(preserve_fds, &mut plan);
     let process = assumption.process;
     if let Some(value) = process.oom_score_adj {
         plan.push(Step::OomScoreAdj { value }, "/oomScoreAdj");
@@ -247,6 +271,7 @@ fn compile(
     if root.is_some() {
         plan.push(Step::Chroot {}, "");
     }
+    personality_step(record.personality.as_ref(), &mut plan);
     assume_process(assumption, &mut plan, |_| Ok(()))?;
     Ok(plan)
 }

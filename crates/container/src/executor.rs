@@ -29,6 +29,8 @@ pub(crate) struct Start<'a> {
     pub(crate) gated: bool,
     /// The socket on which `start` comes.
     pub(crate) listener: Option<BorrowedFd<'a>>,
+    /// How many of the caller's descriptors from 3 on the program gets.
+    pub(crate) preserve_fds: u32,
     /// Further descriptors that the plan names.
     pub(crate) keep: &'a [BorrowedFd<'a>],
 }
@@ -87,6 +89,7 @@ impl Executor {
             cgroup: start.cgroup,
             program: program.as_fd(),
             arguments: &arguments,
+            close_from: start.preserve_fds.saturating_add(3),
             keep: &keep,
             gate: start.gated.then_some(theirs.as_fd()),
         };

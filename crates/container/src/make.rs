@@ -152,6 +152,7 @@ impl Making {
             cgroup: directory,
             gated: enters || maps,
             listener: listener.as_ref().map(AsFd::as_fd),
+            preserve_fds: self.launch.preserve_fds,
             keep: &[],
         })?);
         let is_cloned_into = directory.is_some();
@@ -257,6 +258,7 @@ impl Making {
             cgroup: cgroup.record(),
             namespaces: listed(spec).to_vec(),
             setgroups: self.launch.setgroups,
+            personality: spec.linux.as_ref().and_then(|linux| linux.personality.clone()),
             has_keyring: !self.launch.no_new_keyring,
             process: spec.process.clone().unwrap_or_default(),
             hooks: spec.hooks.as_ref().map(kept).filter(|hooks| *hooks != Hooks::default()),

@@ -53,6 +53,8 @@ pub(crate) fn prologue(
     if cgroup.needs_enter() {
         push("EnterCgroup", "move the child into the v1 cgroups".to_owned(), path);
     }
+    let first = job.options.preserve_fds.saturating_add(3);
+    push("CloseDescriptors", format!("close descriptors from {first} on in the child"), "");
     push("Record", "write state.json".to_owned(), "");
     steps
 }

@@ -200,9 +200,6 @@ impl Step<'_> {
             }
             Self::FindProgram { name, .. } => write!(f, "find the program {}", text(name)),
             Self::AwaitStart {} => f.write_str("wait for `start`"),
-            Self::CloseDescriptors { first } => {
-                write!(f, "close descriptors from {first} on at exec")
-            }
             Self::Exec { args, .. } => write!(f, "run {}", words(args)),
             _ => Ok(()),
         }

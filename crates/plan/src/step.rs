@@ -49,11 +49,6 @@ macro_rules! steps {
 }
 
 steps! {
-    /// Marks every descriptor close-on-exec but the standard streams and those that are passed on.
-    CloseDescriptors {
-        /// The first that is closed.
-        first: u32,
-    },
     /// Joins the namespace at a path on the host, setns(2).
     Setns {
         /// `CLONE_NEW*` of its kind.

@@ -84,8 +84,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::Console { .. }
         | Step::AppArmor { .. }
         | Step::SelinuxLabel { .. } => return None,
-        Step::CloseDescriptors { .. }
-        | Step::OomScoreAdj { .. }
+        Step::OomScoreAdj { .. }
         | Step::Setns { .. }
         | Step::JoinProcess { .. }
         | Step::BecomeRoot {} => Phase::Join,

@@ -64,4 +64,13 @@ impl<'a> Context<'a> {
         self.parent = None;
         Ok(())
     }
+
+    /// Closes what the steps up to the change of root have opened.
+    pub(crate) fn forget(&mut self) {
+        self.root = None;
+        self.parent = None;
+        self.host_proc = None;
+        self.null = None;
+        self.mask = None;
+    }
 }

@@ -11,14 +11,12 @@ use coble_sys::rustix::mount::{
     move_mount, unmount,
 };
 use coble_sys::rustix::process::{
-    Resource, Signal, chdir, chroot, fchdir, getrlimit, pivot_root,
-    set_parent_process_death_signal, setsid, umask,
+    Signal, chdir, chroot, fchdir, pivot_root, set_parent_process_death_signal, setsid, umask,
 };
 use coble_sys::rustix::system::{setdomainname, sethostname};
 use coble_sys::rustix::thread::set_no_new_privs;
 use coble_sys::{
-    SchedAttr, close_range_cloexec, ioprio_set, libc, loopback_up, personality,
-    sched_setaffinity_all, sigaction_default,
+    SchedAttr, ioprio_set, libc, loopback_up, personality, sched_setaffinity_all, sigaction_default,
 };
 
 use crate::bytes::PathBytes;
@@ -85,7 +83,6 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::MoveRoot {} => move_root(context),
         Step::Chroot {} => enter_root(context),
         Step::AwaitStart {} => rendezvous::await_start(context),
-        Step::CloseDescriptors { first } => close_descriptors(first),
         _ => build(step, context),
     }
 }
@@ -189,24 +186,6 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
     }
 }
 
-/// Before Linux 5.11 close_range(2) can't mark; then they are marked one by one, as many as the limit allows.
-fn close_descriptors(first: u32) -> Outcome {
-    match close_range_cloexec(first) {
-        Err(Errno::INVAL | Errno::NOSYS) => {}
-        outcome => return outcome.during("close_range"),
-    }
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
-    for number in first..u32::try_from(limit).unwrap_or(u32::MAX) {
-        // SAFETY: the number is not -1, and one that is not open is answered with an error.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(number as i32) };
-        match fcntl_setfd(descriptor, FdFlags::CLOEXEC) {
-            Ok(()) | Err(Errno::BADF) => {}
-            Err(errno) => return Err(errno).during("fcntl"),
-        }
-    }
-    Ok(())
-}
-
 fn set_propagation(path: &CStr, flags: u32) -> Outcome {
     mount_change(path, MountPropagationFlags::from_bits_retain(flags)).on("mount", path)
 }
@@ -244,6 +223,7 @@ fn use_directory(context: &mut Context<'_>, fd: i32) -> Outcome {
     // SAFETY: the parent hands this descriptor down and the plan names it.
     let inherited = unsafe { BorrowedFd::borrow_raw(fd) };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    fcntl_setfd(inherited, FdFlags::CLOEXEC).during("fcntl")?;
     let root = openat(inherited, c".", flags, Mode::empty()).during("openat")?;
     context.set_root(root)
 }

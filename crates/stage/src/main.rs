@@ -15,8 +15,8 @@ use core::ptr::null_mut;
 
 use coble_stage::Inherited;
 use coble_sys::exit_group;
-use coble_sys::rustix::fd::{BorrowedFd, RawFd};
-use coble_sys::rustix::io::{FdFlags, fcntl_setfd};
+use coble_sys::rustix::fd::{AsRawFd, BorrowedFd, RawFd};
+use coble_sys::rustix::io::{FdFlags, close, fcntl_setfd};
 use coble_sys::rustix::mm::{MapFlags, ProtFlags, mmap};
 
 /// Status of a program that was started by anything but the runtime.
@@ -34,6 +34,8 @@ fn map_plan(plan: BorrowedFd<'static>, length: i64) -> &'static [u8] {
     // SAFETY: the kernel chooses an address that nothing else uses.
     let memory = unsafe { mmap(null_mut(), length, ProtFlags::READ, MapFlags::PRIVATE, plan, 0) };
     let Ok(memory) = memory else { exit_group(MISUSED) };
+    // SAFETY: nothing uses the descriptor from here on; the mapping does not need it.
+    unsafe { close(plan.as_raw_fd()) };
     // SAFETY: the mapping is as long, stays to the end, and the file behind it is sealed by the parent.
     unsafe { core::slice::from_raw_parts(memory.cast(), length) }
 }

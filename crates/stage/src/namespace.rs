@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use coble_plan::{MESSAGE_MAX, Message};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd};
 use coble_sys::rustix::fs::{CWD, Gid, Mode, OFlags, Uid, openat};
-use coble_sys::rustix::io::Errno;
+use coble_sys::rustix::io::{Errno, FdFlags, fcntl_setfd};
 use coble_sys::rustix::process::{
     DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
 };
@@ -34,6 +34,7 @@ pub(crate) fn join_process(context: &mut Context<'_>, pidfd: i32, kinds: u32) ->
     host_proc(context)?;
     // SAFETY: the parent hands this descriptor down and the plan names it; it stays open until the exec.
     let pidfd = unsafe { BorrowedFd::borrow_raw(pidfd) };
+    fcntl_setfd(pidfd, FdFlags::CLOEXEC).during("fcntl")?;
     setns(pidfd, kinds.into()).during("setns")
 }
 

@@ -21,9 +21,10 @@ pub use interface::loopback_up;
 pub use libc;
 pub use mount_setattr::{MountAttr, mount_setattr};
 pub use namespace::{setns, unshare};
+use process::close_range_cloexec;
 pub use process::{
-    SchedAttr, close_range_cloexec, exit_group, fork, getcwd, ioprio_set, keyctl_describe,
-    keyctl_join_session_keyring, keyctl_setperm, personality, sched_setaffinity_all, sched_setattr,
+    SchedAttr, exit_group, fork, getcwd, ioprio_set, keyctl_describe, keyctl_join_session_keyring,
+    keyctl_setperm, personality, sched_setaffinity_all, sched_setattr,
 };
 pub use rustix;
 pub use signal::{SignalSet, kill, pidfd_send_signal, sigaction_default, signalfd, sigprocmask};

@@ -12,7 +12,7 @@ use crate::arch::syscall;
 ///
 /// # Errors
 /// As close_range(2); `EINVAL` before Linux 5.11.
-pub fn close_range_cloexec(first: u32) -> Result<()> {
+pub(crate) fn close_range_cloexec(first: u32) -> Result<()> {
     let args = [first as usize, u32::MAX as usize, libc::CLOSE_RANGE_CLOEXEC as usize, 0, 0, 0];
     // SAFETY: only the close-on-exec flags change.
     unsafe { syscall(libc::SYS_close_range, args) }.map(drop)

@@ -6,12 +6,13 @@ use core::ptr::null;
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::{Gid, Uid};
-use rustix::io::{FdFlags, Result, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, Result, fcntl_setfd};
 use rustix::net::{RecvFlags, recv};
+use rustix::process::{Resource, getrlimit};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 
 use crate::clone3::{Child, clone3};
-use crate::{exit_group, fexecve, sigprocmask};
+use crate::{close_range_cloexec, exit_group, fexecve, sigprocmask};
 
 /// The status with which the child ends when it can't run the program.
 pub const SPAWN_FAILED: i32 = 126;
@@ -30,7 +31,9 @@ pub struct Spawn<'a> {
     pub program: BorrowedFd<'a>,
     /// Its arguments; at most seven.
     pub arguments: &'a [&'a CStr],
-    /// Descriptors that it gets, under their own numbers; besides these, those without close-on-exec.
+    /// The first descriptor of the caller that it does not get; those below stay as they are.
+    pub close_from: u32,
+    /// Descriptors that it gets all the same, under their own numbers.
     pub keep: &'a [BorrowedFd<'a>],
     /// A socket from which one byte must come before the child goes on; it ends when the socket is closed. If
     /// the child is in a new user namespace it then becomes that namespace's user and group 0. Without a gate
@@ -96,8 +99,27 @@ fn pass_gate(spawn: &Spawn<'_>) -> Option<()> {
         set_thread_res_gid(gid, gid, gid).ok()?;
         set_thread_res_uid(uid, uid, uid).ok()?;
     }
+    close_on_exec(spawn.close_from).ok()?;
     for descriptor in spawn.keep {
         fcntl_setfd(descriptor, FdFlags::empty()).ok()?;
     }
     Some(())
+}
+
+/// Before Linux 5.11 close_range(2) can't mark; then they are marked one by one, as many as the limit allows.
+fn close_on_exec(first: u32) -> Result<()> {
+    match close_range_cloexec(first) {
+        Err(Errno::INVAL | Errno::NOSYS) => {}
+        outcome => return outcome,
+    }
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
+    for number in first..u32::try_from(limit).unwrap_or(u32::MAX) {
+        // SAFETY: the number is not -1, and one that is not open is answered with an error.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number as i32) };
+        match fcntl_setfd(descriptor, FdFlags::CLOEXEC) {
+            Ok(()) | Err(Errno::BADF) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }

@@ -19,9 +19,7 @@ use crate::state::Setgroups;
 pub(crate) use hooks::state_parts;
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
 use process::Environment;
-pub(crate) use process::{
-    Assumption, assume_process, close_descriptors, console_step, label_steps,
-};
+pub(crate) use process::{Assumption, assume_process, console_step, label_steps, personality_step};
 pub(crate) use text::c_string;
 
 /// What is to be compiled, and what else the plan depends on.
@@ -64,6 +62,7 @@ pub(crate) struct Launch {
     pub(crate) plan: Plan,
     pub(crate) no_new_keyring: bool,
     pub(crate) setgroups: Setgroups,
+    pub(crate) preserve_fds: u32,
 }
 
 /// THE ORDER in which a container is made.
@@ -72,7 +71,6 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     let mut plan = Plan::default();
     let plan_ref = &mut plan;
 
-    process::close_descriptors(job.options.preserve_fds, plan_ref);
     // While the host's /proc is writable for us and before rights are lost in other namespaces.
     process::oom_score_adj(job, plan_ref);
     // Namespaces that clone3(2) did not make; the rest of the plan runs in all of them.
@@ -97,7 +95,13 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     // From here on the process turns into the program, rights last.
     process::assume(job, &namespaces, plan_ref)?;
     let setgroups = process::setgroups(job, &namespaces);
-    Ok(Launch { namespaces, plan, no_new_keyring: job.options.no_new_keyring, setgroups })
+    Ok(Launch {
+        namespaces,
+        plan,
+        no_new_keyring: job.options.no_new_keyring,
+        setgroups,
+        preserve_fds: job.options.preserve_fds,
+    })
 }
 
 /// Adds the last steps of every plan: the wait for `start`, the hooks after it, the program.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use coble_plan::{ListBuf, Plan, Step};
-use coble_spec::{NamespaceKind, Process};
+use coble_spec::{NamespaceKind, Personality, Process};
 
 use super::text::{c_string, clean};
 use super::{Job, Namespaces};
@@ -31,12 +31,6 @@ pub(crate) struct Assumption<'a> {
 
 fn configured<'a>(job: &Job<'a>) -> Option<&'a Process> {
     job.spec.process.as_ref()
-}
-
-/// The first step of every plan: what the caller left open is nobody's but the caller's. What is opened later
-/// is close-on-exec from the start.
-pub(crate) fn close_descriptors(preserve_fds: u32, plan: &mut Plan) {
-    plan.push(Step::CloseDescriptors { first: preserve_fds.saturating_add(3) }, "");
 }
 
 pub(super) fn oom_score_adj(job: &Job<'_>, plan: &mut Plan) {
@@ -86,12 +80,7 @@ pub(crate) fn label_steps(process: &Process, origin: &str, plan: &mut Plan) -> R
 pub(super) fn assume(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
     let process = configured(job)
         .ok_or_else(|| Error::new("config.json: process property must not be empty"))?;
-    if let Some(personality) = job.spec.linux.as_ref().and_then(|linux| linux.personality.as_ref())
-    {
-        // personality(2): PER_LINUX32 is 8.
-        let persona = if personality.domain == "LINUX32" { 8 } else { 0 };
-        plan.push(Step::Personality { persona }, "/linux/personality");
-    }
+    personality_step(job.spec.linux.as_ref().and_then(|linux| linux.personality.as_ref()), plan);
     let assumption = Assumption {
         process,
         origin: "/process",
@@ -99,6 +88,14 @@ pub(super) fn assume(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
         environment: &job.options.environment,
     };
     assume_process(&assumption, plan, |plan| super::run(job, plan))
+}
+
+/// personality(2): PER_LINUX32 is 8.
+pub(crate) fn personality_step(personality: Option<&Personality>, plan: &mut Plan) {
+    if let Some(personality) = personality {
+        let persona = if personality.domain == "LINUX32" { 8 } else { 0 };
+        plan.push(Step::Personality { persona }, "/linux/personality");
+    }
 }
 
 /// Who maps no group but the own one has to deny setgroups(2) first; newgidmap(1) leaves it alone.

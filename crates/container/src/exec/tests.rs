@@ -119,7 +119,7 @@ fn lines(record: &Record, process: &Process) -> Vec<String> {
     let target = OwnedFd::from(File::open("/dev/null").unwrap());
     let assumption =
         Assumption { process, origin: "", setgroups: Setgroups::Allowed, environment: &[] };
-    let plan = compile(record, &target, None, 2, &assumption).unwrap();
+    let plan = compile(record, &target, None, &assumption).unwrap();
     assert_eq!(verify(&plan), Ok(()));
     plan.iter().map(|(step, origin)| format!("{step} [{origin}]")).collect()
 }
@@ -131,7 +131,6 @@ fn the_plan_leads_into_the_container_and_no_further() {
     assert_eq!(
         lines(&record, &process),
         [
-            "close descriptors from 5 on at exec []",
             "set oom_score_adj to 3 [/oomScoreAdj]",
             "ask for the AppArmor profile: exec a [/apparmorProfile]",
             "ask for the SELinux context s [/selinuxLabel]",

@@ -36,6 +36,7 @@ fn namespaces_are_joined_before_the_child_is_made_and_ids_mapped_after() {
             "clone3 with new namespaces: user, mount, straight into the cgroup [/linux/namespaces]",
             "map users 0-0 to 1000, 1-10 to 5000 [/linux/uidMappings]",
             "map groups 0-0 to 1001 [/linux/gidMappings]",
+            "close descriptors from 3 on in the child []",
             "write state.json []",
         ]
     );
