@@ -4,6 +4,8 @@
 //! container has in `/dev` (config-linux.md, "Default Devices"), its own terminals, and `/dev/net/tun`,
 //! which programs have come to expect.
 
+use std::iter;
+
 use coble_spec::Device;
 
 use super::rule::{ALL, Kind, MKNOD, Rule};
@@ -23,18 +25,12 @@ const UNNAMED: [(u32, Option<u32>); 3] = [(136, None), (5, Some(2)), (10, Some(2
 
 /// The rules, given the devices of `linux.devices`.
 pub(super) fn rules(devices: &[Device]) -> impl Iterator<Item = Rule> {
-    let mknod = [Kind::Char, Kind::Block].map(|kind| Rule {
-        allow: true,
-        kind: Some(kind),
-        major: None,
-        minor: None,
-        access: MKNOD,
-    });
+    let mknod = Rule { allow: true, kind: None, major: None, minor: None, access: MKNOD };
     let named = NAMED
         .iter()
         .filter(|(path, ..)| !devices.iter().any(|device| device.path == *path))
         .map(|&(_, major, minor)| open(major, Some(minor)));
-    mknod.into_iter().chain(named).chain(UNNAMED.map(|(major, minor)| open(major, minor)))
+    iter::once(mknod).chain(named).chain(UNNAMED.map(|(major, minor)| open(major, minor)))
 }
 
 fn open(major: u32, minor: Option<u32>) -> Rule {

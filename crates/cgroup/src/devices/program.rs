@@ -4,6 +4,13 @@
 //! kind and access, major and minor number. It answers 1 for yes. The rules stand in it from the last to
 //! the first: one that allows takes its accesses off the list of those that are still to be judged, one
 //! that denies any of them ends it.
+//!
+//! Every container waits for the kernel to verify the program, which takes time for each branch and for
+//! each way to a place. So rules whose order doesn't matter share their conditions, and a way that has been
+//! decided is left at once.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coble_sys::bpf::Instruction;
 
@@ -18,6 +25,12 @@ const ACCESS: u8 = 3;
 const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
 
+/// The most devices in one block, which has to be short enough to be jumped over.
+const LONGEST: usize = 1000;
+
+/// Major and minor number; every number if none.
+type Device = (Option<u32>, Option<u32>);
+
 /// The program.
 pub(super) fn assemble(policy: &Policy) -> Vec<Instruction> {
     let mut program = vec![
@@ -28,8 +41,8 @@ pub(super) fn assemble(policy: &Policy) -> Vec<Instruction> {
         load(MAJOR, 4),
         load(MINOR, 8),
     ];
-    for rule in policy.rules.iter().rev() {
-        program.extend(block(rule));
+    for agreeing in policy.rules.chunk_by(|a, b| a.allow == b.allow).rev() {
+        program.extend(judge(agreeing));
     }
     if policy.default_allow {
         program.extend(answer(true));
@@ -39,19 +52,58 @@ pub(super) fn assemble(policy: &Policy) -> Vec<Instruction> {
     program
 }
 
-/// Jumps over the rest of the block where the rule is not about the device.
-fn block(rule: &Rule) -> Vec<Instruction> {
-    let decision = if rule.allow { allow(rule.access) } else { deny(rule.access) };
-    let kind = rule.kind.map(|kind| (KIND, kind_number(kind)));
-    let major = rule.major.map(|major| (MAJOR, major));
-    let minor = rule.minor.map(|minor| (MINOR, minor));
-    let conditions: Vec<(u8, u32)> = [kind, major, minor].into_iter().flatten().collect();
-    let mut block = Vec::with_capacity(conditions.len() + decision.len());
-    for (index, (register, value)) in conditions.iter().enumerate() {
-        let distance = conditions.len() - index - 1 + decision.len();
-        block.push(jump_if_not(*register, *value, distance));
+/// Rules that follow each other and all allow, or all deny: their order doesn't matter. Those about every
+/// access come first, since they leave nothing to judge.
+fn judge(agreeing: &[Rule]) -> Vec<Instruction> {
+    let mut groups: BTreeMap<(Reverse<u8>, Option<Kind>), BTreeSet<Device>> = BTreeMap::new();
+    for rule in agreeing {
+        let group = groups.entry((Reverse(rule.access), rule.kind)).or_default();
+        group.insert((rule.major, rule.minor));
     }
-    block.extend(decision);
+    let mut program = Vec::new();
+    for ((Reverse(access), kind), devices) in groups {
+        let decision = if agreeing[0].allow { allow(access) } else { deny(access) };
+        for devices in uncovered(&devices).chunks(LONGEST) {
+            program.extend(when(KIND, kind.map(kind_number), block(devices, &decision)));
+        }
+    }
+    program
+}
+
+/// Without those that are in a larger one, in order.
+fn uncovered(devices: &BTreeSet<Device>) -> Vec<Device> {
+    let is_covered = |device: &Device| {
+        let larger = [(None, None), (device.0, None), (None, device.1)];
+        larger.iter().any(|larger| larger != device && devices.contains(larger))
+    };
+    devices.iter().filter(|device| !is_covered(device)).copied().collect()
+}
+
+/// One decision about devices, which are in order. Made from the end, for the length of what is to be
+/// jumped over.
+fn block(devices: &[Device], decision: &[Instruction]) -> Vec<Instruction> {
+    let mut block = Vec::new();
+    for of_major in devices.chunk_by(|a, b| a.0 == b.0).rev() {
+        let (major, minor) = of_major[0];
+        let mut body = Vec::new();
+        for (_, minor) in of_major {
+            body.extend(when(MINOR, *minor, decision.to_vec()));
+        }
+        // No other major number has to be looked for. A decision about the whole major number may be an
+        // end, and the kernel refuses what can't be reached.
+        if major.is_some() && minor.is_some() && !block.is_empty() {
+            body.push(jump(block.len()));
+        }
+        block.splice(0..0, when(MAJOR, major, body));
+    }
+    block
+}
+
+/// Jumps over the block where the register has another value.
+fn when(register: u8, value: Option<u32>, mut block: Vec<Instruction>) -> Vec<Instruction> {
+    if let Some(value) = value {
+        block.insert(0, jump_if_not(register, value, block.len()));
+    }
     block
 }
 
@@ -116,7 +168,7 @@ fn shift_right(register: u8, value: u32) -> Instruction {
     instruction(0x74, register, 0, 0, value)
 }
 
-/// The blocks are a few instructions long, so every distance fits.
+/// Blocks have at most [`LONGEST`] devices of a few instructions each, so every distance fits.
 fn jump_if_not(register: u8, value: u32, distance: usize) -> Instruction {
     instruction(0x56, register, 0, distance as i16, value)
 }

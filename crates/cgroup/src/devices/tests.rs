@@ -155,19 +155,66 @@ fn questions() -> Vec<Question> {
     questions
 }
 
+fn assert_program_answers(rules: &[Rule], questions: &[Question]) {
+    let program = program::assemble(&Policy::new(rules.to_vec()));
+    assert_reachable(&program);
+    for &question in questions {
+        let (answer, expected) = (interpret(&program, question), evaluate(rules, question));
+        assert_eq!(answer, expected, "{question:?} with {rules:?}");
+    }
+}
+
 #[test]
 fn the_program_answers_as_the_rules_say() {
     let mut random = Random(1);
     let questions = questions();
     for _ in 0..1000 {
-        let rules = random.rules();
-        let program = program::assemble(&Policy::new(rules.clone()));
-        assert_reachable(&program);
-        for &question in &questions {
-            let (answer, expected) = (interpret(&program, question), evaluate(&rules, question));
-            assert_eq!(answer, expected, "{question:?} with {rules:?}");
+        assert_program_answers(&random.rules(), &questions);
+    }
+}
+
+/// Those share conditions in the program.
+#[test]
+fn the_program_answers_as_rules_that_agree_say() {
+    let mut random = Random(3);
+    let questions = questions();
+    for _ in 0..1000 {
+        let mut rules = Vec::new();
+        for allow in [true, false, true] {
+            let (kind, access) = (random.rule().kind, random.rule().access);
+            for _ in 0..random.below(7) {
+                let rule = random.rule();
+                let alike = Rule { allow, kind, access, ..rule };
+                rules.push(if random.below(4) == 0 { Rule { allow, ..rule } } else { alike });
+            }
+        }
+        if random.below(2) == 0 {
+            rules.insert(0, total(random.below(2) == 0));
+        }
+        assert_program_answers(&rules, &questions);
+    }
+}
+
+/// More than a jump can pass over.
+#[test]
+fn the_program_may_be_long() {
+    let of_one_major = (0..15_000).map(|minor| (9, minor));
+    let of_many = (10..15_000).map(|major| (major, 1));
+    let rule = |(major, minor)| Rule {
+        allow: true,
+        kind: Some(Kind::Char),
+        major: Some(major),
+        minor: Some(minor),
+        access: READ,
+    };
+    let rules: Vec<Rule> = of_one_major.chain(of_many).map(rule).collect();
+    let mut questions = Vec::new();
+    for (major, minor) in [(9, 0), (9, 14_999), (9, 15_000), (10, 1), (14_999, 1), (14_999, 0)] {
+        for kind in [Kind::Block, Kind::Char] {
+            questions.extend((0..=ALL).map(|access| Question { kind, major, minor, access }));
         }
     }
+    assert_program_answers(&rules, &questions);
 }
 
 #[test]
