@@ -7,6 +7,7 @@ use coble_sys::pidfd_send_signal;
 use coble_sys::rustix::event::Timespec;
 use coble_sys::rustix::fd::AsFd;
 use coble_sys::rustix::io::Errno;
+use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result};
 use crate::init::await_end;
@@ -50,14 +51,25 @@ fn signal_all(record: &Record, signal: Signal) -> Result<bool> {
         cgroup.kill()?;
         return Ok(true);
     }
-    for pid in &pids {
-        match coble_sys::kill(*pid, signal.number()) {
+    let mut held = Vec::new();
+    for pid in pids.into_iter().filter_map(Pid::from_raw) {
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => held.push((pid.as_raw_nonzero().get(), pidfd)),
+            Err(Errno::SRCH | Errno::INVAL) => {}
+            Err(errno) => return Err(Error::os("pidfd_open", errno)),
+        }
+    }
+    // A number that changed hands before it was held is not in the list any more.
+    let still = cgroup.procs()?;
+    held.retain(|(pid, _)| still.contains(pid));
+    for (_, pidfd) in &held {
+        match pidfd_send_signal(pidfd.as_fd(), signal.number()) {
             // It may have ended by now.
             Ok(()) | Err(Errno::SRCH) => {}
             Err(errno) => return Err(Error::os("send the signal", errno)),
         }
     }
-    Ok(!pids.is_empty())
+    Ok(!held.is_empty())
 }
 
 /// Kills the first process and waits for its end.

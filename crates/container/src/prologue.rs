@@ -26,10 +26,6 @@ pub(crate) fn prologue(
     let tolerate = if job.facts.is_rootless() { " (tolerate EACCES, EPERM, EROFS)" } else { "" };
     push("StateDirectory", "make the container's state directory and lock it".to_owned(), "");
     push("MakeCgroup", format!("make the cgroup {}{tolerate}", cgroup.record()), path);
-    for (section, text) in resources(job) {
-        push("ApplyResources", text, &format!("/linux/resources/{section}"));
-    }
-    push("DeviceRules", format!("allow the default devices{tolerate}"), "");
     push("SealExecutor", "copy the executor and its plan into sealed memory".to_owned(), "");
     for (kind, path) in &namespaces.inherited {
         let text = format!("join the {kind} namespace at {}", path.to_string_lossy());
@@ -46,6 +42,10 @@ pub(crate) fn prologue(
     let into = if cgroup.dir().is_some() { ", straight into the cgroup" } else { "" };
     let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
     push("Clone", format!("clone3 with new namespaces: {kinds}{into}"), "/linux/namespaces");
+    for (section, text) in resources(job) {
+        push("ApplyResources", text, &format!("/linux/resources/{section}"));
+    }
+    push("DeviceRules", format!("allow the default devices{tolerate}"), "");
     if let Some(linux) = linux.filter(|_| namespaces.makes(NamespaceKind::User)) {
         push("MapIds", mapping_text("users", &linux.uid_mappings), "/linux/uidMappings");
         push("MapIds", mapping_text("groups", &linux.gid_mappings), "/linux/gidMappings");

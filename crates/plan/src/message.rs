@@ -16,7 +16,7 @@ pub enum Message<'a> {
     Console,
     /// Everything is done but waiting for `start`.
     Ready,
-    /// The executor goes on in another process, whose pidfd comes with this message.
+    /// The executor goes on in another process, a child of the parent.
     Moved {
         /// Its pid in the pid namespace in which the executor was made.
         pid: i32,

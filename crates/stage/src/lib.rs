@@ -1,6 +1,6 @@
 //! The executor: runs a plan in the container's first process.
 //!
-//! It allocates nothing, reads no configuration, decides nothing and falls back to nothing. What it can't do
+//! It allocates nothing, reads no configuration, and decides nothing. What it can't do
 //! it reports as `(step, errno, action, detail)` and exits with status 1.
 #![no_std]
 

@@ -27,5 +27,5 @@ pub use process::{
     keyctl_setperm, personality, sched_setaffinity_all, sched_setattr,
 };
 pub use rustix;
-pub use signal::{SignalSet, kill, pidfd_send_signal, sigaction_default, signalfd, sigprocmask};
+pub use signal::{SignalSet, pidfd_send_signal, sigaction_default, signalfd, sigprocmask};
 pub use spawn::{SPAWN_FAILED, Spawn};

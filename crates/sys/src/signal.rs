@@ -63,12 +63,3 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     // SAFETY: the call takes numbers and a null pointer only.
     unsafe { syscall(libc::SYS_pidfd_send_signal, args) }.map(drop)
 }
-
-/// Sends a signal to a process by its number.
-///
-/// # Errors
-/// As kill(2).
-pub fn kill(pid: i32, signal: i32) -> Result<()> {
-    // SAFETY: the call takes numbers only.
-    unsafe { syscall(libc::SYS_kill, [pid as usize, signal as usize, 0, 0, 0, 0]) }.map(drop)
-}

@@ -284,6 +284,13 @@ fn bind_host_cgroup(
 ) -> Result<()> {
     let source = c_string(own.unwrap_or("/sys/fs/cgroup"))?;
     let read_only = if own.is_none() && user { attr::RDONLY } else { 0 };
+    if read_only != 0 && wanted.flags & bits::CLASSIC_ATTRIBUTES != 0 {
+        return Err(Error::new(format!(
+            "config.json: {}: the host's cgroups can't be shown read-only to a user namespace without \
+             mount_setattr (Linux 5.12)",
+            wanted.origin
+        )));
+    }
     let set = wanted.options.attr_set;
     // The host's attributes stay. An access time mode is a value, which can't be set without being cleared.
     let clear = if set & attr::ATIME != 0 { attr::ATIME } else { 0 };
