@@ -20,7 +20,12 @@ pub fn delete(root: &Path, id: &str, force: bool) -> Result<Vec<Error>> {
     let Some(entry) = Entry::look_for(root, id)? else {
         return if force { Ok(Vec::new()) } else { Err(absent(id)) };
     };
-    match entry.read()? {
+    let record = match entry.read() {
+        // What can't be read can still be cleaned.
+        Err(_) if force => None,
+        record => record?,
+    };
+    match record {
         Some(record) => delete_recorded(&entry, &record, force),
         None if force => delete_unfinished(&entry).map(|()| Vec::new()),
         None => Err(absent(id)),

@@ -18,11 +18,12 @@ use crate::descriptors::passed_on;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Said, Start, explain};
 use crate::foreground::{Foreground, Signals};
+use crate::make::NOT_STARTED;
 use crate::pid_file::write_pid_file;
 use crate::relay::Relay;
 use crate::state::{Record, Status};
 use crate::status::status_of;
-use crate::store::peek;
+use crate::store::await_made;
 use crate::validate::validate_process;
 
 /// A process to run in a container.
@@ -86,13 +87,16 @@ impl Exec {
     /// # Errors
     /// The container does not run, or the first step that fails.
     pub fn execute(&self) -> Result<u8> {
-        let (record, stage) = peek(&self.root, &self.id)?;
+        let (record, stage) = await_made(&self.root, &self.id)?;
         match status_of(&record, stage)? {
             Status::Stopped => return Err(Error::new(STOPPED)),
             Status::Paused if !self.ignore_paused => {
                 return Err(Error::new(
                     "cannot exec in a paused container (use --ignore-paused to override)",
                 ));
+            }
+            Status::Creating => {
+                return Err(Error::new("cannot exec in a container that is being created"));
             }
             _ => {}
         }
@@ -169,8 +173,13 @@ impl Running {
     /// Listens to the executor until the program runs. Returns its terminal, if no socket takes it.
     fn await_program(&mut self, socket: Option<&Path>) -> Result<Option<Relay>> {
         let mut relay = None;
+        let mut is_ready = false;
         loop {
             match self.executor.listen()? {
+                Said::Ready => is_ready = true,
+                Said::Nothing if !is_ready => {
+                    return Err(self.executor.silence().within(NOT_STARTED));
+                }
                 Said::Nothing => {
                     self.is_kept = true;
                     return Ok(relay);
@@ -185,9 +194,9 @@ impl Running {
                 Said::Moved(pid) => self.executor.follow(pid)?,
                 Said::Failed { step, errno, action, detail } => {
                     let error = explain(&self.plan, step, errno, &action, &detail);
-                    return Err(error.within("unable to start container process"));
+                    return Err(error.within(NOT_STARTED));
                 }
-                Said::RuntimeHooks | Said::Ready => {
+                Said::RuntimeHooks => {
                     return Err(Error::new("the executor said what it has no step for"));
                 }
             }

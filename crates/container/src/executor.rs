@@ -92,6 +92,7 @@ impl Executor {
             close_from: start.preserve_fds.saturating_add(3),
             keep: &keep,
             gate: start.gated.then_some(theirs.as_fd()),
+            gate_keeper: socket.as_fd(),
         };
         let child = with_joined(&start.namespaces.inherited, || {
             spawn.spawn().map_err(|errno| Error::os("clone3", errno))

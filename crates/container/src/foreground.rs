@@ -4,7 +4,7 @@ use coble_sys::rustix::event::{PollFd, PollFlags, poll};
 use coble_sys::rustix::fd::{BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::{Errno, read};
 use coble_sys::rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
-use coble_sys::{SignalSet, libc, pidfd_send_signal, signalfd, sigprocmask};
+use coble_sys::{SignalSet, libc, pidfd_send_signal, sigaction_default, signalfd, sigprocmask};
 
 use crate::error::{Error, Result};
 use crate::executor::{Ended, reap};
@@ -50,6 +50,8 @@ impl Signals {
         let set = faults.iter().fold(u64::MAX, |set, signal| set & !(1 << (signal - 1)));
         let failed = |errno| Error::os("signalfd", errno);
         let before = sigprocmask(set).map_err(failed)?;
+        // Who ignores it loses the status of its children, waitid(2).
+        sigaction_default(libc::SIGCHLD).map_err(failed)?;
         if reaps_all {
             set_child_subreaper(Some(getpid())).map_err(|errno| Error::os("prctl", errno))?;
         }

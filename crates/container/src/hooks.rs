@@ -1,9 +1,10 @@
 //! Hooks that run in the runtime's own namespaces (config.md, "POSIX-platform Hooks").
 
+use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 
 use coble_spec::Hook;
 use coble_sys::rustix::event::Timespec;
@@ -45,7 +46,7 @@ fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
     // A file and not a pipe: what the hook leaves behind may keep it open.
     let output = memfd_create("hook", MemfdFlags::CLOEXEC)
         .map_err(|errno| Error::os("memfd_create", errno))?;
-    let mut output = std::fs::File::from(output);
+    let mut output = File::from(output);
     let stream = || output.try_clone().map_err(|error| Error::at("clone", "output", error));
     let (name, args) = hook.args.split_first().unwrap_or((&hook.path, &[]));
     let variables = hook.env.iter().map(|entry| entry.split_once('=').unwrap_or((entry, "")));
@@ -55,15 +56,11 @@ fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
         .env_clear()
         .envs(variables)
         .current_dir(bundle)
-        .stdin(Stdio::piped())
+        .stdin(state_file(state)?)
         .stdout(stream()?)
         .stderr(stream()?)
         .spawn()
         .map_err(|error| Error::at("run", &hook.path, error))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A hook need not read its state.
-        let _ = stdin.write_all(state.as_bytes());
-    }
     let status = await_status(&mut child, hook)?;
     if status.success() {
         return Ok(());
@@ -77,6 +74,16 @@ fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
     };
     let said = said.trim();
     Err(Error::new(if said.is_empty() { why } else { format!("{why}, output: {said}") }))
+}
+
+/// The state as a file: a hook that does not read it keeps nobody waiting.
+fn state_file(state: &str) -> Result<File> {
+    let file = memfd_create("state", MemfdFlags::CLOEXEC)
+        .map_err(|errno| Error::os("memfd_create", errno))?;
+    let mut file = File::from(file);
+    let written = file.write_all(state.as_bytes()).and_then(|()| file.rewind());
+    written.map_err(|error| Error::at("write", "the state", error))?;
+    Ok(file)
 }
 
 fn await_status(child: &mut Child, hook: &Hook) -> Result<ExitStatus> {

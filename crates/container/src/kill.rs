@@ -28,14 +28,13 @@ const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 /// There is no such container, or (without `all`) it does not run.
 pub fn kill(root: &Path, id: &str, signal: Signal, all: bool) -> Result<()> {
     let (record, _) = peek(root, id)?;
-    if all || (signal == Signal::KILL && !has_own_pids(&record.namespaces)) {
-        let reached = signal_all(&record, signal)?;
-        if reached || all {
-            return Ok(());
-        }
+    let is_for_all = all || (signal == Signal::KILL && !has_own_pids(&record.namespaces));
+    if is_for_all && signal_all(&record, signal)? {
+        return Ok(());
     }
-    let pidfd =
-        record.init.pidfd()?.ok_or_else(|| Error::new(format!("container not running: {id}")))?;
+    let Some(pidfd) = record.init.pidfd()? else {
+        return if all { Ok(()) } else { Err(Error::new(format!("container not running: {id}"))) };
+    };
     match pidfd_send_signal(pidfd.as_fd(), signal.number()) {
         Ok(()) => Ok(()),
         Err(Errno::SRCH) => Err(Error::new(format!("container not running: {id}"))),

@@ -179,12 +179,11 @@ impl Making {
     /// # Errors
     /// A step that failed, or a hook.
     pub(crate) fn await_ready(&mut self) -> Result<()> {
+        let mut is_ready = false;
         loop {
             match self.executor()?.listen()? {
-                Said::Nothing if self.purpose == Purpose::Create => {
-                    return Err(self.executor()?.silence().within(NOT_STARTED));
-                }
-                Said::Nothing => return Ok(()),
+                Said::Nothing if is_ready => return Ok(()),
+                Said::Nothing => return Err(self.executor()?.silence().within(NOT_STARTED)),
                 Said::RuntimeHooks => {
                     self.run_hooks()?;
                     self.executor()?.answer()?;
@@ -196,7 +195,8 @@ impl Making {
                     }
                     self.executor()?.answer()?;
                 }
-                Said::Ready => return self.entry.set_waiting(),
+                Said::Ready if self.purpose == Purpose::Create => return self.entry.set_waiting(),
+                Said::Ready => is_ready = true,
                 Said::Moved(pid) => {
                     if let Some(executor) = &mut self.executor {
                         executor.follow(pid)?;
@@ -298,7 +298,7 @@ impl Making {
 }
 
 /// What clients look for before the reason.
-const NOT_STARTED: &str = "unable to start container process";
+pub(crate) const NOT_STARTED: &str = "unable to start container process";
 
 impl Drop for Making {
     /// Takes back what was made; a remainder that can't be removed is what `delete --force` is for.

@@ -49,6 +49,7 @@ impl Run {
         let mut making = Making::begin(&self.create, purpose)?;
         making.await_ready()?;
         write_pid_file(self.create.pid_file.as_deref(), making.executor()?.pid)?;
+        making.entry.unlock()?;
         making.run_poststart()?;
         Ok(making)
     }
@@ -56,7 +57,6 @@ impl Run {
     fn stay(&self) -> Result<Finished> {
         let signals = Signals::take(!self.no_subreaper)?;
         let mut making = self.start()?;
-        making.entry.unlock()?;
         let relay = making.relay.take();
         let foreground = Foreground {
             signals: &signals,
@@ -70,6 +70,10 @@ impl Run {
             return Ok(Finished { status, warnings: Vec::new() });
         }
         making.entry.lock()?;
+        if making.entry.is_removed()? {
+            making.keep();
+            return Ok(Finished { status, warnings: Vec::new() });
+        }
         Ok(Finished { status, warnings: making.finish()? })
     }
 }

@@ -30,6 +30,7 @@ pub fn start(root: &Path, id: &str) -> Result<()> {
     let released = release(&entry);
     entry.set_started()?;
     released?;
+    entry.unlock()?;
     run_poststart(&record)
 }
 

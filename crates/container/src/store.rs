@@ -9,6 +9,7 @@ use std::ffi::CStr;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use coble_cgroup::Record as CgroupRecord;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -112,6 +113,13 @@ impl Entry {
                 Err(errno) => return Err(Error::at("lock", &self.path, errno)),
             }
         }
+    }
+
+    /// Whether somebody has deleted the container in the meantime.
+    pub(crate) fn is_removed(&self) -> Result<bool> {
+        fstat(&self.directory)
+            .map(|stat| stat.st_nlink == 0)
+            .map_err(|errno| Error::at("stat", &self.path, errno))
     }
 
     /// Lets others change the container.
@@ -220,6 +228,37 @@ pub(crate) fn peek(root: &Path, id: &str) -> Result<(Record, Stage)> {
     let record = read_record(directory.as_fd(), &path)?.ok_or_else(absent)?;
     Ok((record, stage(directory.as_fd())))
 }
+
+/// The same once nobody makes or changes the container any more: before that its first process may still have
+/// the host's root.
+///
+/// # Errors
+/// As [`peek`]; the container is locked for too long, by a hook that does not end.
+pub(crate) fn await_made(root: &Path, id: &str) -> Result<(Record, Stage)> {
+    check_id(id)?;
+    let path = root.join(id);
+    let absent = || Error::new(format!("container does not exist: {id}"));
+    let directory = open_directory(&path)?.ok_or_else(absent)?;
+    let end = Instant::now() + LOCKED_MAX;
+    loop {
+        match flock(&directory, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => break,
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(Errno::WOULDBLOCK) => {
+                return Err(Error::new(format!("container {id} is being created or changed")));
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::at("lock", &path, errno)),
+        }
+    }
+    let record = read_record(directory.as_fd(), &path)?.ok_or_else(absent)?;
+    Ok((record, stage(directory.as_fd())))
+}
+
+/// How long a command waits that must not come in between.
+const LOCKED_MAX: Duration = Duration::from_secs(10);
 
 /// The names in a state folder, sorted.
 pub(crate) fn ids(root: &Path) -> Result<Vec<String>> {

@@ -14,7 +14,7 @@ pub enum Message<'a> {
     RuntimeHooks,
     /// The terminal's other end comes with this message; the executor waits for one byte.
     Console,
-    /// Everything is done but waiting for `start`.
+    /// Everything is done but waiting for `start`, or running the program.
     Ready,
     /// The executor goes on in another process, a child of the parent.
     Moved {

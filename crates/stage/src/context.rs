@@ -1,7 +1,7 @@
 //! What later steps need of earlier ones: descriptors, and what was found at run time.
 
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use coble_sys::rustix::process::fchdir;
+use coble_sys::rustix::process::{DumpableBehavior, fchdir, set_dumpable_behavior};
 
 use crate::Inherited;
 use crate::bytes::PathBytes;
@@ -22,6 +22,7 @@ pub(crate) struct Context<'a> {
     pub(crate) null: Option<OwnedFd>,
     /// The empty directory that masks others, where it was mounted first.
     pub(crate) mask: Option<OwnedFd>,
+    is_forgetful: bool,
     /// Whether the working directory could not be entered yet.
     pub(crate) directory_pending: bool,
     /// `HOME=...`, if it was looked up.
@@ -41,6 +42,7 @@ impl<'a> Context<'a> {
             host_proc: None,
             null: None,
             mask: None,
+            is_forgetful: false,
             directory_pending: false,
             home: PathBytes::new(),
             program: PathBytes::new(),
@@ -65,12 +67,18 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Closes what the steps up to the change of root have opened.
-    pub(crate) fn forget(&mut self) {
+    /// Closes what the steps up to the change of root have opened, and lets nobody look into this process any
+    /// more: programs of the container may run beside it from here on.
+    pub(crate) fn forget(&mut self) -> Outcome {
+        if self.is_forgetful {
+            return Ok(());
+        }
+        self.is_forgetful = true;
         self.root = None;
         self.parent = None;
         self.host_proc = None;
         self.null = None;
         self.mask = None;
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).during("prctl")
     }
 }

@@ -163,13 +163,7 @@ pub(crate) fn readonly_path(context: &Context<'_>, path: &CStr, flags: u32) -> O
     let how = read_only(true, flags);
     change(tree.as_fd(), how)?;
     move_onto(tree.as_fd(), place.as_fd()).on("move_mount", path)?;
-    if !how.classic {
-        return Ok(());
-    }
-    match open_if_there(context, path)? {
-        Some(top) => change_classic(top.as_fd(), how),
-        None => Err(Errno::NOENT).on("openat2", path),
-    }
+    if how.classic { change_classic(tree.as_fd(), how) } else { Ok(()) }
 }
 
 /// [`coble_plan::Step::ReadonlyRoot`]

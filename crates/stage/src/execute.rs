@@ -136,12 +136,17 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
             below.push(path.to_bytes())?;
             procfs::write_proc(context, below.as_c_str(), value.to_bytes())
         }
+        Step::AppArmor { label } => {
+            identity::label_exec(context, c"self/attr/apparmor/exec", label)
+        }
+        Step::SelinuxLabel { label } => identity::label_exec(context, c"self/attr/exec", label),
         _ => assume(step, context),
     }
 }
 
 /// Steps that turn the process into the program.
 fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
+    context.forget()?;
     match *step {
         Step::RootPropagation { flags } => set_propagation(c"/", flags),
         Step::NoNewPrivileges {} => set_no_new_privs(true).during("prctl"),
@@ -174,10 +179,6 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::ChangeDirectory { path } => identity::change_directory(context, path),
         Step::ConfirmDirectory { path } => identity::confirm_directory(context, path),
         Step::OwnConsole { uid, gid } => console::own_console(uid, gid),
-        Step::AppArmor { label } => {
-            identity::label_exec(context, c"self/attr/apparmor/exec", label)
-        }
-        Step::SelinuxLabel { label } => identity::label_exec(context, c"self/attr/exec", label),
         Step::FindHome { uid } => program::find_home(context, uid),
         Step::FindProgram { name, path } => program::find(context, name, path),
         Step::Exec { args, env } => program::exec(context, args, env),

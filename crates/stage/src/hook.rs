@@ -5,14 +5,16 @@ use core::ffi::CStr;
 use coble_plan::List;
 use coble_sys::rustix::event::{PollFd, PollFlags, Timespec, poll};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use coble_sys::rustix::fs::{Access, AtFlags, CWD, MemfdFlags, accessat, memfd_create};
+use coble_sys::rustix::fs::{
+    Access, AtFlags, CWD, MemfdFlags, Mode, SeekFrom, accessat, memfd_create, seek,
+};
 use coble_sys::rustix::io::{Errno, pread, write};
-use coble_sys::rustix::pipe::{PipeFlags, pipe_with};
 use coble_sys::rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, umask,
+    waitid,
 };
 use coble_sys::rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
-use coble_sys::{execve, exit_group, fork, libc};
+use coble_sys::{execve, exit_group, fork, libc, sigprocmask};
 
 use crate::bytes::Bytes;
 use crate::fault::{During, Fault, Outcome};
@@ -35,40 +37,38 @@ pub(crate) struct Hook<'a> {
 pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
     accessat(CWD, hook.path, Access::EXEC_OK, AtFlags::empty()).on("run", hook.path)?;
     let output = memfd_create(c"hook", MemfdFlags::CLOEXEC).during("memfd_create")?;
-    let (stdin, state) = pipe_with(PipeFlags::CLOEXEC).during("pipe2")?;
+    let stdin = state_file(hook)?;
     let args = Pointers::new(hook.args, None)?;
     let env = Pointers::new(hook.env, hook.home)?;
     // SAFETY: this process has one thread.
     let pid = unsafe { fork(libc::SIGCHLD as u64) }.during("clone")?;
     if pid == 0 {
         if dup2_stdin(&stdin).and(dup2_stdout(&output)).and(dup2_stderr(&output)).is_ok() {
+            umask(Mode::from_raw_mode(0o022));
+            let _ = sigprocmask(0);
             // SAFETY: both arrays end with a null pointer and point into the plan.
             unsafe { execve(hook.path, args.as_ptr(), env.as_ptr()) };
         }
         exit_group(127);
     }
-    drop(stdin);
     let pid = Pid::from_raw(pid).ok_or_else(|| Fault::words("clone gave no pid"))?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).during("pidfd_open")?;
-    hand_over(state, hook)?;
     await_end(hook, pidfd.as_fd(), output.as_fd())
 }
 
-/// Writes the state; a hook need not read it.
-fn hand_over(pipe: OwnedFd, hook: &Hook<'_>) -> Outcome {
+/// The state as a file: a hook that does not read it keeps nobody waiting.
+fn state_file(hook: &Hook<'_>) -> Outcome<OwnedFd> {
+    let file = memfd_create(c"state", MemfdFlags::CLOEXEC).during("memfd_create")?;
     let mut pid = Bytes::<16>::new();
     pid.push_number(getpid().as_raw_nonzero().get() as u32)?;
     for mut part in [hook.state_head.to_bytes(), pid.as_bytes(), hook.state_tail.to_bytes()] {
         while !part.is_empty() {
-            match write(&pipe, part) {
-                Ok(length) => part = &part[length..],
-                Err(Errno::PIPE) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno).during("write"),
-            }
+            let length = write(&file, part).during("write")?;
+            part = &part[length..];
         }
     }
-    Ok(())
+    seek(&file, SeekFrom::Start(0)).during("lseek")?;
+    Ok(file)
 }
 
 fn await_end(hook: &Hook<'_>, pidfd: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Outcome {

@@ -57,7 +57,7 @@ pub(crate) fn mount_fs(context: &mut Context<'_>, fs: &NewFs<'_>, target: Target
     if fs.flags & bits::COPY_UP != 0 {
         copy_up(context.root()?, target.path, tree.as_fd())?;
     }
-    attach(context, tree, &place, target)
+    attach(context, &tree, &place, target)
 }
 
 /// fsopen(2) to fsmount(2).
@@ -153,12 +153,11 @@ pub(crate) fn mount_bind(
         refuse_procfs(&place, target.path)?;
     }
     if mount.classic || all.classic {
-        attach(context, tree, &place, target)?;
-        let top = destination(context, target, leaf)?.fd;
-        change_classic(top.as_fd(), mount)?;
-        return change_classic(top.as_fd(), all);
+        attach(context, &tree, &place, target)?;
+        change_classic(tree.as_fd(), mount)?;
+        return change_classic(tree.as_fd(), all);
     }
-    attach(context, tree, &place, target)
+    attach(context, &tree, &place, target)
 }
 
 /// [`coble_plan::Step::Remount`]
@@ -205,7 +204,7 @@ fn refuse_procfs(place: &Place, path: &CStr) -> Outcome {
 }
 
 /// Puts a detached mount at its place.
-fn attach(context: &mut Context<'_>, tree: OwnedFd, place: &Place, target: Target<'_>) -> Outcome {
+fn attach(context: &mut Context<'_>, tree: &OwnedFd, place: &Place, target: Target<'_>) -> Outcome {
     move_onto(tree.as_fd(), place.fd.as_fd()).on("move_mount", target.path)?;
     set_propagation(tree.as_fd(), target)?;
     // What was opened below may be covered now.

@@ -3,7 +3,7 @@
 use core::ffi::{CStr, c_char};
 use core::ptr::null;
 
-use coble_plan::List;
+use coble_plan::{List, Message};
 use coble_sys::rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, openat, stat};
 use coble_sys::rustix::io::{Errno, read, retry_on_intr};
 use coble_sys::rustix::process::set_parent_process_death_signal;
@@ -13,6 +13,7 @@ use crate::array::Array;
 use crate::bytes::{Bytes, PathBytes};
 use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
+use crate::rendezvous::tell;
 
 /// A null-terminated array of C strings.
 pub(crate) struct Pointers(Array<*const c_char>);
@@ -69,6 +70,9 @@ pub(crate) fn exec(context: &Context<'_>, args: List<'_>, env: List<'_>) -> Outc
     let home = (!context.home.is_empty()).then(|| context.home.as_c_str());
     let args = Pointers::new(args, None)?;
     let env = Pointers::new(env, home)?;
+    if context.starter.is_none() {
+        tell(context, Message::Ready)?;
+    }
     set_parent_process_death_signal(None).during("prctl")?;
     sigprocmask(0).during("rt_sigprocmask")?;
     // SAFETY: both arrays end with a null pointer and point to strings that outlive the call.

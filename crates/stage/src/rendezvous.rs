@@ -40,8 +40,6 @@ pub(crate) fn await_start(context: &mut Context<'_>) -> Outcome {
     let Some(listener) = context.inherited.start else {
         return Err(Fault::words("no socket to wait on"));
     };
-    // It may wait for long, and needs none of these any more.
-    context.forget();
     set_parent_process_death_signal(None).during("prctl")?;
     tell(context, Message::Ready)?;
     loop {

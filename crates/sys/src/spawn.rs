@@ -4,9 +4,9 @@ use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
 use core::ptr::null;
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{Gid, Uid};
-use rustix::io::{Errno, FdFlags, Result, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, Result, close, fcntl_setfd};
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
@@ -39,6 +39,8 @@ pub struct Spawn<'a> {
     /// the child is in a new user namespace it then becomes that namespace's user and group 0. Without a gate
     /// the call returns only once the program has been started.
     pub gate: Option<BorrowedFd<'a>>,
+    /// The other end of the gate's socket, which the child must not hold: it would never be closed.
+    pub gate_keeper: BorrowedFd<'a>,
 }
 
 /// What the child needs, on the parent's stack.
@@ -89,6 +91,8 @@ extern "C" fn begin(preamble: *const Preamble<'_>) -> ! {
 
 fn pass_gate(spawn: &Spawn<'_>) -> Option<()> {
     if let Some(gate) = spawn.gate {
+        // SAFETY: this is the child's own copy of the descriptor, and nothing in the child uses it.
+        unsafe { close(spawn.gate_keeper.as_raw_fd()) };
         let (received, _) = recv(gate, &mut [0u8], RecvFlags::empty()).ok()?;
         if received != 1 {
             return None;

@@ -30,10 +30,10 @@ fn namespaces_are_joined_before_the_child_is_made_and_ids_mapped_after() {
         [
             "make the container's state directory and lock it []",
             "make the cgroup /sys/fs/cgroup//pod/box [/linux/cgroupsPath]",
-            "allow the default devices []",
             "copy the executor and its plan into sealed memory []",
             "join the network namespace at /n/net [/linux/namespaces]",
             "clone3 with new namespaces: user, mount, straight into the cgroup [/linux/namespaces]",
+            "allow the default devices []",
             "map users 0-0 to 1000, 1-10 to 5000 [/linux/uidMappings]",
             "map groups 0-0 to 1001 [/linux/gidMappings]",
             "close descriptors from 3 on in the child []",

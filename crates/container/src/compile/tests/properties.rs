@@ -14,8 +14,12 @@ fn exists(config: &Value, pointer: &str) -> bool {
 
 /// What compile may refuse of a configuration that has passed the checks: what depends on the host, or on
 /// more than one part at once.
-const REFUSALS: [&str; 3] =
-    ["a mount namespace can't be joined", "needs mount_setattr(2)", "tmpcopyup"];
+const REFUSALS: [&str; 4] = [
+    "a mount namespace can't be joined",
+    "needs mount_setattr(2)",
+    "tmpcopyup",
+    "read-only to a user namespace without mount_setattr",
+];
 
 fn hold(case: &Case) -> bool {
     let launch = match case.compile() {
