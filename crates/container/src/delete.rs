@@ -9,7 +9,7 @@ use crate::hooks;
 use crate::kill::end;
 use crate::state::{Record, Status};
 use crate::status::{has_own_pids, status_of, text_of};
-use crate::store::Entry;
+use crate::store::{Entry, absent};
 
 /// Removes the container `id`, which has stopped or was never started; with `force` in any state, and one
 /// that is not there is none to remove. Returns the poststop hooks that failed, as warnings.
@@ -30,10 +30,6 @@ pub fn delete(root: &Path, id: &str, force: bool) -> Result<Vec<Error>> {
         None if force => delete_unfinished(&entry).map(|()| Vec::new()),
         None => Err(absent(id)),
     }
-}
-
-fn absent(id: &str) -> Error {
-    Error::new(format!("container does not exist: {id}"))
 }
 
 fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Error>> {

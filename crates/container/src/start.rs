@@ -7,7 +7,7 @@ use crate::hooks;
 use crate::rendezvous::release;
 use crate::state::{Record, Status};
 use crate::status::{status_of, text_of};
-use crate::store::Entry;
+use crate::store::{Entry, absent};
 
 /// Runs the program of the container `id`.
 ///
@@ -15,8 +15,7 @@ use crate::store::Entry;
 /// The container is not waiting, or its program can't be run.
 pub fn start(root: &Path, id: &str) -> Result<()> {
     let entry = Entry::find(root, id)?;
-    let record =
-        entry.read()?.ok_or_else(|| Error::new(format!("container does not exist: {id}")))?;
+    let record = entry.read()?.ok_or_else(|| absent(id))?;
     match status_of(&record, entry.stage())? {
         Status::Created => {}
         Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),

@@ -84,8 +84,7 @@ impl Entry {
 
     /// Opens and locks the directory of a container.
     pub(crate) fn find(root: &Path, id: &str) -> Result<Self> {
-        Self::look_for(root, id)?
-            .ok_or_else(|| Error::new(format!("container does not exist: {id}")))
+        Self::look_for(root, id)?.ok_or_else(|| absent(id))
     }
 
     /// The same; `None` if there is none.
@@ -98,10 +97,8 @@ impl Entry {
         let Some(directory) = open_directory(&path)? else { return Ok(None) };
         let entry = Self { directory, path };
         entry.lock()?;
-        let stat =
-            fstat(&entry.directory).map_err(|errno| Error::at("stat", &entry.path, errno))?;
         // Whoever had the lock may have removed it.
-        Ok((stat.st_nlink > 0).then_some(entry))
+        Ok(if entry.is_removed()? { None } else { Some(entry) })
     }
 
     /// Waits for the lock and takes it.
@@ -221,12 +218,8 @@ impl Entry {
 
 /// A container's record and stage, without its lock: `state.json` is whole at any time.
 pub(crate) fn peek(root: &Path, id: &str) -> Result<(Record, Stage)> {
-    check_id(id)?;
-    let path = root.join(id);
-    let absent = || Error::new(format!("container does not exist: {id}"));
-    let directory = open_directory(&path)?.ok_or_else(absent)?;
-    let record = read_record(directory.as_fd(), &path)?.ok_or_else(absent)?;
-    Ok((record, stage(directory.as_fd())))
+    let (directory, path) = look(root, id)?;
+    tell(directory.as_fd(), &path, id)
 }
 
 /// The same once nobody makes or changes the container any more: before that its first process may still have
@@ -235,14 +228,11 @@ pub(crate) fn peek(root: &Path, id: &str) -> Result<(Record, Stage)> {
 /// # Errors
 /// As [`peek`]; the container is locked for too long, by a hook that does not end.
 pub(crate) fn await_made(root: &Path, id: &str) -> Result<(Record, Stage)> {
-    check_id(id)?;
-    let path = root.join(id);
-    let absent = || Error::new(format!("container does not exist: {id}"));
-    let directory = open_directory(&path)?.ok_or_else(absent)?;
+    let (directory, path) = look(root, id)?;
     let end = Instant::now() + LOCKED_MAX;
     loop {
         match flock(&directory, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => break,
+            Ok(()) => return tell(directory.as_fd(), &path, id),
             Err(Errno::WOULDBLOCK) if Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -253,8 +243,23 @@ pub(crate) fn await_made(root: &Path, id: &str) -> Result<(Record, Stage)> {
             Err(errno) => return Err(Error::at("lock", &path, errno)),
         }
     }
-    let record = read_record(directory.as_fd(), &path)?.ok_or_else(absent)?;
-    Ok((record, stage(directory.as_fd())))
+}
+
+fn look(root: &Path, id: &str) -> Result<(OwnedFd, PathBuf)> {
+    check_id(id)?;
+    let path = root.join(id);
+    let directory = open_directory(&path)?.ok_or_else(|| absent(id))?;
+    Ok((directory, path))
+}
+
+fn tell(directory: BorrowedFd<'_>, path: &Path, id: &str) -> Result<(Record, Stage)> {
+    let record = read_record(directory, path)?.ok_or_else(|| absent(id))?;
+    Ok((record, stage(directory)))
+}
+
+/// The words that containerd looks for.
+pub(crate) fn absent(id: &str) -> Error {
+    Error::new(format!("container does not exist: {id}"))
 }
 
 /// How long a command waits that must not come in between.
