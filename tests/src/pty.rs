@@ -8,6 +8,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -92,6 +93,24 @@ impl Terminal {
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.master, size).expect("a new size");
+    }
+
+    /// Changes the size again and again, each time by way of one column less, until `text` is shown.
+    ///
+    /// For a client that may miss a change: Docker's (20.10, `MonitorTtySize`) sends the first size and only
+    /// then begins to listen for SIGWINCH, and a size that stays the same sends none.
+    ///
+    /// # Panics
+    /// When `text` isn't shown by the deadline.
+    #[track_caller]
+    pub fn resize_until(&self, rows: u16, columns: u16, text: &str) {
+        let shown = wait::poll(wait::DEADLINE, || {
+            self.resize(rows, columns - 1);
+            self.resize(rows, columns);
+            let moment = Duration::from_millis(500);
+            wait::poll(moment, || self.screen().contains(text).then_some(()))
+        });
+        assert!(shown.is_some(), "never showed `{text}`; it shows: {}", self.screen());
     }
 
     /// Types `text`.

@@ -37,8 +37,7 @@ fn the_size_follows_the_users_terminal() {
     let command = docker.run_on_terminal(&["--rm", "-i", "-t"], &["sh", "-c", script]);
     let (terminal, child) = Terminal::run(command);
     terminal.shows("first");
-    terminal.resize(33, 77);
-    terminal.shows("second");
+    terminal.resize_until(33, 77, "second");
     assert_eq!(exit_code(child, &terminal), Some(0));
 }
 
@@ -101,8 +100,7 @@ fn exec_gets_a_terminal_of_its_own() {
     terminal.shows("/dev/pts/0");
     terminal.shows("result=42");
     terminal.types("until [ \"$(stty size)\" = '33 77' ]; do sleep 0.1; done; echo res''ized\n");
-    terminal.resize(33, 77);
-    terminal.shows("resized");
+    terminal.resize_until(33, 77, "resized");
     terminal.types("exit 5\n");
     assert_eq!(exit_code(child, &terminal), Some(5), "{}", terminal.screen());
 }
