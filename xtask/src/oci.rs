@@ -19,13 +19,16 @@ pub(crate) struct Oci {
     pub(crate) words: Vec<OsString>,
     /// The state root.
     pub(crate) root: PathBuf,
+    /// Takes what it says on standard error.
+    log: PathBuf,
 }
 
 impl Oci {
     /// A runtime that is one program; its state goes to a folder under `scratch`.
     pub(crate) fn new(name: &str, program: &Path, scratch: &Path) -> Self {
         let root = scratch.join(format!("state-{name}"));
-        Self { name: name.to_owned(), words: vec![program.into()], root }
+        let log = root.with_extension("log");
+        Self { name: name.to_owned(), words: vec![program.into()], root, log }
     }
 
     /// Any command, without the state root. Nothing is inherited that a container could keep open.
@@ -44,7 +47,7 @@ impl Oci {
     }
 
     fn messages(&self) -> std::io::Result<File> {
-        File::options().create(true).append(true).open(self.root.with_extension("log"))
+        File::options().create(true).append(true).open(&self.log)
     }
 
     /// `spec`.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use coble_spec::Spec;
 
 use crate::error::{Error, Result};
-use crate::validate::validate;
+use crate::validate::validate_read;
 
 /// A bundle that was read and checked.
 #[derive(Debug)]
@@ -41,7 +41,8 @@ fn read_config(path: &Path) -> Result<Spec> {
     })?;
     let spec = coble_spec::parse(&text)
         .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
-    validate(&spec).map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+    validate_read(&spec, &text)
+        .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
     Ok(spec)
 }
 

@@ -61,6 +61,20 @@ impl std::error::Error for Invalid {}
 pub fn validate(spec: &Spec) -> Result<(), Invalid> {
     text::version(&spec.oci_version)?;
     text::without_nul(spec)?;
+    members(spec)
+}
+
+/// The same for a configuration that was read from `text`, which mostly shows at a glance that no string has a
+/// NUL.
+pub(crate) fn validate_read(spec: &Spec, text: &[u8]) -> Result<(), Invalid> {
+    if text::may_have_nul(text) {
+        return validate(spec);
+    }
+    text::version(&spec.oci_version)?;
+    members(spec)
+}
+
+fn members(spec: &Spec) -> Result<(), Invalid> {
     root(spec)?;
     let none = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&none);

@@ -2,7 +2,8 @@
 //!
 //! Rounds are interleaved: in each one every peer has its batch, so that a noisy minute hits all of them. A
 //! peer's time is the median over the rounds of the median of its batch; the smallest time of all stands
-//! beside it. A run that fails is reported and not counted.
+//! beside it. A run that fails is reported and not counted. Every runtime keeps its state on a tmpfs, as `/run`
+//! is on a host that systemd starts; on a disk the file system's journal would be measured with it.
 
 mod crun;
 mod machine;
@@ -10,12 +11,17 @@ mod measure;
 mod peers;
 mod times;
 
+use std::path::Path;
+
 use crate::bundle::Bundle;
 use crate::flags::Flags;
 use crate::specification::Table;
 use crate::{Result, cargo, cgroups, packages};
 use measure::{Benchmark, Measurement};
 use peers::Peer;
+
+/// A tmpfs on every Linux, shm_overview(7).
+const MEMORY: &str = "/dev/shm";
 
 /// What stands on the command line.
 struct Options {
@@ -33,18 +39,27 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         check.print();
     }
     let scratch = cargo::scratch("bench")?;
-    let peers = peers::build(&options.peers, &scratch)?;
+    let mut peers = peers::build(&options.peers, &scratch)?;
+    let state = Path::new(MEMORY).join(format!("coble-bench-{}", std::process::id()));
+    peers.iter_mut().for_each(|peer| peer.keep_state_in(&state));
+    let outcome = measure(&options, &scratch, &peers);
+    // Every container is gone; without one there is no folder.
+    let _ = std::fs::remove_dir_all(&state);
+    outcome
+}
+
+fn measure(options: &Options, scratch: &Path, peers: &[Peer]) -> Result<()> {
     let runtime = peers.iter().find_map(Peer::oci).ok_or("no peer that is a runtime")?;
     let short = Bundle::make(&scratch.join("short"), runtime, &["/bin/true"])?;
     let long = Bundle::make(&scratch.join("long"), runtime, &["/bin/sleep", "100000"])?;
-    machine::print(&peers);
+    machine::print(peers);
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
     let mut broken = 0;
     for benchmark in Benchmark::ALL.into_iter().filter(|benchmark| wanted(benchmark.name())) {
         let measurement = Measurement { benchmark, short: &short, long: &long };
-        let times = measurement.rounds(&peers, options.rounds, options.batch);
-        times::print(benchmark.name(), &peers, &times);
-        broken += times::judge(benchmark.name(), &Table::read("times")?, &peers, &times);
+        let times = measurement.rounds(peers, options.rounds, options.batch);
+        times::print(benchmark.name(), peers, &times);
+        broken += times::judge(benchmark.name(), &Table::read("times")?, peers, &times);
     }
     match broken {
         0 => Ok(()),

@@ -23,6 +23,13 @@ impl Peer {
         }
     }
 
+    /// Keeps its state under `folder`.
+    pub(super) fn keep_state_in(&mut self, folder: &Path) {
+        if let Self::Oci(runtime) = self {
+            runtime.root = folder.join(&runtime.name);
+        }
+    }
+
     /// The runtime, if it is one.
     pub(super) fn oci(&self) -> Option<&Oci> {
         match self {

@@ -164,6 +164,22 @@ fn a_nul_anywhere() {
 }
 
 #[test]
+fn a_text_is_searched_for_nul_as_its_configuration_is() {
+    let read = |argument: &str| {
+        let mut config = good();
+        config["process"]["args"][0] = json!(argument);
+        let text = config.to_string();
+        let spec: Spec = coble_spec::parse(text.as_bytes()).unwrap();
+        validate_read(&spec, text.as_bytes()).map_err(|invalid| invalid.to_string())
+    };
+    let expected = "/process/args/0: must not contain a NUL character".to_owned();
+    assert_eq!(read("a\0b"), Err(expected));
+    assert_eq!(read("ab"), Ok(()));
+    assert_eq!(read(r"\u0000"), Ok(()));
+    assert_eq!(read(""), Ok(()));
+}
+
+#[test]
 fn the_process_of_an_exec() {
     let process = |changes: &[(&str, Value)]| {
         let value = changed(changes).pointer("/process").unwrap().clone();
