@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
+use std::os::unix::fs::{chown, symlink};
+use std::path::{Path, PathBuf};
 
-use coble_tests::{Case, wait};
+use coble_tests::{Bundle, Case, PLAIN_ID, wait};
+use rustix::process::Signal;
 use serde_json::json;
 
 #[test]
@@ -71,4 +74,125 @@ fn a_broken_record_does_not_keep_a_container() {
     fs::write(case.state_root().join(&case.id).join("state.json"), "").unwrap();
     case.delete_force();
     case.assert_clean();
+}
+
+/// A case and a bundle whose hook of this kind says that it runs, in the file that comes third, and never ends.
+fn with_endless_hook(kind: &str) -> Option<(Case, Bundle, PathBuf)> {
+    let case = Case::root()?;
+    let mut bundle = case.bundle();
+    let notes = case.folder("notes");
+    let place = notes.to_str().unwrap().to_owned();
+    bundle.mount("bind", &place, &place, &["bind", "rw"]);
+    bundle.args(&["/bin/true"]);
+    bundle.hook(kind, &format!("touch {place}/runs; exec sleep 1000"));
+    bundle.write();
+    Some((case, bundle, notes.join("runs")))
+}
+
+#[test]
+fn what_is_being_made_says_so() {
+    for verb in ["create", "run"] {
+        let Some((case, bundle, mark)) = with_endless_hook("createRuntime") else { return };
+        let making = case.coble().arg(verb).arg("--bundle").arg(&bundle.path).arg(&case.id).spawn();
+        wait::until("the hook runs", || mark.exists());
+        assert_eq!(case.status(), "creating", "{verb}");
+        case.delete_force();
+        making.wait().refused(&["createRuntime hook #0"]);
+    }
+}
+
+#[test]
+fn delete_by_force_ends_what_a_hook_keeps_from_being_made() {
+    for kind in ["createRuntime", "createContainer"] {
+        let Some((case, bundle, mark)) = with_endless_hook(kind) else { return };
+        let create = case.create(&bundle).spawn();
+        wait::until("the hook runs", || mark.exists());
+        case.delete_force();
+        create.wait().refused(&[]);
+        case.assert_clean();
+    }
+}
+
+#[test]
+fn delete_by_force_ends_what_a_hook_keeps_from_being_started() {
+    let Some((case, bundle, mark)) = with_endless_hook("startContainer") else { return };
+    case.create(&bundle).output().ok();
+    let start = case.verb(&["start"]).spawn();
+    wait::until("the hook runs", || mark.exists());
+    case.delete_force();
+    start.wait();
+    case.assert_clean();
+}
+
+#[test]
+fn a_run_that_is_asked_to_end_ends_before_its_program_runs() {
+    for (kind, signal) in [
+        ("createRuntime", Signal::TERM),
+        ("createContainer", Signal::INT),
+        ("startContainer", Signal::HUP),
+    ] {
+        let Some((case, bundle, mark)) = with_endless_hook(kind) else { return };
+        let run = case.run(&bundle).spawn();
+        wait::until("the hook runs", || mark.exists());
+        run.signal(signal);
+        assert_eq!(run.wait().signal, Some(signal.as_raw()), "{kind}");
+        case.assert_clean();
+    }
+}
+
+#[test]
+fn a_run_that_ignores_the_wish_to_end_goes_on() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let (mark, go) = (case.dir.join("hook-runs"), case.dir.join("go"));
+    let wait_for_go = format!("until test -e {}; do sleep 0.01; done", go.display());
+    bundle.hook("createRuntime", &format!("touch {}; {wait_for_go}", mark.display()));
+    // The first process of a pid namespace is spared signals that it has no handler for.
+    bundle.args(&["/bin/true"]).write();
+    let ignoring = case.tool("sh").args(["-c", "trap '' TERM; exec \"$@\"", "sh"]);
+    let run = ignoring.arg(case.program()).arg("--root").arg(case.state_root()).arg("run");
+    let run = run.arg("--bundle").arg(&bundle.path).arg(&case.id).spawn();
+    wait::until("the hook runs", || mark.exists());
+    run.signal(Signal::TERM);
+    fs::write(go, "").unwrap();
+    run.wait().ok();
+}
+
+#[test]
+fn what_was_never_recorded_loses_its_empty_cgroup_alone() {
+    let Some(case) = Case::root() else { return };
+    let top = "/sys/fs/cgroup/unified";
+    let top = if Path::new(top).exists() { top } else { "/sys/fs/cgroup" };
+    let cgroup = Path::new(top).join(&case.id);
+    fs::create_dir(&cgroup).unwrap();
+    let mut other = case.tool("sleep").arg("1000").spawn();
+    fs::write(cgroup.join("cgroup.procs"), other.pid().to_string()).unwrap();
+    let entry = case.state_root().join(&case.id);
+    fs::create_dir(&entry).unwrap();
+    symlink(format!("{top}//{}", case.id), entry.join("making")).unwrap();
+    case.delete_force();
+    assert!(other.runs() && !entry.exists() && cgroup.exists());
+
+    other.signal(Signal::KILL);
+    other.wait();
+    fs::create_dir(&entry).unwrap();
+    symlink(format!("{top}//{}", case.id), entry.join("making")).unwrap();
+    case.delete_force();
+    assert!(!entry.exists() && !cgroup.exists());
+}
+
+#[test]
+fn a_record_that_somebody_else_wrote_is_not_believed() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    let entry = case.state_root().join(&case.id);
+    chown(&entry, Some(PLAIN_ID), None).unwrap();
+    for words in [&["state"][..], &["kill"], &["delete", "--force"], &["start"]] {
+        case.verb(words).output().refused(&["belongs to user 54321"]);
+    }
+    case.exec(&["/bin/true"]).output().fails(255, &["belongs to user 54321"]);
+    chown(&entry, Some(0), None).unwrap();
+    assert_eq!(case.status(), "running");
 }

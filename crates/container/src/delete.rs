@@ -17,19 +17,23 @@ use crate::store::{Entry, absent};
 /// # Errors
 /// There is no such container, it runs, or something can't be removed.
 pub fn delete(root: &Path, id: &str, force: bool) -> Result<Vec<Error>> {
-    let Some(entry) = Entry::look_for(root, id)? else {
+    let in_the_way = |entry: &Entry| if force { end_made_one(entry) } else { Ok(()) };
+    let Some(entry) = Entry::look_for(root, id, in_the_way)? else {
         return if force { Ok(Vec::new()) } else { Err(absent(id)) };
     };
-    let record = match entry.read() {
-        // What can't be read can still be cleaned.
-        Err(_) if force => None,
-        record => record?,
-    };
-    match record {
-        Some(record) => delete_recorded(&entry, &record, force),
-        None if force => delete_unfinished(&entry).map(|()| Vec::new()),
-        None => Err(absent(id)),
+    match entry.read() {
+        Ok(Some(record)) => delete_recorded(&entry, &record, force),
+        Ok(None) if force => delete_unfinished(&entry).map(|()| Vec::new()),
+        Err(_) if force => delete_unreadable(&entry).map(|()| Vec::new()),
+        Ok(None) => Err(absent(id)),
+        Err(error) => Err(error),
     }
+}
+
+/// Another command makes the container, and may wait for a hook that never ends: without its process there is
+/// nothing to make any more, and it gives up.
+fn end_made_one(entry: &Entry) -> Result<()> {
+    entry.read()?.map_or(Ok(()), |record| end(&record))
 }
 
 fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Error>> {
@@ -55,8 +59,20 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Er
     Ok(hooks::run_poststop(&hooks.poststop, &state, Path::new(&record.bundle)))
 }
 
-/// The runtime was killed while it made the container: there is a cgroup at most, with the executor in it.
+/// The runtime was killed before it had written the record. All that it had started was the executor, which ends
+/// with it: any other process in the cgroup was there before, and is not the container's.
 fn delete_unfinished(entry: &Entry) -> Result<()> {
+    if let Some(record) = entry.recorded_cgroup() {
+        match Cgroup::from_record(&record)?.remove() {
+            Ok(()) | Err(coble_cgroup::Error::Busy { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    entry.remove()
+}
+
+/// The container's cgroup tells what is left of it.
+fn delete_unreadable(entry: &Entry) -> Result<()> {
     if let Some(record) = entry.recorded_cgroup() {
         end_all(&Cgroup::from_record(&record)?, false)?;
     }

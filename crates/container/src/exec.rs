@@ -175,7 +175,7 @@ impl Running {
         let mut relay = None;
         let mut is_ready = false;
         loop {
-            match self.executor.listen()? {
+            match self.executor.listen(None)? {
                 Said::Ready => is_ready = true,
                 Said::Nothing if !is_ready => {
                     return Err(self.executor.silence().within(NOT_STARTED));

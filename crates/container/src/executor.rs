@@ -13,10 +13,11 @@ use coble_sys::rustix::net::{
     SocketType, recvmsg, send, socketpair,
 };
 use coble_sys::rustix::process::{WaitId, WaitIdOptions, waitid};
-use coble_sys::{SPAWN_FAILED, Spawn, pidfd_send_signal, setns};
+use coble_sys::{Child, SPAWN_FAILED, Spawn, libc, pidfd_send_signal, setns};
 
 use crate::compile::{Namespaces, clone_flag};
 use crate::error::{Error, Result, errno_words};
+use crate::interrupt::{Interrupt, Watch};
 use crate::sealed;
 
 /// What the executor is started with.
@@ -110,7 +111,13 @@ impl Executor {
     }
 
     /// Waits until it says something.
-    pub(crate) fn listen(&self) -> Result<Said> {
+    ///
+    /// # Errors
+    /// The kernel's; it is interrupted.
+    pub(crate) fn listen(&self, interrupt: Option<&Interrupt>) -> Result<Said> {
+        if interrupt.is_some() {
+            Watch { interrupt, process: None }.wait(self.socket.as_fd(), None)?;
+        }
         let mut buffer = [0; MESSAGE_MAX];
         let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -130,9 +137,13 @@ impl Executor {
         Said::of(&buffer[..length], descriptor)
     }
 
-    /// Takes over what the executor has become.
+    /// Takes over what the executor has become: a child of this process, as the executor itself is. No other
+    /// process is believed to be it, whatever is said.
     pub(crate) fn follow(&mut self, pid: i32) -> Result<()> {
         let pidfd = pidfd_of(pid)?;
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::PidFd(pidfd.as_fd()), options)
+            .map_err(|errno| Error::os("take over the executor's child", errno))?;
         let first = std::mem::replace(&mut self.pidfd, pidfd);
         self.pid = pid;
         reap(first.as_fd()).map(drop)
@@ -140,9 +151,7 @@ impl Executor {
 
     /// Ends it and takes it away.
     pub(crate) fn destroy(&self) {
-        // It may have ended, or somebody else may wait for it.
-        let _ = pidfd_send_signal(self.pidfd.as_fd(), 9);
-        let _ = reap(self.pidfd.as_fd());
+        destroy(self.pidfd.as_fd());
     }
 
     /// Why it ended without a word, if that is known.
@@ -157,6 +166,12 @@ impl Executor {
             _ => Error::new("the executor ended without a word"),
         }
     }
+}
+
+fn destroy(pidfd: BorrowedFd<'_>) {
+    // It may have ended, or somebody else may wait for it.
+    let _ = pidfd_send_signal(pidfd, libc::SIGKILL);
+    let _ = reap(pidfd);
 }
 
 /// How a process ended.
@@ -278,11 +293,11 @@ fn explain_program(action: &str, program: &str, why: &str) -> String {
     }
 }
 
-/// Runs `make` in namespaces that the caller's thread joins for the time.
-fn with_joined<T>(
+/// Starts the executor's process in namespaces that the caller's thread joins for the time.
+fn with_joined(
     namespaces: &[(NamespaceKind, CString)],
-    make: impl FnOnce() -> Result<T>,
-) -> Result<T> {
+    start: impl FnOnce() -> Result<Child>,
+) -> Result<Child> {
     let mut back = Vec::new();
     let joined = namespaces.iter().try_for_each(|(kind, path)| {
         let name = if *kind == NamespaceKind::Network { "net" } else { kind.as_str() };
@@ -295,12 +310,14 @@ fn with_joined<T>(
         back.push((own, flag));
         Ok(())
     });
-    let made = joined.and_then(|()| make());
-    for (own, flag) in back.iter().rev() {
-        setns(own.as_fd(), *flag)
-            .map_err(|errno| Error::os("return to the own namespace", errno))?;
+    let started = joined.and_then(|()| start());
+    let returned = back.iter().rev().try_for_each(|(own, flag)| {
+        setns(own.as_fd(), *flag).map_err(|errno| Error::os("return to the own namespace", errno))
+    });
+    if let (Ok(child), Err(_)) = (&started, &returned) {
+        destroy(child.pidfd.as_fd());
     }
-    made
+    returned.and(started)
 }
 
 fn open(path: &CStr) -> Result<OwnedFd> {

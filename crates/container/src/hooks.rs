@@ -13,18 +13,24 @@ use coble_sys::rustix::fs::{MemfdFlags, memfd_create};
 use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result};
-use crate::init::await_end;
+use crate::interrupt::Watch;
 
 /// Bytes of a failed hook's output that stand in the error.
 const OUTPUT_MAX: u64 = 1024;
 
-/// Runs hooks one after the other, in the bundle, with `state` on standard input.
+/// Runs hooks one after the other, in the bundle, with `state` on standard input, for as long as `watch` allows.
 ///
 /// # Errors
 /// The first hook that can't be run, fails, or runs longer than its timeout.
-pub(crate) fn run(name: &str, hooks: &[Hook], state: &str, bundle: &Path) -> Result<()> {
+pub(crate) fn run(
+    name: &str,
+    hooks: &[Hook],
+    state: &str,
+    bundle: &Path,
+    watch: &Watch<'_>,
+) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        failed(name, index, hook, run_one(hook, state, bundle))?;
+        failed(name, index, hook, run_one(hook, state, bundle, watch))?;
     }
     Ok(())
 }
@@ -32,7 +38,9 @@ pub(crate) fn run(name: &str, hooks: &[Hook], state: &str, bundle: &Path) -> Res
 /// Runs every poststop hook, and returns what failed: the container is gone, and hooks that fail don't bring it
 /// back (runtime.md, "Lifecycle", step 13).
 pub(crate) fn run_poststop(hooks: &[Hook], state: &str, bundle: &Path) -> Vec<Error> {
-    let run = |(index, hook)| failed("poststop", index, hook, run_one(hook, state, bundle)).err();
+    let watch = Watch::default();
+    let run =
+        |(index, hook)| failed("poststop", index, hook, run_one(hook, state, bundle, &watch)).err();
     hooks.iter().enumerate().filter_map(run).collect()
 }
 
@@ -42,7 +50,7 @@ fn failed(name: &str, index: usize, hook: &Hook, outcome: Result<()>) -> Result<
     })
 }
 
-fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
+fn run_one(hook: &Hook, state: &str, bundle: &Path, watch: &Watch<'_>) -> Result<()> {
     // A file and not a pipe: what the hook leaves behind may keep it open.
     let output = memfd_create("hook", MemfdFlags::CLOEXEC)
         .map_err(|errno| Error::os("memfd_create", errno))?;
@@ -61,7 +69,7 @@ fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
         .stderr(stream()?)
         .spawn()
         .map_err(|error| Error::at("run", &hook.path, error))?;
-    let status = await_status(&mut child, hook)?;
+    let status = await_status(&mut child, hook, watch)?;
     if status.success() {
         return Ok(());
     }
@@ -86,19 +94,19 @@ fn state_file(state: &str) -> Result<File> {
     Ok(file)
 }
 
-fn await_status(child: &mut Child, hook: &Hook) -> Result<ExitStatus> {
+fn await_status(child: &mut Child, hook: &Hook, watch: &Watch<'_>) -> Result<ExitStatus> {
     let seconds = hook.timeout.filter(|seconds| *seconds > 0);
     let limit = seconds.map(|seconds| Timespec { tv_sec: seconds, tv_nsec: 0 });
     let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())
         .map_err(|errno| Error::os("pidfd_open", errno))?;
-    let ended = await_end(pidfd.as_fd(), limit)?;
-    if !ended {
+    let ended = watch.wait(pidfd.as_fd(), limit);
+    if !matches!(ended, Ok(true)) {
         // It may end by itself at this very moment.
         let _ = child.kill();
     }
     let status = child.wait().map_err(|error| Error::at("wait for", &hook.path, error))?;
-    match seconds {
-        Some(seconds) if !ended => {
+    match (ended?, seconds) {
+        (false, Some(seconds)) => {
             Err(Error::new(format!("still running after {seconds} s, its timeout, and killed")))
         }
         _ => Ok(status),

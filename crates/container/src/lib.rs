@@ -37,6 +37,7 @@ mod host_mounts;
 mod host_namespaces;
 mod id_map;
 mod init;
+mod interrupt;
 mod kill;
 mod list;
 mod make;

@@ -22,6 +22,7 @@ use crate::host_mounts::kernel_mounts;
 use crate::host_namespaces::refuse_host_sysctls;
 use crate::id_map::map_ids;
 use crate::init::Init;
+use crate::interrupt::{Interrupt, Watch};
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::state::Record;
@@ -47,6 +48,8 @@ pub(crate) struct Making {
     pub(crate) entry: Entry,
     /// The terminal, where no socket takes it.
     pub(crate) relay: Option<Relay>,
+    /// Whether the caller is to end, who stays.
+    interrupt: Option<Interrupt>,
     purpose: Purpose,
     id: String,
     facts: Facts,
@@ -77,11 +80,14 @@ impl Making {
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
         };
         let facts = Facts::look()?;
+        let stays = purpose == Purpose::Foreground;
+        let interrupt = stays.then(Interrupt::watch).transpose()?;
         let entry = Entry::make(&create.root, &create.id)?;
         let mut making = Self {
             bundle,
             entry,
             relay: None,
+            interrupt,
             purpose,
             id: create.id.clone(),
             facts,
@@ -181,8 +187,8 @@ impl Making {
     pub(crate) fn await_ready(&mut self) -> Result<()> {
         let mut is_ready = false;
         loop {
-            match self.executor()?.listen()? {
-                Said::Nothing if is_ready => return Ok(()),
+            match self.executor()?.listen(self.interrupt.as_ref())? {
+                Said::Nothing if is_ready => return self.entry.set_made(),
                 Said::Nothing => return Err(self.executor()?.silence().within(NOT_STARTED)),
                 Said::RuntimeHooks => {
                     self.run_hooks()?;
@@ -195,7 +201,7 @@ impl Making {
                     }
                     self.executor()?.answer()?;
                 }
-                Said::Ready if self.purpose == Purpose::Create => return self.entry.set_waiting(),
+                Said::Ready if self.purpose == Purpose::Create => return self.entry.set_made(),
                 Said::Ready => is_ready = true,
                 Said::Moved(pid) => {
                     if let Some(executor) = &mut self.executor {
@@ -214,8 +220,12 @@ impl Making {
     fn run_hooks(&self) -> Result<()> {
         let Some(hooks) = &self.bundle.spec.hooks else { return Ok(()) };
         let state = self.state_text("creating")?;
-        hooks::run("prestart", &hooks.prestart, &state, &self.bundle.path)?;
-        hooks::run("createRuntime", &hooks.create_runtime, &state, &self.bundle.path)
+        let watch = Watch {
+            interrupt: self.interrupt.as_ref(),
+            process: Some(self.executor()?.pidfd.as_fd()),
+        };
+        hooks::run("prestart", &hooks.prestart, &state, &self.bundle.path, &watch)?;
+        hooks::run("createRuntime", &hooks.create_runtime, &state, &self.bundle.path, &watch)
     }
 
     /// Runs the hooks that follow the program's start.
@@ -228,7 +238,7 @@ impl Making {
             return Ok(());
         };
         let state = self.state_text("running")?;
-        hooks::run("poststart", &hooks.poststart, &state, &self.bundle.path)
+        hooks::run("poststart", &hooks.poststart, &state, &self.bundle.path, &Watch::default())
     }
 
     fn state_text(&self, status: &str) -> Result<String> {

@@ -15,9 +15,9 @@ use crate::store::Entry;
 pub(crate) struct Listener(UnixListener);
 
 impl Listener {
-    /// Binds the socket under the name of a container that is not ready yet.
+    /// Binds the socket.
     pub(crate) fn bind(entry: &Entry) -> Result<Self> {
-        let path = entry.socket_path("start.new");
+        let path = entry.socket_path("start");
         UnixListener::bind(&path).map(Self).map_err(|error| Error::at("bind", path, error))
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::hooks;
+use crate::interrupt::Watch;
 use crate::rendezvous::release;
 use crate::state::{Record, Status};
 use crate::status::{status_of, text_of};
@@ -39,7 +40,13 @@ fn run_poststart(record: &Record) -> Result<()> {
         return Ok(());
     };
     let state = text_of(record, Status::Running);
-    let ran = hooks::run("poststart", &hooks.poststart, &state, Path::new(&record.bundle));
+    let ran = hooks::run(
+        "poststart",
+        &hooks.poststart,
+        &state,
+        Path::new(&record.bundle),
+        &Watch::default(),
+    );
     if ran.is_err() {
         crate::kill::end(record)?;
     }

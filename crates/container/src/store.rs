@@ -1,9 +1,9 @@
 //! The state folder: a directory for each container.
 //!
-//! In it: `state.json`, written once, by rename; `start`, a socket that is there while the container waits for
-//! `start` (`start.new` before it does); `cgroup`, a symbolic link whose target names the cgroup, made before
-//! the cgroup is, so that a runtime that was killed leaves nothing that can't be found. The directory itself is
-//! the container's lock.
+//! In it: `state.json`, written once, by rename; `start`, a socket that is there until the container is started;
+//! `cgroup`, a symbolic link whose target names the cgroup, made before the cgroup is, so that a runtime that
+//! was killed leaves nothing that can't be found, and called `making` as long as the container is being made.
+//! The directory itself is the container's lock.
 
 use std::ffi::CStr;
 use std::fs::{self, DirBuilder};
@@ -27,8 +27,11 @@ use crate::validate::validate_id;
 const STATE: &CStr = c"state.json";
 const STATE_NEW: &CStr = c".state.json.new";
 const CGROUP: &CStr = c"cgroup";
+const MAKING: &CStr = c"making";
 const START: &CStr = c"start";
-const START_NEW: &CStr = c"start.new";
+
+/// How long a command waits for another one that holds the lock.
+const LOCKED_MAX: Duration = Duration::from_secs(10);
 
 /// The state folder if none is named: `/run/coble`, for a plain user `$XDG_RUNTIME_DIR/coble`.
 ///
@@ -52,7 +55,7 @@ pub(crate) struct Entry {
     path: PathBuf,
 }
 
-/// How far a container has come, by the names of its socket.
+/// How far a container has come, by the names in its directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Making,
@@ -79,29 +82,42 @@ impl Entry {
             }
             Err(errno) => return Err(Error::at("make", path, errno)),
         }
-        Self::open(path)?.ok_or_else(|| Error::new(format!("container {id} was deleted at once")))
+        Self::open(path, |_| Ok(()))?
+            .ok_or_else(|| Error::new(format!("container {id} was deleted at once")))
     }
 
     /// Opens and locks the directory of a container.
+    ///
+    /// # Errors
+    /// There is none, it is somebody else's, or it stays locked.
     pub(crate) fn find(root: &Path, id: &str) -> Result<Self> {
-        Self::look_for(root, id)?.ok_or_else(|| absent(id))
+        Self::look_for(root, id, |_| Ok(()))?.ok_or_else(|| absent(id))
     }
 
-    /// The same; `None` if there is none.
-    pub(crate) fn look_for(root: &Path, id: &str) -> Result<Option<Self>> {
+    /// The same; `None` if there is none. If another command holds the lock, `in_the_way` is called before it is
+    /// waited for.
+    pub(crate) fn look_for(
+        root: &Path,
+        id: &str,
+        in_the_way: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<Option<Self>> {
         check_id(id)?;
-        Self::open(root.join(id))
+        Self::open(root.join(id), in_the_way)
     }
 
-    fn open(path: PathBuf) -> Result<Option<Self>> {
+    fn open(path: PathBuf, in_the_way: impl FnOnce(&Self) -> Result<()>) -> Result<Option<Self>> {
         let Some(directory) = open_directory(&path)? else { return Ok(None) };
         let entry = Self { directory, path };
-        entry.lock()?;
+        if !try_lock(&entry.directory, FlockOperation::NonBlockingLockExclusive, &entry.path)? {
+            in_the_way(&entry)?;
+            let operation = FlockOperation::NonBlockingLockExclusive;
+            await_lock(&entry.directory, operation, &entry.path)?;
+        }
         // Whoever had the lock may have removed it.
         Ok(if entry.is_removed()? { None } else { Some(entry) })
     }
 
-    /// Waits for the lock and takes it.
+    /// Waits for the lock, however long that takes, and takes it again.
     pub(crate) fn lock(&self) -> Result<()> {
         loop {
             match flock(&self.directory, FlockOperation::LockExclusive) {
@@ -133,13 +149,14 @@ impl Entry {
 
     /// Records where the cgroup will be.
     pub(crate) fn record_cgroup(&self, cgroup: &CgroupRecord) -> Result<()> {
-        symlinkat(cgroup.to_link_target(), &self.directory, CGROUP)
-            .map_err(|errno| self.failed("make", CGROUP, errno))
+        symlinkat(cgroup.to_link_target(), &self.directory, MAKING)
+            .map_err(|errno| self.failed("make", MAKING, errno))
     }
 
     /// The cgroup that was recorded, if it came to that.
     pub(crate) fn recorded_cgroup(&self) -> Option<CgroupRecord> {
-        let target = readlinkat(&self.directory, CGROUP, Vec::new()).ok()?;
+        let read = |name| readlinkat(&self.directory, name, Vec::new());
+        let target = read(CGROUP).or_else(|_| read(MAKING)).ok()?;
         Some(CgroupRecord::from_link_target(target.to_str().ok()?))
     }
 
@@ -170,10 +187,10 @@ impl Entry {
         stage(self.directory.as_fd())
     }
 
-    /// The container waits for `start` from now on.
-    pub(crate) fn set_waiting(&self) -> Result<()> {
-        renameat(&self.directory, START_NEW, &self.directory, START)
-            .map_err(|errno| self.failed("rename", START_NEW, errno))
+    /// The container is made: it waits for `start`, or its program runs.
+    pub(crate) fn set_made(&self) -> Result<()> {
+        renameat(&self.directory, MAKING, &self.directory, CGROUP)
+            .map_err(|errno| self.failed("rename", MAKING, errno))
     }
 
     /// Nobody can start the container any more.
@@ -190,7 +207,7 @@ impl Entry {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
         }
-        self.unlink(&[START, START_NEW, STATE_NEW])?;
+        self.unlink(&[MAKING, START, STATE_NEW])?;
         self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
     }
 
@@ -229,20 +246,8 @@ pub(crate) fn peek(root: &Path, id: &str) -> Result<(Record, Stage)> {
 /// As [`peek`]; the container is locked for too long, by a hook that does not end.
 pub(crate) fn await_made(root: &Path, id: &str) -> Result<(Record, Stage)> {
     let (directory, path) = look(root, id)?;
-    let end = Instant::now() + LOCKED_MAX;
-    loop {
-        match flock(&directory, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => return tell(directory.as_fd(), &path, id),
-            Err(Errno::WOULDBLOCK) if Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Err(Errno::WOULDBLOCK) => {
-                return Err(Error::new(format!("container {id} is being created or changed")));
-            }
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(Error::at("lock", &path, errno)),
-        }
-    }
+    await_lock(&directory, FlockOperation::NonBlockingLockShared, &path)?;
+    tell(directory.as_fd(), &path, id)
 }
 
 fn look(root: &Path, id: &str) -> Result<(OwnedFd, PathBuf)> {
@@ -261,9 +266,6 @@ fn tell(directory: BorrowedFd<'_>, path: &Path, id: &str) -> Result<(Record, Sta
 pub(crate) fn absent(id: &str) -> Error {
     Error::new(format!("container does not exist: {id}"))
 }
-
-/// How long a command waits that must not come in between.
-const LOCKED_MAX: Duration = Duration::from_secs(10);
 
 /// The names in a state folder, sorted.
 pub(crate) fn ids(root: &Path) -> Result<Vec<String>> {
@@ -292,13 +294,53 @@ fn make_root(root: &Path) -> Result<()> {
         .map_err(|error| Error::at("make the state folder", root, error))
 }
 
+/// Takes a lock, for which `operation` does not wait. Says whether it could be had.
+fn try_lock(directory: &OwnedFd, operation: FlockOperation, path: &Path) -> Result<bool> {
+    loop {
+        match flock(directory, operation) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::at("lock", path, errno)),
+        }
+    }
+}
+
+/// The same, as soon as it can be had.
+///
+/// # Errors
+/// The container is locked for too long, by a hook that does not end.
+fn await_lock(directory: &OwnedFd, operation: FlockOperation, path: &Path) -> Result<()> {
+    let end = Instant::now() + LOCKED_MAX;
+    while !try_lock(directory, operation, path)? {
+        if Instant::now() >= end {
+            let id = path.file_name().unwrap_or_default().display();
+            return Err(Error::new(format!(
+                "container {id} is being created or changed by another process"
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// What it holds is believed, down to the processes and cgroups that are killed: nobody else may have written it.
 fn open_directory(path: &Path) -> Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(CWD, path, flags, Mode::empty()) {
-        Ok(directory) => Ok(Some(directory)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(Error::at("open", path, errno)),
+    let directory = match openat(CWD, path, flags, Mode::empty()) {
+        Ok(directory) => directory,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(Error::at("open", path, errno)),
+    };
+    let stat = fstat(&directory).map_err(|errno| Error::at("stat", path, errno))?;
+    if stat.st_uid != geteuid().as_raw() {
+        return Err(Error::new(format!(
+            "{}: belongs to user {}, not to the caller",
+            path.display(),
+            stat.st_uid
+        )));
     }
+    Ok(Some(directory))
 }
 
 fn read_record(directory: BorrowedFd<'_>, path: &Path) -> Result<Option<Record>> {
@@ -327,11 +369,13 @@ fn read_record(directory: BorrowedFd<'_>, path: &Path) -> Result<Option<Record>>
 }
 
 fn stage(directory: BorrowedFd<'_>) -> Stage {
-    let has = |name| accessat(directory, name, Access::EXISTS, AtFlags::empty()).is_ok();
-    if has(START) {
-        Stage::Waiting
-    } else if has(START_NEW) {
+    // A link is there whatever it leads to.
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let has = |name| accessat(directory, name, Access::EXISTS, flags).is_ok();
+    if has(MAKING) {
         Stage::Making
+    } else if has(START) {
+        Stage::Waiting
     } else {
         Stage::Started
     }

@@ -27,5 +27,7 @@ pub use process::{
     keyctl_setperm, personality, sched_setaffinity_all, sched_setattr,
 };
 pub use rustix;
-pub use signal::{SignalSet, pidfd_send_signal, sigaction_default, signalfd, sigprocmask};
+pub use signal::{
+    SignalSet, pidfd_send_signal, sigaction_default, sigaction_is_ignored, signalfd, sigprocmask,
+};
 pub use spawn::{SPAWN_FAILED, Spawn};

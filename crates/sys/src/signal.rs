@@ -41,6 +41,18 @@ pub fn sigaction_default(signal: i32) -> Result<()> {
     unsafe { syscall(libc::SYS_rt_sigaction, args) }.map(drop)
 }
 
+/// Whether a signal is ignored.
+///
+/// # Errors
+/// As rt_sigaction(2).
+pub fn sigaction_is_ignored(signal: i32) -> Result<bool> {
+    let mut action = [0u64; 4];
+    let args = [signal as usize, 0, action.as_mut_ptr() as usize, size_of::<SignalSet>(), 0, 0];
+    // SAFETY: the structure lives through the call, and is as large as the kernel's; nothing is changed.
+    unsafe { syscall(libc::SYS_rt_sigaction, args) }?;
+    Ok(action[0] == libc::SIG_IGN as u64)
+}
+
 /// A descriptor from which the signals of `set` are read, close-on-exec and non-blocking.
 ///
 /// # Errors
