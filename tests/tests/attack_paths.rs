@@ -241,6 +241,76 @@ fn a_folder_that_becomes_a_link_while_it_is_mounted_on() {
     case.assert_clean();
 }
 
+/// Runs the bundle many times while two files change places without end.
+#[track_caller]
+fn run_while_swapping(case: &Case, bundle: &Bundle, one: &Path, two: &Path, look: impl Fn(Output)) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let _ = renameat_with(CWD, one, CWD, two, RenameFlags::EXCHANGE);
+            }
+        });
+        let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for _ in 0..100 {
+                look(case.run(bundle).output());
+            }
+        }));
+        stop.store(true, Ordering::Relaxed);
+        if let Err(panic) = looked {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+#[test]
+fn a_device_that_is_swapped_while_it_is_made() {
+    let Some(case) = Case::root() else { return };
+    let outside = Outside::new(&case);
+    let mut bundle = case.bundle();
+    without_dev(&mut bundle);
+    let dev = bundle.inside("/dev");
+    fs::create_dir(&dev).unwrap();
+    let (device, other) = (dev.join("mine"), dev.join("other"));
+    fs::hard_link(&outside.victim, &other).unwrap();
+    bundle.config["linux"]["devices"] = json!([
+        {"path": "/dev/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o606, "uid": 1000, "gid": 1000},
+    ]);
+    bundle.args(&["true"]);
+    run_while_swapping(&case, &bundle, &device, &other, |output| {
+        if output.code != Some(0) {
+            output.refused(&["what is there is not the device"]);
+        }
+        outside.assert_untouched("swapped");
+        // The next container finds no device again.
+        for path in [&device, &other] {
+            let _ = fs::remove_file(path);
+        }
+        fs::hard_link(&outside.victim, &other).unwrap();
+    });
+    case.assert_clean();
+}
+
+#[test]
+fn files_that_are_swapped_while_they_are_copied_keep_their_modes() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let data = bundle.inside("/data");
+    fs::create_dir(&data).unwrap();
+    let (secret, public) = (data.join("secret"), data.join("public"));
+    for (path, text, mode) in [(&secret, "secret", 0o600), (&public, "public", 0o644)] {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    bundle.mount("tmpfs", "tmpfs", "/data", &["tmpcopyup"]);
+    bundle.sh("cd /data; for f in *; do echo $(cat $f) $(stat -c %a $f); done");
+    run_while_swapping(&case, &bundle, &secret, &public, |output| {
+        for line in output.ok().stdout.lines() {
+            assert!(["secret 600", "public 644"].contains(&line), "{line}");
+        }
+    });
+}
+
 #[test]
 fn a_planted_proc_does_not_take_the_runtimes_writes() {
     let Some(case) = Case::root() else { return };

@@ -1,8 +1,11 @@
 //! `/dev`: what every container has, and what its configuration adds.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+
 use coble_tests::{Bundle, Case};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Gives the container capabilities besides the default ones.
 fn allow(bundle: &mut Bundle, capabilities: &[&str]) {
@@ -102,6 +105,132 @@ fn devices_in_a_user_namespace_are_the_hosts_own() {
     case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
     bundle.sh("stat -c '%t %T' /dev/null; echo x > /dev/null; head -c 1 /dev/urandom | wc -c");
     assert_eq!(case.run(&bundle).output().stdout(), "1 3\n1\n");
+}
+
+/// Leaves `/dev` to the image, and makes it.
+fn image_dev(case: &Case, name: &str) -> Bundle {
+    let mut bundle = case.bundle_at(name);
+    for point in ["/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"] {
+        bundle.without_mount(point);
+    }
+    fs::create_dir(bundle.inside("/dev")).unwrap();
+    bundle.writable();
+    bundle
+}
+
+/// Puts a node into the image: `mknod PATH KIND`.
+fn plant(case: &Case, bundle: &Bundle, path: &str, kind: &[&str], mode: u32, owner: u32) {
+    let place = bundle.inside(path);
+    case.tool("mknod").arg(&place).args(kind).output().ok();
+    chown(&place, Some(owner), Some(owner)).unwrap();
+    fs::set_permissions(&place, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_node_of_the_image_is_given_what_is_asked_for_and_keeps_the_rest() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = image_dev(&case, "bundle");
+    for name in ["asked", "owned", "kept", "null"] {
+        plant(&case, &bundle, &format!("/dev/{name}"), &["c", "1", "3"], 0o664, 9);
+    }
+    plant(&case, &bundle, "/dev/pipe", &["p"], 0o666, 9);
+    let node = |name: &str, more: Value| {
+        let path = format!("/dev/{name}");
+        let mut device = json!({"path": path, "type": "c", "major": 1, "minor": 3});
+        device.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        device
+    };
+    bundle.config["linux"]["devices"] = json!([
+        node("asked", json!({"fileMode": 0o600})),
+        node("owned", json!({"uid": 7, "gid": 8})),
+        node("kept", json!({})),
+        {"path": "/dev/pipe", "type": "p", "fileMode": 0o620, "uid": 7, "gid": 8},
+    ]);
+    bundle.sh("cd /dev; stat -c '%n %F %a %u %g' asked owned kept null zero pipe");
+    // A default device is not asked for; what was left out beside what was given has its default.
+    let expected = "\
+asked character special file 600 0 0
+owned character special file 666 7 8
+kept character special file 664 9 9
+null character special file 664 9 9
+zero character special file 666 0 0
+pipe fifo 620 7 8
+";
+    assert_eq!(case.run(&bundle).output().stdout(), expected);
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_device_is_refused() {
+    let Some(case) = Case::root() else { return };
+    for (nth, kind) in [&["c", "1", "5"][..], &["b", "1", "3"], &["p"], &["file"], &["folder"], &[]]
+        .iter()
+        .enumerate()
+    {
+        let mut bundle = image_dev(&case, &format!("bundle-{nth}"));
+        let place = bundle.inside("/dev/mine");
+        match kind {
+            ["file"] => fs::write(&place, "").unwrap(),
+            ["folder"] => fs::create_dir(&place).unwrap(),
+            [] => symlink("null", &place).unwrap(),
+            _ => plant(&case, &bundle, "/dev/mine", kind, 0o640, 9),
+        }
+        let before = fs::symlink_metadata(&place).unwrap();
+        bundle.config["linux"]["devices"] = json!([{"path": "/dev/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600, "uid": 7}]);
+        let words = ["/linux/devices/0", "what is there is not the device", "/dev/mine"];
+        case.refuses(case.run(&bundle), &words);
+        let after = fs::symlink_metadata(&place).unwrap();
+        assert_eq!((after.mode(), after.uid()), (before.mode(), before.uid()), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_new_node_has_its_mode_and_owner_whatever_the_caller_and_the_folder_give() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = image_dev(&case, "bundle");
+    chown(bundle.inside("/dev"), None, Some(9)).unwrap();
+    fs::set_permissions(bundle.inside("/dev"), PermissionsExt::from_mode(0o2755)).unwrap();
+    bundle.config["linux"]["devices"] = json!([
+        {"path": "/dev/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o622},
+        {"path": "/dev/all", "type": "c", "major": 1, "minor": 3, "fileMode": 0o777},
+    ]);
+    bundle.sh("stat -c '%n %a %u %g' /dev/mine /dev/all").write();
+    let run = case.tool("sh").args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(case.program());
+    let run = run.arg("--root").arg(case.state_root()).args(["run", "-b"]);
+    let said = run.arg(&bundle.path).arg(&case.id).output().stdout();
+    assert_eq!(said, "/dev/mine 622 0 0\n/dev/all 777 0 0\n");
+}
+
+#[test]
+fn a_file_of_the_host_that_is_not_the_device_is_not_shown() {
+    let Some(case) = Case::root() else { return };
+    let planted = case.file("planted", "planted");
+    let planted = planted.to_str().unwrap();
+    for (nth, (path, kind, minor)) in
+        [("/dev/zero", "c", 3), ("/dev/zero", "b", 5), (planted, "c", 3)].into_iter().enumerate()
+    {
+        let mut bundle = case.bundle_at(&format!("bundle-{nth}"));
+        bundle.user_namespace(100_000, 65536);
+        case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+        bundle.config["linux"]["devices"] =
+            json!([{"path": path, "type": kind, "major": 1, "minor": minor}]);
+        let words = ["/linux/devices/0", "the host's file is not the device", path];
+        case.refuses(case.run(&bundle), &words);
+    }
+}
+
+#[test]
+fn devices_in_a_user_namespace_are_shown_and_fifos_made() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.user_namespace(100_000, 65536);
+    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    bundle.config["linux"]["devices"] = json!([
+        {"path": "/dev/full", "type": "c", "major": 1, "minor": 7, "fileMode": 0o600},
+        {"path": "/dev/pipe", "type": "p", "fileMode": 0o620, "uid": 7, "gid": 8},
+    ]);
+    bundle.sh("cd /dev; stat -c '%n %F %t %T' full pipe; stat -c '%a %u %g' pipe");
+    let expected = "full character special file 1 7\npipe fifo 0 0\n620 7 8\n";
+    assert_eq!(case.run(&bundle).output().stdout(), expected);
 }
 
 #[test]

@@ -46,24 +46,22 @@ impl Display for Step<'_> {
             Self::MountFs { .. } | Self::MountClassic { .. } | Self::MountBind { .. } => {
                 self.fmt_mount(f)
             }
-            Self::Remount { destination, set, clear, propagation: p, .. } => {
-                write!(f, "change the mount on {}", text(destination))?;
+            Self::Remount { destination, set, clear, flags, propagation: p } => {
+                let all = if flags & mount::RECURSIVE == 0 { "" } else { " and all below" };
+                write!(f, "change the mount on {}{all}", text(destination))?;
                 write!(f, "{}{}", attributes(set, clear), with_propagation(p))
             }
-            Self::Mknod { path, mode, major, minor, uid, gid } => {
-                let kind = match mode & 0o170_000 {
-                    0o020_000 => "character device",
-                    0o060_000 => "block device",
-                    _ => "fifo",
-                };
-                let mode = mode & 0o7777;
-                write!(f, "make the {kind} {} ({major}:{minor}, mode {mode:04o}", text(path))?;
+            Self::Mknod { path, mode, major, minor, uid, gid, keep } => {
+                write!(f, "make the {} {} (", file_type(mode), text(path))?;
+                write!(f, "{major}:{minor}, mode {:04o}", mode & 0o7777)?;
                 if (uid, gid) != (0, 0) {
                     write!(f, ", owner {uid}:{gid}")?;
                 }
-                f.write_str(")")
+                f.write_str(if keep == 0 { ")" } else { "; tolerate EEXIST)" })
             }
-            Self::BindDevice { path } => write!(f, "mount the host's device {}", text(path)),
+            Self::BindDevice { path, kind, major, minor } => {
+                write!(f, "mount the host's {} {} ({major}:{minor})", file_type(kind), text(path))
+            }
             Self::Symlink { target, path } => {
                 write!(f, "link {} to {} (tolerate EEXIST)", text(path), text(target))
             }
@@ -224,6 +222,15 @@ const RLIMITS: [&str; 16] = [
     "RLIMIT_RTPRIO",
     "RLIMIT_RTTIME",
 ];
+
+/// The type bits of a mode as inode(7) names them.
+fn file_type(mode: u32) -> &'static str {
+    match mode & 0o170_000 {
+        0o020_000 => "character device",
+        0o060_000 => "block device",
+        _ => "fifo",
+    }
+}
 
 fn text(text: &CStr) -> String {
     text.to_string_lossy().into_owned()

@@ -30,7 +30,7 @@ pub use step::Step;
 pub use verify::{Disorder, verify};
 pub use wire::{Reader, Steps};
 
-/// Bits of [`Step::MountFs`] and [`Step::MountBind`].
+/// Bits of [`Step::MountFs`], [`Step::MountBind`] and [`Step::Remount`].
 pub mod mount {
     /// A tmpfs without `mode=` takes over the mode of the directory that it covers.
     pub const INHERIT_MODE: u32 = 1;
@@ -42,7 +42,7 @@ pub mod mount {
     pub const OVER_PROC: u32 = 1 << 3;
     /// The superblock is made read-only, not only the mount.
     pub const SUPERBLOCK_RDONLY: u32 = 1 << 4;
-    /// With all that is mounted below the source.
+    /// With all that is mounted below the source, or below what is changed.
     pub const RECURSIVE: u32 = 1 << 5;
     /// Set attributes through mount(2): the kernel has no mount_setattr(2).
     pub const CLASSIC_ATTRIBUTES: u32 = 1 << 6;

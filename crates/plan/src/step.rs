@@ -204,11 +204,20 @@ steps! {
         uid: u32,
         /// Group.
         gid: u32,
+        /// Whether the very node that is there already keeps its own mode and owner; anything else that is
+        /// there is refused.
+        keep: u32,
     },
-    /// Mounts a device node of the host where none can be made.
+    /// Mounts a device node of the host where none can be made; its mode and owner stay the host's.
     BindDevice {
         /// Path on the host and below the root.
         path: &'a CStr,
+        /// Type bits, which the host's node must have.
+        kind: u32,
+        /// Major number, which it must have.
+        major: u32,
+        /// Minor number, which it must have.
+        minor: u32,
     },
     /// Makes a symbolic link; one that is there stays.
     Symlink {

@@ -5,8 +5,8 @@ use core::ffi::CStr;
 use coble_plan::mount as bits;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, major, makedev,
-    minor, mknodat, openat, statat, symlinkat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chmodat, chownat, fstat,
+    major, makedev, minor, mknodat, openat, symlinkat,
 };
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::mount::{
@@ -18,54 +18,118 @@ use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
 use crate::mount::{Change, change, change_classic, clone_tree, move_onto};
 use crate::path::{Leaf, open, reach, with_parent};
+use crate::procfs::{host_proc, link_to};
 
 // mount_setattr(2)
 const MOUNT_ATTR_RDONLY: u64 = 0x1;
 const MOUNT_ATTR_NOSUID: u64 = 0x2;
 const MOUNT_ATTR_NOEXEC: u64 = 0x8;
 
-/// A device node.
+/// A device node: its type and permission bits and its numbers.
 #[derive(Clone, Copy)]
 pub(crate) struct Node {
     pub(crate) mode: u32,
     pub(crate) major: u32,
     pub(crate) minor: u32,
+}
+
+/// Whose a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
 
+/// The mode and the owner of what is open to everybody: nothing can be lost of them.
+const OPEN_TO_ALL: (u32, Owner) = (0o666, Owner { uid: 0, gid: 0 });
+
+impl Node {
+    fn permissions(self) -> u32 {
+        self.mode & 0o7777
+    }
+
+    /// Whether a file is this very device. The numbers of a fifo say nothing.
+    fn is(self, stat: &Stat) -> bool {
+        let kind = FileType::from_raw_mode(self.mode);
+        let same_number = || stat.st_rdev == makedev(self.major, self.minor);
+        FileType::from_raw_mode(stat.st_mode) == kind && (kind == FileType::Fifo || same_number())
+    }
+}
+
 /// [`coble_plan::Step::Mknod`]
-pub(crate) fn make_node(context: &mut Context<'_>, path: &CStr, node: Node) -> Outcome {
+pub(crate) fn make_node(
+    context: &mut Context<'_>,
+    path: &CStr,
+    node: Node,
+    owner: Owner,
+    keep: bool,
+) -> Outcome {
     let kind = FileType::from_raw_mode(node.mode);
-    let mode = Mode::from_raw_mode(node.mode & 0o7777);
+    let mode = Mode::from_raw_mode(node.permissions());
     let device = makedev(node.major, node.minor);
-    with_parent(context, path, |directory, name| {
+    let unfinished = with_parent(context, path, |directory, name| {
         match mknodat(directory, name, kind, mode, device) {
-            Ok(()) if (node.uid, node.gid) == (0, 0) => Ok(()),
-            Ok(()) => {
-                let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
-                chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-                    .on("fchownat", path)
-            }
+            Ok(()) if (node.permissions(), owner) == OPEN_TO_ALL => Ok(None),
+            // The directory may have given the node a group or an access list of its own.
+            Ok(()) => open_node(directory, name, node, path).map(Some),
             // An image may bring the node along, but nothing else in its place.
             Err(Errno::EXIST) => {
-                let stat =
-                    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).on("fstatat", path)?;
-                let same = FileType::from_raw_mode(stat.st_mode) == kind
-                    && (kind == FileType::Fifo || stat.st_rdev == device);
-                if same { Ok(()) } else { Err(Errno::EXIST).on("mknodat", path) }
+                open_node(directory, name, node, path).map(|found| (!keep).then_some(found))
             }
             Err(errno) => Err(errno).on("mknodat", path),
         }
-    })
+    })?;
+    match unfinished {
+        Some((fd, stat)) => set_owner_and_mode(context, fd.as_fd(), &stat, node, owner, path),
+        None => Ok(()),
+    }
+}
+
+/// What stands at the name now, which must be the node, whoever has put it there.
+fn open_node(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    node: Node,
+    path: &CStr,
+) -> Outcome<(OwnedFd, Stat)> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(directory, name, flags, Mode::empty()).on("openat", path)?;
+    let stat = fstat(&fd).on("fstat", path)?;
+    if node.is(&stat) {
+        Ok((fd, stat))
+    } else {
+        Err(Fault::words("what is there is not the device").with(path.to_bytes()))
+    }
+}
+
+/// A device is never opened for more than its name: that alone can make one do something.
+fn set_owner_and_mode(
+    context: &mut Context<'_>,
+    fd: BorrowedFd<'_>,
+    stat: &Stat,
+    node: Node,
+    owner: Owner,
+    path: &CStr,
+) -> Outcome {
+    if (stat.st_uid, stat.st_gid) != (owner.uid, owner.gid) {
+        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+        chownat(fd, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH).on("fchownat", path)?;
+    }
+    if stat.st_mode & 0o7777 != node.permissions() {
+        // fchmodat(2) takes no empty path, and fchmodat2(2), which does, is of Linux 6.6.
+        let link = link_to(fd)?;
+        let mode = Mode::from_raw_mode(node.permissions());
+        chmodat(host_proc(context)?, link.as_c_str(), mode, AtFlags::empty())
+            .on("fchmodat", path)?;
+    }
+    Ok(())
 }
 
 /// [`coble_plan::Step::BindDevice`]
-pub(crate) fn bind_device(context: &mut Context<'_>, path: &CStr) -> Outcome {
+pub(crate) fn bind_device(context: &mut Context<'_>, path: &CStr, node: Node) -> Outcome {
     let tree = clone_tree(CWD, path, false)?;
-    let kind = FileType::from_raw_mode(fstat(&tree).on("fstat", path)?.st_mode);
-    if !matches!(kind, FileType::CharacterDevice | FileType::BlockDevice | FileType::Fifo) {
-        return Err(Fault::words("the host has no device of that name").with(path.to_bytes()));
+    if !node.is(&fstat(&tree).on("fstat", path)?) {
+        return Err(Fault::words("the host's file is not the device").with(path.to_bytes()));
     }
     let place = reach(context.root()?, path, Leaf::File, ResolveFlags::empty())?;
     move_onto(tree.as_fd(), place.fd.as_fd()).on("move_mount", path)

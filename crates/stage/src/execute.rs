@@ -22,7 +22,7 @@ use coble_sys::{
 use crate::bytes::PathBytes;
 use crate::context::Context;
 use crate::device::{
-    Node, bind_device, make_directory, make_link, make_node, mask_path, readonly_path,
+    Node, Owner, bind_device, make_directory, make_link, make_node, mask_path, readonly_path,
     readonly_root,
 };
 use crate::fault::{During, Outcome};
@@ -118,12 +118,15 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::Remount { destination, set, clear, flags, propagation } => {
             let classic = flags & bits::CLASSIC_ATTRIBUTES != 0;
             let target = Target { path: destination, flags, propagation };
-            remount(context, target, Change { set, clear, recursive: false, classic })
+            let recursive = flags & bits::RECURSIVE != 0;
+            remount(context, target, Change { set, clear, recursive, classic })
         }
-        Step::Mknod { path, mode, major, minor, uid, gid } => {
-            make_node(context, path, Node { mode, major, minor, uid, gid })
+        Step::Mknod { path, mode, major, minor, uid, gid, keep } => {
+            make_node(context, path, Node { mode, major, minor }, Owner { uid, gid }, keep != 0)
         }
-        Step::BindDevice { path } => bind_device(context, path),
+        Step::BindDevice { path, kind, major, minor } => {
+            bind_device(context, path, Node { mode: kind, major, minor })
+        }
         Step::Symlink { target, path } => make_link(context, target, path),
         Step::MakeDirectory { path } => make_directory(context, path),
         Step::MaskPath { path, flags } => mask_path(context, path, flags),

@@ -4,8 +4,8 @@ use core::ffi::CStr;
 use core::fmt::Write as _;
 
 use coble_plan::{List, mount as bits};
-use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use coble_sys::rustix::fs::{CWD, FileType, ResolveFlags, fstat};
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fs::{CWD, FileType, ResolveFlags, fstat, fstatvfs};
 use coble_sys::rustix::io::{Errno, read};
 use coble_sys::rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::copy_up::copy_up;
 use crate::fault::{During, Fault, Outcome};
 use crate::path::{Leaf, Place, reach};
-use crate::procfs::is_procfs;
+use crate::procfs::{host_proc, is_procfs, link_to};
 
 /// The bits that change a mount, and how.
 #[derive(Clone, Copy, Default)]
@@ -55,7 +55,7 @@ pub(crate) fn mount_fs(context: &mut Context<'_>, fs: &NewFs<'_>, target: Target
     }
     let tree = make_fs(fs, &place)?;
     if fs.flags & bits::COPY_UP != 0 {
-        copy_up(context.root()?, target.path, tree.as_fd())?;
+        copy_up(host_proc(context)?, place.fd.as_fd(), target.path, tree.as_fd())?;
     }
     attach(context, &tree, &place, target)
 }
@@ -241,38 +241,51 @@ pub(crate) fn change_classic(mount: BorrowedFd<'_>, how: Change) -> Outcome {
     if (how.set, how.clear) == (0, 0) {
         return Ok(());
     }
-    let now = coble_sys::rustix::fs::fstatvfs(mount).during("fstatvfs")?.f_flag.bits();
-    // The ST_* bits of statvfs(3) that have an MS_* of the same value, and relatime, which has not.
-    let kept = now
-        & (libc::ST_RDONLY
-            | libc::ST_NOSUID
-            | libc::ST_NODEV
-            | libc::ST_NOEXEC
-            | libc::ST_NOATIME
-            | libc::ST_NODIRATIME);
-    let relatime = if now & libc::ST_RELATIME != 0 { libc::MS_RELATIME } else { 0 };
-    let flags = (kept as u64 | relatime) & !classic_flags(how.clear) | classic_flags(how.set);
+    let now = fstatvfs(mount).during("fstatvfs")?.f_flag.bits();
+    let bits = classic_bits(now, how) | classic_access_time(now, how);
     let path = fd_path(mount)?;
-    let flags = MountFlags::from_bits_retain(flags as u32) | MountFlags::BIND;
+    let flags = MountFlags::from_bits_retain(bits as u32) | MountFlags::BIND;
     mount_remount(path.as_c_str(), flags, c"").during("mount")
 }
 
-/// `MOUNT_ATTR_*` as `MS_*`.
-fn classic_flags(attributes: u64) -> u64 {
-    let same = attributes & 0xf;
-    let diratime = if attributes & 0x80 != 0 { libc::MS_NODIRATIME } else { 0 };
-    let atime = match attributes & 0x70 {
+/// `linux/statfs.h`, Linux 5.10.
+const ST_NOSYMFOLLOW: u64 = 0x2000;
+
+/// The attributes of one bit each: `MOUNT_ATTR_*` of mount_setattr(2), `MS_*` of mount(2), and `ST_*` of
+/// statvfs(3), in which a mount tells its own.
+const ATTRIBUTES: [(u64, u64, u64); 6] = [
+    (0x1, libc::MS_RDONLY, libc::ST_RDONLY),
+    (0x2, libc::MS_NOSUID, libc::ST_NOSUID),
+    (0x4, libc::MS_NODEV, libc::ST_NODEV),
+    (0x8, libc::MS_NOEXEC, libc::ST_NOEXEC),
+    (0x80, libc::MS_NODIRATIME, libc::ST_NODIRATIME),
+    (0x20_0000, libc::MS_NOSYMFOLLOW, ST_NOSYMFOLLOW),
+];
+
+fn classic_bits(now: u64, how: Change) -> u64 {
+    let holds = |(attr, _, st): &(u64, u64, u64)| {
+        how.set & attr != 0 || now & st != 0 && how.clear & attr == 0
+    };
+    ATTRIBUTES.iter().filter(|bit| holds(bit)).fold(0, |flags, (_, ms, _)| flags | ms)
+}
+
+/// The access time mode, which is one of three: named even where it stays, since mount(2) would take its own
+/// default for it beside other flags.
+fn classic_access_time(now: u64, how: Change) -> u64 {
+    const MODE: u64 = 0x70;
+    match how.set & MODE {
         0x10 => libc::MS_NOATIME,
         0x20 => libc::MS_STRICTATIME,
-        0x70 => libc::MS_NOATIME | libc::MS_STRICTATIME | libc::MS_RELATIME,
-        _ => 0,
-    };
-    same | diratime | atime
+        _ if how.clear & MODE != 0 => libc::MS_RELATIME,
+        _ if now & libc::ST_NOATIME != 0 => libc::MS_NOATIME,
+        _ if now & libc::ST_RELATIME != 0 => libc::MS_RELATIME,
+        _ => libc::MS_STRICTATIME,
+    }
 }
 
 /// The path by which mount(2) takes a descriptor. The host's `/proc` is still there when it is used.
 fn fd_path(fd: BorrowedFd<'_>) -> Outcome<Bytes<32>> {
-    let mut path = Bytes::from(b"/proc/self/fd/")?;
-    path.push_number(fd.as_raw_fd() as u32)?;
+    let mut path = Bytes::from(b"/proc/")?;
+    path.push(link_to(fd)?.as_bytes())?;
     Ok(path)
 }

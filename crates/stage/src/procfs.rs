@@ -2,10 +2,11 @@
 
 use core::ffi::CStr;
 
-use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, openat};
 use coble_sys::rustix::io::write;
 
+use crate::bytes::Bytes;
 use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
 
@@ -25,6 +26,13 @@ pub(crate) fn host_proc<'a>(context: &'a mut Context<'_>) -> Outcome<BorrowedFd<
 /// Whether a descriptor lies in a procfs.
 pub(crate) fn is_procfs(fd: BorrowedFd<'_>) -> Outcome<bool> {
     Ok(fstatfs(fd).during("fstatfs")?.f_type == PROC_SUPER_MAGIC)
+}
+
+/// The path below `/proc` that leads to what a descriptor of this process is of.
+pub(crate) fn link_to(fd: BorrowedFd<'_>) -> Outcome<Bytes<32>> {
+    let mut path = Bytes::from(b"self/fd/")?;
+    path.push_number(fd.as_raw_fd() as u32)?;
+    Ok(path)
 }
 
 /// Writes a whole value to a file below the host's `/proc`.

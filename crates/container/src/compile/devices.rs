@@ -76,22 +76,28 @@ fn has_bound_dev(job: &Job<'_>) -> bool {
 
 fn node(device: &Device, bound: bool, origin: &str, plan: &mut Plan) -> Result<()> {
     let path = c_string(clean(&device.path))?;
-    if bound {
-        plan.push(Step::BindDevice { path: &path }, origin.to_owned());
-        return Ok(());
-    }
     let kind = match device.kind.as_str() {
         "b" => libc::S_IFBLK,
         "p" => libc::S_IFIFO,
         _ => libc::S_IFCHR,
     };
+    let major = u32::try_from(device.major).unwrap_or(0);
+    let minor = u32::try_from(device.minor).unwrap_or(0);
+    // A fifo is nobody's device: it can be made anywhere.
+    if bound && kind != libc::S_IFIFO {
+        let step = Step::BindDevice { path: &path, kind, major, minor };
+        plan.push(step, origin.to_owned());
+        return Ok(());
+    }
+    let says_nothing = (device.file_mode, device.uid, device.gid) == (None, None, None);
     let step = Step::Mknod {
         path: &path,
         mode: kind | device.file_mode.map_or(DEFAULT_MODE, |mode| mode & 0o7777),
-        major: u32::try_from(device.major).unwrap_or(0),
-        minor: u32::try_from(device.minor).unwrap_or(0),
+        major,
+        minor,
         uid: device.uid.unwrap_or(0),
         gid: device.gid.unwrap_or(0),
+        keep: u32::from(says_nothing),
     };
     plan.push(step, origin.to_owned());
     Ok(())

@@ -14,7 +14,7 @@ fn nodes(case: &Case) -> Vec<String> {
 
 fn bound(case: &Case) -> Vec<String> {
     case.pick(|step| match step {
-        Step::BindDevice { path } => Some(path.to_str().unwrap().to_owned()),
+        Step::BindDevice { path, .. } => Some(path.to_str().unwrap().to_owned()),
         _ => None,
     })
 }
@@ -54,8 +54,8 @@ fn nodes_are_as_the_configuration_says() {
             .collect::<Vec<_>>(),
         [
             "make the character device /dev/fuse (10:229, mode 0640, owner 1:2) [/linux/devices/0]",
-            "make the block device /dev/sda (8:0, mode 0666) [/linux/devices/1]",
-            "make the fifo /run/p (0:0, mode 0666) [/linux/devices/2]",
+            "make the block device /dev/sda (8:0, mode 0666; tolerate EEXIST) [/linux/devices/1]",
+            "make the fifo /run/p (0:0, mode 0666; tolerate EEXIST) [/linux/devices/2]",
             "make the character device /dev/u (1:3, mode 0000) [/linux/devices/3]",
         ]
     );
@@ -88,6 +88,46 @@ fn where_no_node_can_be_made_the_hosts_are_shown() {
         assert_eq!(bound(&case), DEFAULT, "{case:?}");
         assert_eq!(case.grep("link /dev/").len(), 6, "{case:?}");
     }
+}
+
+#[test]
+fn a_node_that_is_there_keeps_its_mode_and_owner_unless_others_are_asked_for() {
+    let keeps = |device: Value| {
+        let mut whole = json!({ "path": "/dev/a", "type": "c", "major": 1, "minor": 3 });
+        merge(&mut whole, device);
+        let case = Case::with(json!({ "linux": { "devices": [whole] } }));
+        case.pick(|step| match step {
+            Step::Mknod { keep, .. } => Some(keep),
+            _ => None,
+        })
+    };
+    assert_eq!(keeps(json!({})), [1; 7]);
+    for asked in [json!({ "fileMode": 0o666 }), json!({ "uid": 0 }), json!({ "gid": 0 })] {
+        assert_eq!(keeps(asked.clone()), [1, 1, 1, 1, 1, 1, 0], "{asked}");
+    }
+}
+
+#[test]
+fn the_hosts_node_must_be_the_device_and_a_fifo_is_made() {
+    let mapping = json!([{ "containerID": 0, "hostID": 1000, "size": 1 }]);
+    let case = Case::with(json!({ "linux": {
+        "namespaces": [{ "type": "mount" }, { "type": "user" }],
+        "uidMappings": mapping, "gidMappings": mapping,
+        "devices": [
+            { "path": "/dev/fuse", "type": "u", "major": 10, "minor": 229, "fileMode": 0o600 },
+            { "path": "/dev/sda", "type": "b", "major": 8, "minor": 0 },
+            { "path": "/dev/p", "type": "p", "fileMode": 0o600 },
+        ]
+    } }));
+    assert_eq!(
+        case.grep("/linux/devices/"),
+        [
+            "mount the host's character device /dev/fuse (10:229) [/linux/devices/0]",
+            "mount the host's block device /dev/sda (8:0) [/linux/devices/1]",
+            "make the fifo /dev/p (0:0, mode 0600) [/linux/devices/2]",
+        ]
+    );
+    assert_eq!(case.grep("/dev/tty"), ["mount the host's character device /dev/tty (5:0) []"]);
 }
 
 #[test]

@@ -14,11 +14,13 @@ fn exists(config: &Value, pointer: &str) -> bool {
 
 /// What compile may refuse of a configuration that has passed the checks: what depends on the host, or on
 /// more than one part at once.
-const REFUSALS: [&str; 4] = [
+const REFUSALS: [&str; 6] = [
     "a mount namespace can't be joined",
     "needs mount_setattr(2)",
     "tmpcopyup",
     "read-only to a user namespace without mount_setattr",
+    "the host's cgroups can't be shown with another option",
+    "cgroups have no iversion",
 ];
 
 fn hold(case: &Case) -> bool {
@@ -53,7 +55,7 @@ fn clean_paths(step: &Step<'_>) {
         | Step::MountBind { destination, .. }
         | Step::Remount { destination, .. } => destination,
         Step::Mknod { path, .. }
-        | Step::BindDevice { path }
+        | Step::BindDevice { path, .. }
         | Step::Symlink { path, .. }
         | Step::MakeDirectory { path }
         | Step::MaskPath { path, .. }
