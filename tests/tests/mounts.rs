@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use coble_tests::{Bundle, Case};
 
@@ -206,6 +206,109 @@ fn tmpcopyup_fills_the_tmpfs() {
     assert_eq!(said, "text\ndeep/down/file\n1000 1001\n");
     let below = fs::read_to_string(data.join("deep/down/file")).unwrap();
     assert_eq!(below, "text\n", "the image below isn't touched");
+}
+
+#[test]
+fn tmpcopyup_copies_every_type_of_file() {
+    let Some(case) = Case::root() else { return };
+    for user in [false, true] {
+        let mut bundle = case.bundle_at(&format!("bundle-{user}"));
+        let data = bundle.inside("/data");
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("file"), "x".repeat(100_000)).unwrap();
+        fs::set_permissions(data.join("file"), PermissionsExt::from_mode(0o4711)).unwrap();
+        fs::write(data.join("closed"), "closed").unwrap();
+        fs::set_permissions(data.join("closed"), PermissionsExt::from_mode(0o000)).unwrap();
+        symlink("/nowhere", data.join("link")).unwrap();
+        case.tool("mknod").arg(data.join("pipe")).arg("p").output().ok();
+        if user {
+            bundle.user_namespace(100_000, 65536);
+            case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+            fs::set_permissions(data.join("file"), PermissionsExt::from_mode(0o4711)).unwrap();
+        } else {
+            case.tool("mknod").arg(data.join("null")).args(["c", "1", "3"]).output().ok();
+        }
+        bundle.mount("tmpfs", "tmpfs", "/data", &["tmpcopyup"]);
+        bundle.sh("cd /data; stat -c '%n %F %s %a %u' *; readlink link");
+        let null = if user { "" } else { "null character special file 0 644 0\n" };
+        let expected = format!(
+            "closed regular file 6 0 0\nfile regular file 100000 4711 0\nlink symbolic link 8 777 0\n\
+             {null}pipe fifo 0 644 0\n/nowhere\n"
+        );
+        assert_eq!(case.run(&bundle).output().stdout(), expected);
+    }
+}
+
+/// The flags of `/mnt` where a mount of the host that has `host` is bound with `options`, on a kernel without
+/// `without`.
+#[track_caller]
+fn bound_flags(case: &Case, host: &str, options: &[&str], without: &str) -> String {
+    let source = case.folder("source");
+    let name = format!("bundle-{host}-{}-{without}", options.join("-"));
+    let mut bundle = case.bundle_at(&name);
+    let with_bind: Vec<&str> = ["bind"].iter().chain(options).copied().collect();
+    bundle.mount("bind", source.to_str().unwrap(), "/mnt", &with_bind);
+    bundle.args(&["cat", "/proc/self/mountinfo"]).write();
+    let script = "mount -t tmpfs -o $1 tmpfs $0 && shift && exec \"$@\"";
+    let private = ["--mount", "--propagation", "private", "sh", "-c", script];
+    let run = case.tool("unshare").args(private).arg(&source).arg(host).arg(case.program());
+    let run = run.env("COBLE_WITHOUT", without).arg("--root").arg(case.state_root());
+    let table = run.args(["run", "-b"]).arg(&bundle.path).arg(&case.id).output().stdout();
+    let found = table.lines().find(|line| line.split(' ').nth(4) == Some("/mnt"));
+    found.and_then(|line| line.split(' ').nth(5)).unwrap_or_else(|| panic!("{table}")).to_owned()
+}
+
+#[test]
+fn without_mount_setattr_the_flags_of_a_bind_mount_are_the_same() {
+    let Some(case) = Case::root() else { return };
+    for (host, options, expected) in [
+        ("nosymfollow", &["ro"][..], "ro,relatime,nosymfollow"),
+        ("relatime", &["nosymfollow", "nodev"], "rw,nodev,relatime,nosymfollow"),
+        ("nosymfollow,nosuid", &["symfollow"], "rw,nosuid,relatime"),
+        ("noatime", &["nosuid"], "rw,nosuid,noatime"),
+        ("noatime", &["relatime"], "rw,relatime"),
+        ("noatime", &["strictatime", "noexec"], "rw,noexec"),
+        ("strictatime", &["nodiratime"], "rw,nodiratime"),
+        ("strictatime", &["noatime"], "rw,noatime"),
+        ("nodiratime", &["diratime"], "rw,relatime"),
+    ] {
+        for without in ["", "mount_setattr"] {
+            let flags = bound_flags(&case, host, options, without);
+            assert_eq!(flags, expected, "{options:?} of {host} without {without:?}");
+        }
+    }
+}
+
+#[test]
+fn a_remount_reaches_what_is_asked_for() {
+    let Some(case) = Case::root() else { return };
+    let look = "touch /mnt/x && echo top; touch /mnt/sub/x && echo sub; true";
+    for (options, expected) in [
+        (["remount", "ro"], "sub\n"),
+        (["remount", "rro"], ""),
+        (["remount", "rnoexec"], "top\nsub\n"),
+    ] {
+        let mut bundle = case.bundle_at(&options.join("-"));
+        let source = case.dir.join("source");
+        bundle.mount("bind", source.to_str().unwrap(), "/mnt", &["rbind"]);
+        bundle.mount("", "", "/mnt", &options).sh(look);
+        assert_eq!(with_submount(&case, &bundle), expected, "{options:?}");
+        let _ = fs::remove_file(source.join("x"));
+    }
+    let mut bundle = case.bundle_at("size");
+    bundle.mount("tmpfs", "tmpfs", "/mnt", &[]).mount("", "", "/mnt", &["remount", "size=1m"]);
+    let words = ["/options", "a remount changes the mount, not its file system", "size"];
+    case.refuses(case.run(&bundle), &words);
+}
+
+#[test]
+fn recursive_flags_of_a_new_file_system_are_its_mounts() {
+    let Some(case) = Case::root() else { return };
+    for (nth, kind) in ["tmpfs", "mqueue"].into_iter().enumerate() {
+        let mut bundle = case.bundle_at(&format!("bundle-{nth}"));
+        bundle.mount(kind, kind, "/mnt", &["rw", "dev", "rro", "rnodev", "rnoatime"]);
+        assert_eq!(line(&case, &mut bundle, "/mnt").flags, ["ro", "nodev", "noatime"], "{kind}");
+    }
 }
 
 #[test]

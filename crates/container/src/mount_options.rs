@@ -109,6 +109,17 @@ impl MountOptions {
         Ok(parsed)
     }
 
+    /// Whether what lies below a mount is to be changed too.
+    pub(crate) fn is_recursive(&self) -> bool {
+        (self.recursive_set, self.recursive_clr) != (0, 0)
+    }
+
+    /// Nothing lies below a new file system: what is asked for all of it is asked for the mount.
+    pub(crate) fn reach_the_mount(&mut self) {
+        self.attr_set = self.attr_set & !self.recursive_clr | self.recursive_set;
+        self.attr_clr = self.attr_clr & !self.recursive_set | self.recursive_clr;
+    }
+
     fn apply(&mut self, option: &str) -> Result<(), &'static str> {
         match option {
             "" | "defaults" => {}
@@ -169,6 +180,14 @@ impl MountOptions {
         let set = SET.into_iter().filter(move |(flag, _)| set & flag != 0);
         let clear = CLEAR.into_iter().filter(move |(flag, _)| clear & flag != 0);
         set.chain(clear).map(|(_, name)| name)
+    }
+
+    /// The first word that is about the file system and not about its mount; `ro` and `rw` are about both.
+    pub(crate) fn of_the_file_system(&self) -> Option<&str> {
+        let version = (self.superblock_set | self.superblock_clr) & ms::I_VERSION != 0;
+        let key = self.data.first().map(|datum| datum.key.as_str());
+        key.or_else(|| self.fsconfig_flags().find(|flag| !matches!(*flag, "ro" | "rw")))
+            .or_else(|| version.then_some("iversion"))
     }
 
     /// Whether something is asked for that only mount(2) can do, not fsopen(2): `iversion`.

@@ -42,6 +42,14 @@ impl Wanted<'_> {
     fn refusal(&self, reason: &str) -> Error {
         Error::new(format!("config.json: {}/options: {reason}", self.origin))
     }
+
+    /// Attributes of all below can't be set one by one: the child does not know what is there.
+    fn check_recursive(&self) -> Result<()> {
+        if self.options.is_recursive() && self.flags & bits::CLASSIC_ATTRIBUTES != 0 {
+            return Err(self.refusal("a change of all below needs mount_setattr(2) (Linux 5.12)"));
+        }
+        Ok(())
+    }
 }
 
 /// Opens the root, in a mount tree that does not tell the host what happens in it.
@@ -79,10 +87,10 @@ pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
     for (index, mount) in job.spec.mounts.iter().enumerate() {
         let wanted = sort_out(job, mount, index)?;
         if wanted.options.remount {
-            remount(&wanted, plan);
+            remount(&wanted, plan)?;
         } else if mount.kind == "bind" || wanted.options.bind {
             let source = c_path(&job.bundle.join(&mount.source))?;
-            bind(job, &wanted, &source, plan)?;
+            bind(&wanted, &source, plan)?;
         } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
             cgroup(job, namespaces, &wanted, plan)?;
         } else {
@@ -95,8 +103,11 @@ pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
 
 fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<'a>> {
     let origin = format!("/mounts/{index}");
-    let options = MountOptions::parse(&mount.options)
+    let mut options = MountOptions::parse(&mount.options)
         .map_err(|error| Error::new(format!("config.json: {origin}/options: {error}")))?;
+    if !options.bind && !options.remount && mount.kind != "bind" {
+        options.reach_the_mount();
+    }
     let path = clean(&mount.destination);
     let mut flags = classic(job);
     if matches!(mount.kind.as_str(), "proc" | "sysfs") {
@@ -112,22 +123,33 @@ fn classic(job: &Job<'_>) -> u32 {
     if job.facts.has_mount_setattr { 0 } else { bits::CLASSIC_ATTRIBUTES }
 }
 
-fn remount(wanted: &Wanted<'_>, plan: &mut Plan) {
+fn remount(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
+    let options = &wanted.options;
+    wanted.check_recursive()?;
     let step = Step::Remount {
         destination: &wanted.destination,
-        set: wanted.options.attr_set,
-        clear: wanted.options.attr_clr,
+        set: options.attr_set,
+        clear: options.attr_clr,
         flags: wanted.flags,
-        propagation: first_propagation(&wanted.options),
+        propagation: first_propagation(options),
     };
     plan.push(step, wanted.origin.clone());
+    if options.is_recursive() {
+        let step = Step::Remount {
+            destination: &wanted.destination,
+            set: options.recursive_set,
+            clear: options.recursive_clr,
+            flags: wanted.flags | bits::RECURSIVE,
+            propagation: 0,
+        };
+        plan.push(step, wanted.origin.clone());
+    }
+    Ok(())
 }
 
-fn bind(job: &Job<'_>, wanted: &Wanted<'_>, source: &CString, plan: &mut Plan) -> Result<()> {
+fn bind(wanted: &Wanted<'_>, source: &CString, plan: &mut Plan) -> Result<()> {
     let options = &wanted.options;
-    if !job.facts.has_mount_setattr && (options.recursive_set, options.recursive_clr) != (0, 0) {
-        return Err(wanted.refusal("a change of all below needs mount_setattr(2) (Linux 5.12)"));
-    }
+    wanted.check_recursive()?;
     let recursive = if options.recursive { bits::RECURSIVE } else { 0 };
     let step = Step::MountBind {
         source,
@@ -163,7 +185,7 @@ fn file_system(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
         .chain(options.fsconfig_flags().filter(|flag| *flag != "ro").map(str::to_owned))
         .collect();
     let mut flags = wanted.flags;
-    if options.attr_set & attr::RDONLY != 0 && !late {
+    if options.superblock_set & ms::RDONLY != 0 && !late {
         flags |= bits::SUPERBLOCK_RDONLY;
     }
     if wanted.mount.kind == "tmpfs" && !options.data.iter().any(|datum| datum.key == "mode") {
@@ -239,6 +261,9 @@ fn cgroup(
     wanted: &Wanted<'_>,
     plan: &mut Plan,
 ) -> Result<()> {
+    if wanted.options.needs_mount() {
+        return Err(wanted.refusal("cgroups have no iversion"));
+    }
     let user = namespaces.has(NamespaceKind::User) || job.facts.is_rootless();
     if !job.facts.is_unified() {
         return match job.legacy {
@@ -259,8 +284,31 @@ fn cgroup(
     new_cgroup2(wanted, plan)
 }
 
+/// What the whole hierarchy of cgroup v2 has or has not (Linux, admin-guide/cgroup-v2.rst, "Mounting"). The kernel
+/// takes it from the first cgroup namespace alone and ignores it elsewhere; engines copy the host's into
+/// configurations.
+const HIERARCHY: [&str; 7] = [
+    "nsdelegate",
+    "favordynmods",
+    "nofavordynmods",
+    "memory_localevents",
+    "memory_recursiveprot",
+    "memory_hugetlb_accounting",
+    "pids_localevents",
+];
+
+/// What a mount of the type `cgroup` asks of its file system.
+fn cgroup_data(wanted: &Wanted<'_>) -> Vec<String> {
+    let options = &wanted.options;
+    let data = options.data.iter().map(ToString::to_string);
+    let flags = options.fsconfig_flags().filter(|flag| !matches!(*flag, "ro" | "rw"));
+    data.filter(|datum| !HIERARCHY.contains(&datum.as_str()))
+        .chain(flags.map(str::to_owned))
+        .collect()
+}
+
 fn new_cgroup2(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
-    let options = ListBuf::default();
+    let options: ListBuf = cgroup_data(wanted).iter().collect();
     let step = Step::MountFs {
         fstype: c"cgroup2",
         source: c"cgroup",
@@ -283,6 +331,11 @@ fn bind_host_cgroup(
     plan: &mut Plan,
 ) -> Result<()> {
     let source = c_string(own.unwrap_or("/sys/fs/cgroup"))?;
+    wanted.check_recursive()?;
+    if let Some(datum) = cgroup_data(wanted).first() {
+        let reason = format!("the host's cgroups can't be shown with another option: {datum:?}");
+        return Err(wanted.refusal(&reason));
+    }
     let read_only = if own.is_none() && user { attr::RDONLY } else { 0 };
     if read_only != 0 && wanted.flags & bits::CLASSIC_ATTRIBUTES != 0 {
         return Err(Error::new(format!(
@@ -299,8 +352,8 @@ fn bind_host_cgroup(
         destination: &wanted.destination,
         set,
         clear,
-        set_recursive: read_only,
-        clear_recursive: 0,
+        set_recursive: wanted.options.recursive_set | read_only,
+        clear_recursive: wanted.options.recursive_clr & !read_only,
         flags: wanted.flags | bits::RECURSIVE,
         propagation: first_propagation(&wanted.options),
     };
@@ -310,7 +363,11 @@ fn bind_host_cgroup(
 
 fn legacy_cgroup(wanted: &Wanted<'_>, mounts: &[ContainerMount], plan: &mut Plan) -> Result<()> {
     let top = clean(&wanted.mount.destination);
-    let options: ListBuf = ["mode=755"].iter().collect();
+    let mut data = cgroup_data(wanted);
+    if !data.iter().any(|datum| datum.starts_with("mode=")) {
+        data.insert(0, "mode=755".to_owned());
+    }
+    let options: ListBuf = data.iter().collect();
     let step = Step::MountFs {
         fstype: c"tmpfs",
         source: c"tmpfs",

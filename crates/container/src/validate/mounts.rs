@@ -37,8 +37,14 @@ fn one(mount: &Mount, linux: &Linux) -> Result<(), Invalid> {
         let reason = "bind mounts cannot have any filesystem-specific options applied";
         return Err(Invalid::at("/options", format!("{reason}: {key}")));
     }
-    if options.copy_up && (bind || mount.kind != "tmpfs") {
-        return Err(Invalid::at("/options", "tmpcopyup needs the type tmpfs"));
+    if options.remount
+        && let Some(word) = options.of_the_file_system()
+    {
+        let reason = "a remount changes the mount, not its file system";
+        return Err(Invalid::at("/options", format!("{reason}: {}", quoted(word))));
+    }
+    if options.copy_up && (bind || options.remount || mount.kind != "tmpfs") {
+        return Err(Invalid::at("/options", "tmpcopyup needs a new file system of the type tmpfs"));
     }
     owners(&options, linux)
 }

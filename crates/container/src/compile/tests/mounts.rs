@@ -161,6 +161,34 @@ fn a_remount_changes_what_is_there() {
 }
 
 #[test]
+fn a_remount_reaches_what_lies_below_too() {
+    let case = one("none", &["remount", "nodev", "rro", "rnoatime"]);
+    assert_eq!(
+        lines(&case),
+        ["change the mount on /m nodev", "change the mount on /m and all below ro noatime"]
+    );
+    let below = ("Remount", attr::RDONLY | attr::NOATIME, attr::ATIME, bits::RECURSIVE);
+    assert_eq!(raw(&case), [("Remount", attr::NODEV, 0, 0), below]);
+}
+
+#[test]
+fn attributes_of_all_that_lies_below_a_new_file_system_are_its_own() {
+    let case = one("mqueue", &["rw", "nodev", "exec", "rro", "rdev", "rnoexec", "rnoatime"]);
+    assert_eq!(lines(&case), ["mount mqueue on /m (rw) ro noexec noatime"]);
+    let read_only = one("tmpfs", &["mode=755", "rro"]);
+    assert_eq!(
+        lines(&read_only),
+        ["mount tmpfs on /m (mode=755)", "change the mount on /m ro"],
+        "it is filled first"
+    );
+    let through_mount = one("overlay", &["lowerdir=/a", "rnosuid", "rstrictatime"]);
+    let flags = ms::NOSUID | ms::STRICTATIME;
+    assert_eq!(raw(&through_mount), [("MountClassic", flags, 0, 0)]);
+    let old = Facts { has_mount_setattr: false, ..root_on(UNIFIED) };
+    assert_eq!(lines(&one("mqueue", &["rro"]).on(old)), ["mount mqueue on /m ro"]);
+}
+
+#[test]
 fn attributes_of_all_that_lies_below_are_apart() {
     let case = one("bind", &["rbind", "nodev", "rro", "rexec"]);
     assert_eq!(lines(&case), ["mount the host's /s and all below on /m nodev, all of it ro exec"]);
@@ -170,8 +198,10 @@ fn attributes_of_all_that_lies_below_are_apart() {
 #[test]
 fn without_mount_setattr_what_lies_below_can_not_be_changed() {
     let old = Facts { has_mount_setattr: false, ..root_on(UNIFIED) };
-    let error = one("bind", &["rbind", "rro"]).on(old.clone()).compile().unwrap_err().to_string();
-    assert!(error.starts_with("config.json: /mounts/0/options: "), "{error}");
+    for (kind, options) in [("bind", ["rbind", "rro"]), ("none", ["remount", "rro"])] {
+        let error = one(kind, &options).on(old.clone()).compile().unwrap_err().to_string();
+        assert!(error.starts_with("config.json: /mounts/0/options: "), "{error}");
+    }
     let case = one("bind", &["rbind", "ro"]).on(old.clone());
     assert_eq!(raw(&case)[0].3, bits::RECURSIVE | bits::CLASSIC_ATTRIBUTES);
     let restricted = Case::with(json!({
@@ -357,6 +387,44 @@ fn an_access_time_mode_of_the_hosts_cgroups_replaces_the_one_before() {
     assert_eq!(raw("noatime").1, attr::NOATIME);
     assert_eq!(raw("noatime").2, attr::ATIME, "the kernel refuses one that is not cleared");
     assert_eq!((raw("relatime").1, raw("relatime").2), (0, 0));
+}
+
+#[test]
+fn options_of_cgroups_go_to_what_is_mounted_or_are_refused() {
+    let refusal = |options: &[&str], kinds: &[(&str, &str)], facts: Facts| {
+        let error = cgroup("cgroup", options, kinds).on(facts).compile().unwrap_err().to_string();
+        assert!(error.starts_with("config.json: /mounts/0/options: "), "{error}");
+        error
+    };
+    // The whole hierarchy's, which engines copy from the host: it is so, or is not, whoever mounts it.
+    let options = ["nsdelegate", "memory_recursiveprot", "rw"];
+    for kinds in [&[][..], &[("cgroup", "")]] {
+        let plain = lines(&cgroup("cgroup", &["rw"], kinds));
+        assert_eq!(lines(&cgroup("cgroup", &options, kinds)), plain);
+    }
+    let new = cgroup("cgroup2", &["foo=1", "sync"], &[("cgroup", "")]);
+    assert_eq!(lines(&new), ["mount cgroup2 on /sys/fs/cgroup (foo=1, sync)"]);
+    assert!(refusal(&["foo=1"], &[], root_on(UNIFIED)).ends_with("\"foo=1\""));
+    assert!(refusal(&["sync"], &[], root_on(WITHOUT)).ends_with("\"sync\""));
+    refusal(&["iversion"], &[("cgroup", "")], root_on(UNIFIED));
+    let legacy =
+        |options: &[&str]| lines(&cgroup("cgroup", options, &[]).on(root_on(LEGACY))).remove(0);
+    let tmpfs = "mount tmpfs on /sys/fs/cgroup";
+    assert_eq!(legacy(&["nsdelegate"]), format!("{tmpfs} (mode=755)"));
+    assert_eq!(legacy(&["size=4k", "mode=700"]), format!("{tmpfs} (size=4k, mode=700)"));
+}
+
+#[test]
+fn recursive_attributes_of_cgroups() {
+    let host = "mount the host's /sys/fs/cgroup and all below on /sys/fs/cgroup";
+    assert_eq!(lines(&cgroup("cgroup", &["rro"], &[])), [format!("{host} ro, all of it ro")]);
+    // What must be read-only stays so.
+    let user = cgroup("cgroup", &["rrw", "rnodev"], &[("user", "")]);
+    assert_eq!(lines(&user), [format!("{host} nodev, all of it ro nodev")]);
+    let new = cgroup("cgroup", &["rro"], &[("cgroup", "")]);
+    assert_eq!(lines(&new), ["mount cgroup2 on /sys/fs/cgroup ro"]);
+    let legacy = lines(&cgroup("cgroup", &["rro"], &[]).on(root_on(LEGACY)));
+    assert_eq!(legacy.last().unwrap(), "change the mount on /sys/fs/cgroup ro");
 }
 
 #[test]

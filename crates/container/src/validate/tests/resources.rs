@@ -39,12 +39,12 @@ fn mounts() {
         (
             "/mounts/0/options",
             json!(["tmpcopyup"]),
-            "/mounts/0/options: tmpcopyup needs the type tmpfs",
+            "/mounts/0/options: tmpcopyup needs a new file system of the type tmpfs",
         ),
         (
             "/mounts/2/options/1",
             json!("tmpcopyup"),
-            "/mounts/2/options: tmpcopyup needs the type tmpfs",
+            "/mounts/2/options: tmpcopyup needs a new file system of the type tmpfs",
         ),
         (
             "/mounts/2/options/1",
@@ -68,6 +68,22 @@ fn mounts() {
         "/mounts/2",
         json!({ "destination": "/x", "options": ["remount", "bind", "ro"] }),
     )]);
+    for (option, key) in [
+        ("size=1", "size"),
+        ("sync", "sync"),
+        ("async", "async"),
+        ("lazytime", "lazytime"),
+        ("noiversion", "iversion"),
+    ] {
+        let remount = json!({ "destination": "/x", "options": ["remount", "ro", option] });
+        let reason = "a remount changes the mount, not its file system";
+        let expected = format!("/mounts/2/options: {reason}: \"{key}\"");
+        assert_eq!(refused(&[("/mounts/2", remount)]), expected);
+    }
+    let remount =
+        json!({ "destination": "/x", "type": "tmpfs", "options": ["remount", "tmpcopyup"] });
+    let expected = "/mounts/2/options: tmpcopyup needs a new file system of the type tmpfs";
+    assert_eq!(refused(&[("/mounts/2", remount)]), expected);
     let typed =
         json!({ "destination": "/x", "type": "bind", "source": "a", "options": ["mode=1"] });
     assert_eq!(refused(&[("/mounts/2", typed)]), format!("/mounts/2/options: {bind}: \"mode\""));
