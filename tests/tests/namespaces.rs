@@ -1,7 +1,8 @@
 //! Namespaces: new ones, shared ones, and ones that are joined by path.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use coble_tests::{Background, Bundle, Case, wait};
@@ -88,6 +89,56 @@ fn root_in_a_user_namespace_is_somebody_else_outside() {
     assert!(status.contains("\nUid:\t100000\t100000\t100000\t100000\n"), "{status}");
     case.delete_force();
     run.wait().exits(137);
+}
+
+/// A folder that only the host's root may enter, with a file in it; its path as `config.json` has it.
+fn private_folder(bundle: &Bundle, name: &str) -> String {
+    let private = bundle.path.join(name);
+    fs::create_dir_all(private.join("shared")).unwrap();
+    fs::write(private.join("shared/file"), name).unwrap();
+    fs::set_permissions(&private, Permissions::from_mode(0o700)).unwrap();
+    format!("{name}/shared")
+}
+
+#[test]
+fn the_user_namespaces_root_gets_mounts_whose_path_it_may_not_follow() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    own_by(&case, &mut bundle, 100_000);
+    for (name, flag) in [("one", "bind"), ("two", "rbind")] {
+        let source = private_folder(&bundle, name);
+        bundle.mount("bind", &source, &format!("/{name}"), &[flag, "ro"]);
+    }
+    bundle.sh(
+        "cat /one/file /two/file; touch /two/new || ls -l /proc/self/fd; cat /proc/1/mountinfo",
+    );
+    let said = case.run(&bundle).output().ok();
+    assert!(said.stdout.starts_with("onetwo"), "{said}");
+    assert!(said.stderr.contains("Read-only file system"), "{said}");
+    let options = |point: &str| {
+        let line = said.stdout.lines().find(|line| line.contains(point)).unwrap();
+        line.split(' ').nth(5).unwrap().to_owned()
+    };
+    assert!(options(" /one ").starts_with("ro,") && options(" /two ").starts_with("ro,"), "{said}");
+
+    bundle.args(&["sleep", "1000"]);
+    case.detach(&bundle);
+    case.exec(&["cat", "/one/file"]).output().ok();
+    let held = fs::read_dir(format!("/proc/{}/fd", case.pid())).unwrap().count();
+    assert_eq!(held, 3, "only the standard streams are open");
+}
+
+#[test]
+fn a_source_in_the_root_is_what_earlier_mounts_made_of_it() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    own_by(&case, &mut bundle, 100_000);
+    fs::create_dir(bundle.inside("/first")).unwrap();
+    let source = private_folder(&bundle, "private");
+    bundle.mount("bind", &source, "/first", &["bind"]);
+    bundle.mount("bind", bundle.inside("/first").to_str().unwrap(), "/second", &["bind"]);
+    bundle.args(&["cat", "/second/file"]);
+    assert_eq!(case.run(&bundle).output().stdout(), "private");
 }
 
 #[test]

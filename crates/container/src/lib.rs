@@ -53,6 +53,7 @@ mod run;
 mod scheduler;
 mod sealed;
 mod signal;
+mod sources;
 mod start;
 mod state;
 mod status;

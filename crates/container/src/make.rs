@@ -25,6 +25,7 @@ use crate::init::Init;
 use crate::interrupt::{Interrupt, Watch};
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
+use crate::sources::Sources;
 use crate::state::Record;
 use crate::status::has_own_pids;
 use crate::store::Entry;
@@ -54,6 +55,7 @@ pub(crate) struct Making {
     id: String,
     facts: Facts,
     cgroup: Option<Cgroup>,
+    sources: Sources,
     launch: Launch,
     executor: Option<Executor>,
     console_socket: Option<PathBuf>,
@@ -80,6 +82,7 @@ impl Making {
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
         };
         let facts = Facts::look()?;
+        let sources = Sources::open(&bundle, &facts);
         let stays = purpose == Purpose::Foreground;
         let interrupt = stays.then(Interrupt::watch).transpose()?;
         let entry = Entry::make(&create.root, &create.id)?;
@@ -92,6 +95,7 @@ impl Making {
             id: create.id.clone(),
             facts,
             cgroup: None,
+            sources,
             launch: Launch::default(),
             executor: None,
             console_socket: create.console_socket.clone(),
@@ -136,6 +140,7 @@ impl Making {
             rootfs: &self.bundle.rootfs,
             facts: &self.facts,
             legacy: &legacy,
+            sources: &self.sources.numbers(),
             unified: cgroup.and_then(Cgroup::dir),
             options,
         })?;
@@ -148,6 +153,8 @@ impl Making {
             Purpose::Create => Some(Listener::bind(&self.entry)?),
             _ => None,
         };
+        // The executor gets copies; these would keep the host's mounts busy.
+        let sources = std::mem::take(&mut self.sources);
         let cgroup = self.cgroup.as_ref();
         let directory = cgroup.map(Cgroup::fd).transpose()?.flatten();
         let enters = cgroup.is_some_and(Cgroup::needs_enter);
@@ -159,7 +166,7 @@ impl Making {
             gated: enters || maps,
             listener: listener.as_ref().map(AsFd::as_fd),
             preserve_fds: self.launch.preserve_fds,
-            keep: &[],
+            keep: &sources.descriptors(),
         })?);
         let is_cloned_into = directory.is_some();
         self.limit()?;

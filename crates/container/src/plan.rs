@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::facts::Facts;
 use crate::host_mounts::kernel_mounts;
 use crate::prologue::prologue;
+use crate::sources::Sources;
 
 /// The steps that lead to a container's process, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +47,7 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
     let path = bundle.spec.linux.as_ref().map_or("", |linux| linux.cgroups_path.as_str());
     let cgroup = Cgroup::locate(&facts.hierarchy, path, &create.id)?;
     let legacy = cgroup.mounts();
+    let sources = Sources::open(&bundle, &facts);
     let job = Job {
         spec: &bundle.spec,
         id: &create.id,
@@ -53,6 +55,7 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
         rootfs: &bundle.rootfs,
         facts: &facts,
         legacy: &legacy,
+        sources: &sources.numbers(),
         unified: cgroup.dir(),
         options: Options {
             no_pivot: create.no_pivot,

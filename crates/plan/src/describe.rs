@@ -43,6 +43,9 @@ impl Display for Step<'_> {
             }
             Self::UseDirectory { .. } => f.write_str("take the root of the container's process"),
             Self::UseCurrentRoot {} => f.write_str("take the container's root as the root"),
+            Self::HoldSource { source, .. } => {
+                write!(f, "hold the host's {}, which may be out of reach", text(source))
+            }
             Self::MountFs { .. } | Self::MountClassic { .. } | Self::MountBind { .. } => {
                 self.fmt_mount(f)
             }

@@ -158,6 +158,14 @@ steps! {
         /// Propagation flags, 0 for none.
         propagation: u32,
     },
+    /// Takes an inherited copy of the mounts at a path of the host, for the bind mount that follows: it is used
+    /// if the user namespace's root may not follow the path itself.
+    HoldSource {
+        /// Number of the descriptor, open_tree(2).
+        fd: i32,
+        /// The path.
+        source: &'a CStr,
+    },
     /// Mounts a path of the host, open_tree(2), mount_setattr(2), move_mount(2).
     MountBind {
         /// Path on the host.

@@ -36,12 +36,13 @@ enum Phase {
 ///
 /// # Errors
 /// [`Disorder`] for the first step that breaks a rule: namespaces are joined first; the root is opened
-/// before anything is mounted below it and changed after the last mount; what the root hides from is
+/// before anything is mounted below it and changed after the last mount; a source is held for the next mount; what the root hides from is
 /// restricted afterwards; capabilities are set after the user; the last step, and no other, runs the program.
 pub fn verify(plan: &Plan) -> Result<(), Disorder> {
     let mut reached = Phase::Join;
     let mut user_set = false;
     let mut root_open = false;
+    let mut is_held = false;
     let disorder = |step, reason: &str| Err(Disorder { step, reason: reason.into() });
     for (index, (step, _)) in plan.iter().enumerate() {
         let phase = phase(&step).unwrap_or(reached);
@@ -51,6 +52,10 @@ pub fn verify(plan: &Plan) -> Result<(), Disorder> {
         if phase == Phase::Mount && !root_open {
             return disorder(index, "no root has been opened");
         }
+        if is_held && !matches!(step, Step::MountBind { .. }) {
+            return disorder(index, "a source is held that is not mounted next");
+        }
+        is_held = matches!(step, Step::HoldSource { .. });
         if matches!(step, Step::SetCapabilities { .. }) && !user_set {
             return disorder(index, "capabilities are set before the user");
         }
@@ -102,6 +107,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::UseCurrentRoot {} => Phase::Open,
         Step::MountFs { .. }
         | Step::MountClassic { .. }
+        | Step::HoldSource { .. }
         | Step::MountBind { .. }
         | Step::Remount { .. }
         | Step::Mknod { .. }
@@ -182,6 +188,8 @@ mod tests {
         assert_eq!(reason(&[]).0, 0);
         assert_eq!(reason(&[mask, OPEN, EXEC]).1, "no root has been opened");
         assert_eq!(reason(&[OPEN, Step::PivotRoot { has_peers: 0 }, mask, EXEC]).0, 2);
+        let hold = Step::HoldSource { fd: 9, source: c"/data" };
+        assert_eq!(reason(&[OPEN, hold, mask, EXEC]).0, 2);
         assert_eq!(reason(&[CAPABILITIES, USER, EXEC]).0, 0);
         assert_eq!(reason(&[USER, Step::Bound { keep: 0 }, EXEC]).0, 1);
         assert_eq!(reason(&[EXEC, USER]).0, 0);

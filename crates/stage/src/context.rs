@@ -18,6 +18,8 @@ pub(crate) struct Context<'a> {
     pub(crate) parent: Option<(PathBytes, OwnedFd)>,
     /// `/proc` of the host, known to be a procfs.
     pub(crate) host_proc: Option<OwnedFd>,
+    /// What the next bind mount shows if its source can't be reached.
+    pub(crate) source: Option<OwnedFd>,
     /// The null device that masks files, where it was mounted first.
     pub(crate) null: Option<OwnedFd>,
     /// The empty directory that masks others, where it was mounted first.
@@ -40,6 +42,7 @@ impl<'a> Context<'a> {
             root: None,
             parent: None,
             host_proc: None,
+            source: None,
             null: None,
             mask: None,
             is_forgetful: false,
@@ -77,6 +80,7 @@ impl<'a> Context<'a> {
         self.root = None;
         self.parent = None;
         self.host_proc = None;
+        self.source = None;
         self.null = None;
         self.mask = None;
         set_dumpable_behavior(DumpableBehavior::NotDumpable).during("prctl")

@@ -28,7 +28,7 @@ use crate::device::{
 use crate::fault::{During, Outcome};
 use crate::hook::{Hook, run_hook};
 use crate::mount::{
-    Change, NewFs, Target, clone_tree, mount_bind, mount_classic, mount_fs, remount,
+    Change, NewFs, Target, clone_tree, hold_source, mount_bind, mount_classic, mount_fs, remount,
 };
 use crate::{console, identity, namespace, procfs, program, rendezvous};
 
@@ -98,6 +98,7 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
             let target = Target { path: destination, flags, propagation };
             mount_classic(context, fstype, source, ms_flags, data, target)
         }
+        Step::HoldSource { fd, .. } => hold_source(context, fd),
         Step::MountBind {
             source,
             destination,

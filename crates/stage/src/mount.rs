@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::fmt::Write as _;
 
 use coble_plan::{List, mount as bits};
-use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, FileType, ResolveFlags, fstat, fstatvfs};
 use coble_sys::rustix::io::{Errno, read};
 use coble_sys::rustix::mount::{
@@ -135,6 +135,13 @@ pub(crate) fn mount_classic(
     set_propagation(top.as_fd(), target)
 }
 
+/// [`coble_plan::Step::HoldSource`]
+pub(crate) fn hold_source(context: &mut Context<'_>, fd: i32) -> Outcome {
+    // SAFETY: the parent hands this descriptor down for this step alone.
+    context.source = Some(unsafe { OwnedFd::from_raw_fd(fd) });
+    Ok(())
+}
+
 /// [`coble_plan::Step::MountBind`]
 pub(crate) fn mount_bind(
     context: &mut Context<'_>,
@@ -143,7 +150,11 @@ pub(crate) fn mount_bind(
     mount: Change,
     all: Change,
 ) -> Outcome {
-    let tree = clone_tree(CWD, source, target.flags & bits::RECURSIVE != 0)?;
+    let held = context.source.take();
+    let tree = match clone_tree(CWD, source, target.flags & bits::RECURSIVE != 0) {
+        Err(fault) if fault.errno == Errno::ACCESS.raw_os_error() => held.ok_or(fault)?,
+        tree => tree?,
+    };
     change(tree.as_fd(), mount)?;
     change(tree.as_fd(), all)?;
     let kind = FileType::from_raw_mode(fstat(&tree).on("fstat", source)?.st_mode);

@@ -33,6 +33,8 @@ pub(crate) struct Job<'a> {
     pub(crate) facts: &'a Facts,
     /// What its `/sys/fs/cgroup` consists of with cgroup v1; empty with v2 alone.
     pub(crate) legacy: &'a [ContainerMount],
+    /// For each mount the descriptor of its source, if the parent has opened it.
+    pub(crate) sources: &'a [Option<i32>],
     /// The cgroup v2 directory of the container.
     pub(crate) unified: Option<&'a str>,
     pub(crate) options: Options,

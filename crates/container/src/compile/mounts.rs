@@ -90,6 +90,9 @@ pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
             remount(&wanted, plan)?;
         } else if mount.kind == "bind" || wanted.options.bind {
             let source = c_path(&job.bundle.join(&mount.source))?;
+            if let Some(fd) = job.sources.get(index).copied().flatten() {
+                plan.push(Step::HoldSource { fd, source: &source }, wanted.origin.clone());
+            }
             bind(&wanted, &source, plan)?;
         } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
             cgroup(job, namespaces, &wanted, plan)?;

@@ -65,6 +65,7 @@ struct Case {
     spec: Spec,
     facts: Facts,
     options: Options,
+    sources: Vec<Option<i32>>,
 }
 
 impl Case {
@@ -78,7 +79,7 @@ impl Case {
         });
         merge(&mut value, changes);
         let spec = serde_json::from_value(value).unwrap();
-        Self { spec, facts: root_on(UNIFIED), options: Options::default() }
+        Self { spec, facts: root_on(UNIFIED), options: Options::default(), sources: Vec::new() }
     }
 
     fn on(self, facts: Facts) -> Self {
@@ -100,6 +101,7 @@ impl Case {
             rootfs: Path::new("/bundle/rootfs"),
             facts: &self.facts,
             legacy: &cgroup.mounts(),
+            sources: &self.sources,
             unified: cgroup.dir(),
             options: self.options.clone(),
         };

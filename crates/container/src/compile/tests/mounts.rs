@@ -57,6 +57,27 @@ fn mounts_keep_their_order_and_their_paths_are_cleaned() {
 }
 
 #[test]
+fn a_source_that_the_parent_holds_is_named_right_before_its_mount() {
+    let case = mounts(json!([
+        { "destination": "/a", "type": "tmpfs", "source": "tmpfs" },
+        { "destination": "/b", "type": "bind", "source": "data" },
+    ]));
+    let case = Case { sources: vec![None, Some(7)], ..case };
+    assert_eq!(
+        case.grep("[/mounts/1]"),
+        [
+            "hold the host's /bundle/data, which may be out of reach [/mounts/1]",
+            "mount the host's /bundle/data on /b [/mounts/1]",
+        ]
+    );
+    let held = case.pick(|step| match step {
+        Step::HoldSource { fd, .. } => Some(fd),
+        _ => None,
+    });
+    assert_eq!(held, [7]);
+}
+
+#[test]
 fn options_go_to_who_takes_them() {
     let case = one("ext4", &["nosuid,nodev", "sync", "data=ordered", "ro", "strictatime", "slave"]);
     assert_eq!(

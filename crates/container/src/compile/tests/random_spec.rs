@@ -280,5 +280,6 @@ pub(super) fn random_case(random: &mut Prng) -> Case {
             await_start: one_in(random, 2),
             host_mounts: vec!["/proc".into(), "/bundle/rootfs/sys".into()],
         },
+        sources: if one_in(random, 2) { vec![None, Some(9), Some(10)] } else { vec![] },
     }
 }

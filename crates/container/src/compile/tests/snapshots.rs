@@ -89,7 +89,8 @@ fn read(path: &Path) -> Spec {
 }
 
 fn case(spec: Spec, facts: Facts) -> Case {
-    Case { spec, facts, options: Options { await_start: true, ..Options::default() } }
+    let options = Options { await_start: true, ..Options::default() };
+    Case { spec, facts, options, sources: Vec::new() }
 }
 
 /// The whole configurations of Docker, by name.
