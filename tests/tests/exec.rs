@@ -219,6 +219,20 @@ fn status(case: &Case, flags: &[&str], field: &str) -> String {
 }
 
 #[test]
+fn an_added_capability_is_ambient_where_it_is_inheritable() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["process"]["capabilities"] = json!({
+        "bounding": ["CAP_CHOWN", "CAP_KILL"], "inheritable": ["CAP_CHOWN", "CAP_KILL"],
+    });
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    let ambient = |cap: &str| status(&case, &["--cap", cap], "CapAmb");
+    assert_eq!(ambient("CAP_KILL"), "CapAmb:\t0000000000000020\n");
+    assert_eq!(ambient("CAP_NET_RAW"), "CapAmb:\t0000000000000000\n");
+}
+
+#[test]
 fn capabilities_are_the_containers_and_never_inheritable() {
     let Some(case) = Case::root() else { return };
     running(&case);

@@ -1,7 +1,7 @@
 //! Capabilities, limits and other rights of the process.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-use coble_tests::{Bundle, Case};
+use coble_tests::{Bundle, Case, Output};
 use serde_json::{Value, json};
 
 /// A field of `/proc/self/status` inside the container.
@@ -68,6 +68,26 @@ fn the_five_sets_of_a_plain_user() {
     bundle.config["process"]["capabilities"]["ambient"] = json!([]);
     let expected = sets([CHOWN | KILL, 0, 0, CHOWN | KILL | NET_RAW, 0]);
     assert_eq!(status(&case, &mut bundle, "Cap"), expected);
+}
+
+#[test]
+fn ambient_capabilities_that_cannot_be_raised_are_told() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["process"]["capabilities"]["inheritable"] = json!(["CAP_KILL"]);
+    bundle.config["process"]["capabilities"]["ambient"] = json!(["CAP_KILL", "CAP_NET_RAW"]);
+    bundle.args(&["grep", "CapAmb", "/proc/self/status"]);
+    let warned = |output: Output| {
+        assert!(output.stderr.contains("can't raise ambient capability CAP_NET_RAW"), "{output}");
+        assert_eq!(output.stderr.lines().count(), 1, "{output}");
+    };
+    let output = case.run(&bundle).output().ok();
+    assert_eq!(output.stdout, format!("CapAmb:\t{KILL:016x}\n"));
+    warned(output);
+    bundle.args(&["sleep", "1000"]);
+    warned(case.create(&bundle).output().ok());
+    case.verb(&["start"]).output().ok();
+    warned(case.exec(&["true"]).output().ok());
 }
 
 #[test]

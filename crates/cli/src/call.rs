@@ -50,6 +50,11 @@ impl Call {
         text(self.arguments.first().map_or(OsStr::new(""), OsString::as_os_str), "container ID")
     }
 
+    /// Says what went otherwise than asked, and was no reason to fail.
+    pub(crate) fn warn(&self, warnings: &[coble_container::Error]) {
+        warnings.iter().for_each(|warning| self.log.warning(&warning.to_string()));
+    }
+
     /// Refuses `--systemd-cgroup`, for the commands that make a cgroup; for the others it changes nothing.
     pub(crate) fn refuse_systemd_cgroup(&self) -> Result<(), Failure> {
         if self.global.has(&SYSTEMD_CGROUP) {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use coble_spec::Capabilities;
+use coble_spec::{Capabilities, Process};
+
+use crate::error::Error;
 
 /// Every capability of `linux/capability.h` up to Linux 6.18; a name's place in the list is its number.
 pub(crate) const NAMES: [&str; 41] = [
@@ -92,6 +94,12 @@ impl fmt::Display for Unknown {
 
 impl std::error::Error for Unknown {}
 
+/// What a process does not get of the capabilities that it asks for.
+pub(crate) fn warnings(process: &Process) -> Vec<Error> {
+    let sets = process.capabilities.as_ref().and_then(|lists| Sets::of(lists).ok());
+    sets.map_or_else(Vec::new, |sets| sets.warnings())
+}
+
 /// The five sets of a thread, as masks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sets {
@@ -127,11 +135,24 @@ impl Sets {
     /// The part of the ambient set that the kernel lets a thread raise: only what is both permitted and
     /// inheritable (PR_CAP_AMBIENT in prctl(2)).
     ///
-    /// The rest is left out, not refused: configurations written by older versions of runc name ambient
-    /// capabilities and no inheritable ones, and every runtime runs them without. The container has less
+    /// The rest is left out with a warning, not refused: configurations written by older versions of runc name
+    /// ambient capabilities and no inheritable ones, and every runtime runs them without. The container has less
     /// than it asked for, never more.
     pub(crate) fn raisable_ambient(&self) -> u64 {
         self.ambient & self.permitted & self.inheritable
+    }
+
+    /// What is said of the rest.
+    pub(crate) fn warnings(&self) -> Vec<Error> {
+        let left_out = self.ambient & !self.raisable_ambient();
+        let names = NAMES.iter().enumerate().filter(|(number, _)| left_out & 1 << number != 0);
+        names
+            .map(|(_, name)| {
+                Error::new(format!(
+                    "can't raise ambient capability {name}: it is not both permitted and inheritable"
+                ))
+            })
+            .collect()
     }
 }
 
@@ -210,5 +231,12 @@ mod tests {
         let sets = Sets { permitted: 0b110, inheritable: 0b011, ambient: 0b111, ..Sets::default() };
         assert_eq!(sets.raisable_ambient(), 0b010);
         assert_eq!(Sets { inheritable: 0, ..sets }.raisable_ambient(), 0);
+        let said: Vec<String> = sets.warnings().iter().map(ToString::to_string).collect();
+        let why = "it is not both permitted and inheritable";
+        assert_eq!(
+            said,
+            ["CHOWN", "DAC_READ_SEARCH"]
+                .map(|name| format!("can't raise ambient capability CAP_{name}: {why}"))
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::make::{Making, Purpose};
 use crate::pid_file::write_pid_file;
 
@@ -28,15 +28,17 @@ pub struct Create {
 }
 
 impl Create {
-    /// Makes the container. It waits for [`crate::start`].
+    /// Makes the container. It waits for [`crate::start`]. Returns what it doesn't get although it asks for it, as
+    /// warnings.
     ///
     /// # Errors
     /// The first step that fails; then nothing is left of the container.
-    pub fn execute(&self) -> Result<()> {
+    pub fn execute(&self) -> Result<Vec<Error>> {
         let mut making = Making::begin(self, Purpose::Create)?;
         making.await_ready()?;
         write_pid_file(self.pid_file.as_deref(), making.executor()?.pid)?;
+        let warnings = making.warnings();
         making.keep();
-        Ok(())
+        Ok(warnings)
     }
 }

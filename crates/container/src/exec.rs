@@ -9,6 +9,7 @@ use coble_sys::rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use coble_sys::rustix::io::Errno;
 
+use crate::capability;
 use crate::compile::{
     Assumption, Namespaces, assume_process, c_string, clone_flag, console_step, keyring_name,
     label_steps, personality_step,
@@ -21,6 +22,7 @@ use crate::foreground::{Foreground, Signals};
 use crate::make::NOT_STARTED;
 use crate::pid_file::write_pid_file;
 use crate::relay::Relay;
+use crate::run::Finished;
 use crate::state::{Record, Status};
 use crate::status::status_of;
 use crate::store::await_made;
@@ -71,7 +73,7 @@ pub struct Additions {
     pub user: Option<(u32, Option<u32>)>,
     /// Further groups.
     pub additional_gids: Vec<u32>,
-    /// Further capabilities: bounding, effective and permitted, never inheritable.
+    /// Further capabilities: bounding, effective, permitted, and ambient if they are inheritable already.
     pub capabilities: Vec<String>,
     /// Whether PR_SET_NO_NEW_PRIVS is set in any case.
     pub no_new_privileges: bool,
@@ -82,11 +84,11 @@ pub struct Additions {
 }
 
 impl Exec {
-    /// Runs the process. Returns its exit status, or 128 and the signal's number; 0 at once with `detach`.
+    /// Runs the process to its end, or with `detach` to its start.
     ///
     /// # Errors
     /// The container does not run, or the first step that fails.
-    pub fn execute(&self) -> Result<u8> {
+    pub fn execute(&self) -> Result<Finished> {
         let (record, stage) = await_made(&self.root, &self.id)?;
         match status_of(&record, stage)? {
             Status::Stopped => return Err(Error::new(STOPPED)),
@@ -107,14 +109,15 @@ impl Exec {
         let mut running = self.launch(&record, &process)?;
         let relay = running.await_program(self.console_socket.as_deref())?;
         write_pid_file(self.pid_file.as_deref(), running.executor.pid)?;
-        let Some(signals) = signals else { return Ok(0) };
+        let warnings = capability::warnings(&process);
+        let Some(signals) = signals else { return Ok(Finished { status: 0, warnings }) };
         let foreground = Foreground {
             signals: &signals,
             pidfd: running.executor.pidfd.as_fd(),
             pid: running.executor.pid,
             relay,
         };
-        Ok(foreground.attend()?.status())
+        Ok(Finished { status: foreground.attend()?.status(), warnings })
     }
 
     fn launch(&self, record: &Record, process: &Process) -> Result<Running> {
@@ -325,7 +328,8 @@ impl ExecProcess {
 }
 
 impl Additions {
-    /// Never inheritable: a program with file capabilities would gain them (CVE-2022-29162).
+    /// Never inheritable: a program with file capabilities would gain them (CVE-2022-29162). Ambient where the
+    /// process has them as inheritable ones anyway, so that a plain user's program gets them.
     fn add_capabilities(&self, process: &mut Process) {
         if self.capabilities.is_empty() {
             return;
@@ -333,7 +337,9 @@ impl Additions {
         let sets = process.capabilities.get_or_insert_default();
         for name in &self.capabilities {
             let name = name.to_uppercase();
-            for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+            let ambient = sets.inheritable.contains(&name).then_some(&mut sets.ambient);
+            let others = [&mut sets.bounding, &mut sets.effective, &mut sets.permitted];
+            for set in others.into_iter().chain(ambient) {
                 if !set.contains(&name) {
                     set.push(name.clone());
                 }

@@ -9,6 +9,7 @@ use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Resources};
 use coble_sys::rustix::fd::AsFd;
 
 use crate::bundle::Bundle;
+use crate::capability;
 use crate::compile::{Job, Launch, Options, compile, listed, state_parts};
 use crate::console::{check_console, send_console};
 use crate::create::Create;
@@ -282,6 +283,11 @@ impl Making {
         };
         self.entry.write(&record)?;
         self.executor()?.answer()
+    }
+
+    /// What the program doesn't get although it asks for it.
+    pub(crate) fn warnings(&self) -> Vec<Error> {
+        self.bundle.spec.process.as_ref().map_or_else(Vec::new, capability::warnings)
     }
 
     /// The executor, which has become the container's first process.

@@ -26,7 +26,7 @@ pub struct Run {
 pub struct Finished {
     /// The program's exit status, or 128 and the signal's number; 0 if it was detached.
     pub status: u8,
-    /// Poststop hooks that failed.
+    /// What the program did not get although it asked for it, and poststop hooks that failed.
     pub warnings: Vec<Error>,
 }
 
@@ -37,8 +37,10 @@ impl Run {
     /// The first step that fails; then nothing is left of the container.
     pub fn execute(&self) -> Result<Finished> {
         if self.detach {
-            self.start()?.keep();
-            return Ok(Finished::default());
+            let making = self.start()?;
+            let warnings = making.warnings();
+            making.keep();
+            return Ok(Finished { status: 0, warnings });
         }
         self.stay()
     }
@@ -57,6 +59,7 @@ impl Run {
     fn stay(&self) -> Result<Finished> {
         let signals = Signals::take(!self.no_subreaper)?;
         let mut making = self.start()?;
+        let mut warnings = making.warnings();
         let relay = making.relay.take();
         let foreground = Foreground {
             signals: &signals,
@@ -67,13 +70,14 @@ impl Run {
         let status = foreground.attend()?.status();
         if self.keep {
             making.keep();
-            return Ok(Finished { status, warnings: Vec::new() });
+            return Ok(Finished { status, warnings });
         }
         making.entry.lock()?;
         if making.entry.is_removed()? {
             making.keep();
-            return Ok(Finished { status, warnings: Vec::new() });
+            return Ok(Finished { status, warnings });
         }
-        Ok(Finished { status, warnings: making.finish()? })
+        warnings.extend(making.finish()?);
+        Ok(Finished { status, warnings })
     }
 }

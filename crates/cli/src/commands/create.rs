@@ -56,7 +56,7 @@ pub(crate) static COMMAND: Command = Command {
 };
 
 fn execute(call: &Call) -> Result<u8, Failure> {
-    from(call)?.execute()?;
+    call.warn(&from(call)?.execute()?);
     Ok(0)
 }
 

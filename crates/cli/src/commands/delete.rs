@@ -30,6 +30,6 @@ pub(crate) static COMMAND: Command = Command {
 
 fn execute(call: &Call) -> Result<u8, Failure> {
     let warnings = coble_container::delete(&call.root()?, call.id()?, call.flags.has(&FORCE))?;
-    warnings.iter().for_each(|warning| call.log.warning(&warning.to_string()));
+    call.warn(&warnings);
     Ok(0)
 }

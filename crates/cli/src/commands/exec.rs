@@ -106,7 +106,11 @@ pub(crate) static COMMAND: Command = Command {
 
 /// An error of coble must not look like the status 1 that programs like to end with.
 fn execute(call: &Call) -> Result<u8, Failure> {
-    let status = || -> Result<u8, Failure> { Ok(exec(call)?.execute()?) };
+    let status = || -> Result<u8, Failure> {
+        let finished = exec(call)?.execute()?;
+        call.warn(&finished.warnings);
+        Ok(finished.status)
+    };
     status().map_err(|Failure { message, .. }| Failure {
         message: format!("exec failed: {message}"),
         status: 255,

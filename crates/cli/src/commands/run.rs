@@ -61,6 +61,6 @@ fn execute(call: &Call) -> Result<u8, Failure> {
         no_subreaper: flags.has(&NO_SUBREAPER),
     };
     let finished = run.execute()?;
-    finished.warnings.iter().for_each(|warning| call.log.warning(&warning.to_string()));
+    call.warn(&finished.warnings);
     Ok(finished.status)
 }

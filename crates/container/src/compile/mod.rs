@@ -20,7 +20,7 @@ pub(crate) use hooks::state_parts;
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
 use process::Environment;
 pub(crate) use process::{Assumption, assume_process, console_step, label_steps, personality_step};
-pub(crate) use text::c_string;
+pub(crate) use text::{c_string, clean};
 
 /// What is to be compiled, and what else the plan depends on.
 pub(crate) struct Job<'a> {

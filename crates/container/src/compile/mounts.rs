@@ -111,7 +111,7 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
     if !options.bind && !options.remount && mount.kind != "bind" {
         options.reach_the_mount();
     }
-    let path = clean(&mount.destination);
+    let path = below_root(job, &mount.destination);
     let mut flags = classic(job);
     if matches!(mount.kind.as_str(), "proc" | "sysfs") {
         flags |= bits::NO_SYMLINKS;
@@ -120,6 +120,17 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
         flags |= bits::OVER_PROC;
     }
     Ok(Wanted { mount, options, destination: c_string(path)?, origin, flags })
+}
+
+/// A destination as seen from the root. Some engines write the path that it has on the host.
+fn below_root(job: &Job<'_>, destination: &str) -> String {
+    let path = clean(destination);
+    let below = job.rootfs.to_str().and_then(|root| path.strip_prefix(root));
+    match below {
+        Some("") => "/".to_owned(),
+        Some(below) if below.starts_with('/') => below.to_owned(),
+        _ => path,
+    }
 }
 
 fn classic(job: &Job<'_>) -> u32 {
@@ -430,15 +441,15 @@ pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
         }
     }
     if let Some(linux) = &job.spec.linux {
-        for (index, path) in linux.readonly_paths.iter().enumerate() {
-            let path = c_string(clean(path))?;
+        for (index, path) in unlike(&linux.readonly_paths) {
+            let path = c_string(path)?;
             plan.push(
                 Step::ReadonlyPath { path: &path, flags },
                 format!("/linux/readonlyPaths/{index}"),
             );
         }
-        for (index, path) in linux.masked_paths.iter().enumerate() {
-            let path = c_string(clean(path))?;
+        for (index, path) in unlike(&linux.masked_paths) {
+            let path = c_string(path)?;
             plan.push(Step::MaskPath { path: &path, flags }, format!("/linux/maskedPaths/{index}"));
         }
     }
@@ -446,6 +457,17 @@ pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
         plan.push(Step::ReadonlyRoot { flags }, "/root/readonly");
     }
     Ok(())
+}
+
+/// The paths with their places, each once: a second mount on the first one would change nothing.
+fn unlike(paths: &[String]) -> Vec<(usize, String)> {
+    let mut list: Vec<(usize, String)> = Vec::new();
+    for (index, path) in paths.iter().map(|path| clean(path)).enumerate() {
+        if !list.iter().any(|(_, other)| *other == path) {
+            list.push((index, path));
+        }
+    }
+    list
 }
 
 /// Makes the root the root.

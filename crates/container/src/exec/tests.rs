@@ -99,7 +99,7 @@ fn added_capabilities_are_never_inheritable() {
         effective: strings(&["CAP_CHOWN", "CAP_KILL"]),
         permitted: strings(&["CAP_CHOWN", "CAP_KILL"]),
         inheritable: strings(&["CAP_KILL"]),
-        ambient: vec![],
+        ambient: strings(&["CAP_KILL"]),
     };
     assert_eq!(process.capabilities, Some(wanted));
 }

@@ -7,6 +7,7 @@ use coble_spec::{Device, Linux};
 use super::Invalid;
 use super::process::identity;
 use super::text::quoted;
+use crate::compile::clean;
 
 /// The kernel keeps 12 bits of a major and 20 bits of a minor number (`linux/kdev_t.h`).
 const MAX_MAJOR: i64 = (1 << 12) - 1;
@@ -22,7 +23,7 @@ pub(super) fn check(linux: &Linux) -> Result<(), Invalid> {
         // Engines repeat themselves; two different nodes can't have one path.
         let kind = if device.kind == "u" { "c" } else { &device.kind };
         let node = (kind, device.major, device.minor);
-        if seen.insert(&device.path, node).is_some_and(|earlier| earlier != node) {
+        if seen.insert(clean(&device.path), node).is_some_and(|earlier| earlier != node) {
             let reason = format!("{} is another device already", quoted(&device.path));
             return Err(below(Invalid::at("/path", reason)));
         }

@@ -57,6 +57,32 @@ fn mounts_keep_their_order_and_their_paths_are_cleaned() {
 }
 
 #[test]
+fn a_destination_may_be_the_path_on_the_host() {
+    let at = |destination: &str| {
+        mounts(json!([{ "destination": destination, "type": "tmpfs", "source": "tmpfs" }]))
+    };
+    for (destination, inside) in [
+        ("/bundle/rootfs/data", "/data"),
+        ("/bundle//rootfs/./a/../data/", "/data"),
+        ("/bundle/rootfs", "/"),
+        ("/bundle/rootfs2", "/bundle/rootfs2"),
+        ("/bundle/rootfs/../x", "/bundle/x"),
+        ("bundle/rootfs/bundle/rootfs", "/bundle/rootfs"),
+    ] {
+        assert_eq!(lines(&at(destination)), [format!("mount tmpfs on {inside}")], "{destination}");
+    }
+}
+
+#[test]
+fn a_path_is_masked_and_made_read_only_once() {
+    let paths = json!(["/a/b", "/c", "/a//b/", "/c"]);
+    let case = Case::with(json!({ "linux": { "maskedPaths": paths, "readonlyPaths": paths } }));
+    let lines = |list| case.grep(list).len();
+    assert_eq!((lines("/linux/maskedPaths"), lines("/linux/readonlyPaths")), (2, 2));
+    assert_eq!((lines("/linux/maskedPaths/0"), lines("/linux/maskedPaths/1")), (1, 1));
+}
+
+#[test]
 fn a_source_that_the_parent_holds_is_named_right_before_its_mount() {
     let case = mounts(json!([
         { "destination": "/a", "type": "tmpfs", "source": "tmpfs" },
