@@ -1,28 +1,10 @@
 //! Names and numbers of resource limits, getrlimit(2).
 
-/// Every limit of `asm-generic/resource.h`, which x86_64 and aarch64 use; a name's place is its number.
-pub(crate) const NAMES: [&str; 16] = [
-    "RLIMIT_CPU",
-    "RLIMIT_FSIZE",
-    "RLIMIT_DATA",
-    "RLIMIT_STACK",
-    "RLIMIT_CORE",
-    "RLIMIT_RSS",
-    "RLIMIT_NPROC",
-    "RLIMIT_NOFILE",
-    "RLIMIT_MEMLOCK",
-    "RLIMIT_AS",
-    "RLIMIT_LOCKS",
-    "RLIMIT_SIGPENDING",
-    "RLIMIT_MSGQUEUE",
-    "RLIMIT_NICE",
-    "RLIMIT_RTPRIO",
-    "RLIMIT_RTTIME",
-];
+use coble_plan::RLIMITS;
 
 /// The number of a limit; the name is taken exactly as getrlimit(2) writes it.
 pub(crate) fn number(name: &str) -> Option<u32> {
-    NAMES.iter().zip(0..).find_map(|(known, number)| (*known == name).then_some(number))
+    RLIMITS.iter().zip(0..).find_map(|(known, number)| (*known == name).then_some(number))
 }
 
 #[cfg(test)]
@@ -41,7 +23,7 @@ mod tests {
         for (text, value) in known {
             assert_eq!(number(text), Some(value), "{text}");
         }
-        for (name, value) in NAMES.iter().zip(0..) {
+        for (name, value) in RLIMITS.iter().zip(0..) {
             assert_eq!(number(name), Some(value));
         }
     }

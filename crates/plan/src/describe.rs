@@ -158,7 +158,7 @@ impl Step<'_> {
             Self::RootPropagation { flags } => write!(f, "make the root {}", propagation(flags)),
             Self::NoNewPrivileges {} => f.write_str("set no_new_privs"),
             Self::Rlimit { resource, soft, hard } => {
-                let name = RLIMITS.get(resource as usize).copied().unwrap_or("a limit");
+                let name = crate::RLIMITS.get(resource as usize).copied().unwrap_or("a limit");
                 write!(f, "set {name} to {} (hard {})", limit(soft), limit(hard))
             }
             Self::Scheduler { policy, nice, priority, .. } => {
@@ -206,25 +206,6 @@ impl Step<'_> {
         }
     }
 }
-
-const RLIMITS: [&str; 16] = [
-    "RLIMIT_CPU",
-    "RLIMIT_FSIZE",
-    "RLIMIT_DATA",
-    "RLIMIT_STACK",
-    "RLIMIT_CORE",
-    "RLIMIT_RSS",
-    "RLIMIT_NPROC",
-    "RLIMIT_NOFILE",
-    "RLIMIT_MEMLOCK",
-    "RLIMIT_AS",
-    "RLIMIT_LOCKS",
-    "RLIMIT_SIGPENDING",
-    "RLIMIT_MSGQUEUE",
-    "RLIMIT_NICE",
-    "RLIMIT_RTPRIO",
-    "RLIMIT_RTTIME",
-];
 
 /// The type bits of a mode as inode(7) names them.
 fn file_type(mode: u32) -> &'static str {

@@ -30,6 +30,28 @@ pub use step::Step;
 pub use verify::{Disorder, verify};
 pub use wire::{Reader, Steps};
 
+/// The resource limits of getrlimit(2) by their numbers, those of `asm-generic/resource.h`, which x86_64 and
+/// aarch64 use.
+#[cfg(feature = "std")]
+pub const RLIMITS: [&str; 16] = [
+    "RLIMIT_CPU",
+    "RLIMIT_FSIZE",
+    "RLIMIT_DATA",
+    "RLIMIT_STACK",
+    "RLIMIT_CORE",
+    "RLIMIT_RSS",
+    "RLIMIT_NPROC",
+    "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",
+    "RLIMIT_AS",
+    "RLIMIT_LOCKS",
+    "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE",
+    "RLIMIT_RTPRIO",
+    "RLIMIT_RTTIME",
+];
+
 /// Bits of [`Step::MountFs`], [`Step::MountBind`] and [`Step::Remount`].
 pub mod mount {
     /// A tmpfs without `mode=` takes over the mode of the directory that it covers.

@@ -4,7 +4,7 @@ use serde_json::Map;
 
 use super::*;
 use crate::prng::Prng;
-use crate::{capability, rlimit};
+use crate::capability;
 
 const PATHS: [&str; 16] = [
     "/a",
@@ -175,7 +175,7 @@ fn process(random: &mut Prng) -> Value {
             "inheritable": some(random, &few), "ambient": some(random, &capability::NAMES)
         });
     }
-    let limits = some(random, &rlimit::NAMES[..4]);
+    let limits = some(random, &coble_plan::RLIMITS[..4]);
     process["rlimits"] =
         limits.iter().map(|kind| json!({ "type": kind, "soft": 1, "hard": u64::MAX })).collect();
     let extra = json!({
