@@ -53,6 +53,11 @@ impl Cgroup {
         Ok(Self { places: record.read()?, is_explicit: true, directory: OnceCell::new() })
     }
 
+    /// Its directories, one in each hierarchy.
+    pub fn dirs(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().map(Place::dir)
+    }
+
     /// The cgroup v2 directory, of which there is none with v1 alone.
     pub fn dir(&self) -> Option<&str> {
         self.unified().map(Place::dir)

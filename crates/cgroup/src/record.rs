@@ -6,8 +6,6 @@
 //! slashes: its controllers, mount point, two slashes, and the path or a dot for the same path as before:
 //! `/sys/fs/cgroup/unified//a/b//memory/sys/fs/cgroup/memory//.`. `none` is a container without a cgroup.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -87,12 +85,6 @@ impl Record {
 /// Whether a relative path has nothing in it that leads elsewhere.
 fn is_clean(path: &str) -> bool {
     !path.split('/').any(|part| matches!(part, "" | "." | ".."))
-}
-
-impl fmt::Display for Record {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,9 @@ pub(crate) fn prologue(
     };
     let tolerate = if job.facts.is_rootless() { " (tolerate EACCES, EPERM, EROFS)" } else { "" };
     push("StateDirectory", "make the container's state directory and lock it".to_owned(), "");
-    push("MakeCgroup", format!("make the cgroup {}{tolerate}", cgroup.record()), path);
+    for dir in cgroup.dirs() {
+        push("MakeCgroup", format!("make the cgroup {dir}{tolerate}"), path);
+    }
     push("SealExecutor", "copy the executor and its plan into sealed memory".to_owned(), "");
     for (kind, path) in &namespaces.inherited {
         let text = format!("join the {kind} namespace at {}", path.to_string_lossy());
@@ -102,7 +104,8 @@ fn resources(job: &Job<'_>) -> Vec<(&'static str, String)> {
         ),
     );
     let rules = resources.devices.len();
-    add("devices", some(rules == 0, format!("apply {rules} device rules")));
+    let plural = if rules == 1 { "" } else { "s" };
+    add("devices", some(rules == 0, format!("apply {rules} device rule{plural}")));
     sections
 }
 

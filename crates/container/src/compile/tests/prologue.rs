@@ -29,7 +29,7 @@ fn namespaces_are_joined_before_the_child_is_made_and_ids_mapped_after() {
         parent(&case),
         [
             "make the container's state directory and lock it []",
-            "make the cgroup /sys/fs/cgroup//pod/box [/linux/cgroupsPath]",
+            "make the cgroup /sys/fs/cgroup/pod/box [/linux/cgroupsPath]",
             "copy the executor and its plan into sealed memory []",
             "join the network namespace at /n/net [/linux/namespaces]",
             "clone3 with new namespaces: user, mount, straight into the cgroup [/linux/namespaces]",
@@ -76,7 +76,7 @@ fn limits_are_told_by_section() {
             "limit memory: {\"limit\":5} [/linux/resources/memory]",
             "limit tasks: {\"limit\":6} [/linux/resources/pids]",
             "limit cgroup v2 files: {\"memory.high\":\"7\"} [/linux/resources/unified]",
-            "apply 1 device rules [/linux/resources/devices]",
+            "apply 1 device rule [/linux/resources/devices]",
         ]
     );
 }
