@@ -3,8 +3,8 @@
 use serde_json::Map;
 
 use super::*;
-use crate::prng::Prng;
 use crate::capability;
+use crate::prng::Prng;
 
 const PATHS: [&str; 16] = [
     "/a",
