@@ -8,10 +8,20 @@ use std::path::{Path, PathBuf};
 use coble_tests::{Bundle, Case, leftovers, skip};
 use serde_json::json;
 
-/// The folder of the v1 controller `name`, if it is mounted.
-fn controller(name: &str) -> Option<PathBuf> {
-    let path = Path::new("/sys/fs/cgroup").join(name);
-    path.join("cgroup.procs").exists().then_some(path)
+/// The top folder of the controller `name`, and whether that is cgroup v2's; `None`, reported as skipped, if it is
+/// not there.
+fn controller(name: &str) -> Option<(PathBuf, bool)> {
+    let top = Path::new("/sys/fs/cgroup");
+    let unified = fs::read_to_string(top.join("cgroup.controllers")).unwrap_or_default();
+    if unified.split_whitespace().any(|controller| controller == name) {
+        return Some((top.to_owned(), true));
+    }
+    let path = top.join(name);
+    if path.join("cgroup.procs").exists() {
+        return Some((path, false));
+    }
+    skip(&format!("the {name} controller is not there"));
+    None
 }
 
 fn sleeping(case: &Case) -> Bundle {
@@ -88,13 +98,17 @@ fn a_path_cannot_climb_out() {
 #[test]
 fn memory_limits() {
     let Some(case) = Case::root() else { return };
-    let Some(memory) = controller("memory") else { return skip("no v1 memory controller") };
+    let Some((memory, is_v2)) = controller("memory") else { return };
     let mut bundle = sleeping(&case);
     bundle.config["linux"]["resources"]["memory"] =
         json!({"limit": 64 << 20, "reservation": 32 << 20});
     case.detach(&bundle);
-    assert_eq!(value(&case, &memory, "memory.limit_in_bytes"), "67108864\n");
-    assert_eq!(value(&case, &memory, "memory.soft_limit_in_bytes"), "33554432\n");
+    let [limit, reservation] = match is_v2 {
+        true => ["memory.max", "memory.low"],
+        false => ["memory.limit_in_bytes", "memory.soft_limit_in_bytes"],
+    };
+    assert_eq!(value(&case, &memory, limit), "67108864\n");
+    assert_eq!(value(&case, &memory, reservation), "33554432\n");
     let procs = value(&case, &memory, "cgroup.procs");
     assert!(procs.lines().any(|pid| pid == case.pid().to_string()), "{procs}");
 }
@@ -103,7 +117,7 @@ fn memory_limits() {
 fn a_memory_limit_holds() {
     let Some(case) = Case::root() else { return };
     if controller("memory").is_none() {
-        return skip("no v1 memory controller");
+        return;
     }
     let mut bundle = sleeping(&case);
     bundle.config["linux"]["resources"]["memory"] = json!({"limit": 16 << 20, "swap": 16 << 20});
@@ -116,20 +130,28 @@ fn a_memory_limit_holds() {
 #[test]
 fn processor_limits() {
     let Some(case) = Case::root() else { return };
-    let Some(cpu) = controller("cpu") else { return skip("no v1 cpu controller") };
+    let Some((cpu, is_v2)) = controller("cpu") else { return };
     let mut bundle = sleeping(&case);
     bundle.config["linux"]["resources"]["cpu"] =
         json!({"quota": 50_000, "period": 200_000, "shares": 512});
     case.detach(&bundle);
-    assert_eq!(value(&case, &cpu, "cpu.cfs_quota_us"), "50000\n");
-    assert_eq!(value(&case, &cpu, "cpu.cfs_period_us"), "200000\n");
-    assert_eq!(value(&case, &cpu, "cpu.shares"), "512\n");
+    let expected = match is_v2 {
+        true => [("cpu.max", "50000 200000\n"), ("cpu.weight", "59\n")].as_slice(),
+        false => &[
+            ("cpu.cfs_quota_us", "50000\n"),
+            ("cpu.cfs_period_us", "200000\n"),
+            ("cpu.shares", "512\n"),
+        ],
+    };
+    for (file, text) in expected {
+        assert_eq!(value(&case, &cpu, file), *text, "{file}");
+    }
 }
 
 #[test]
 fn the_number_of_tasks() {
     let Some(case) = Case::root() else { return };
-    let Some(pids) = controller("pids") else { return skip("no v1 pids controller") };
+    let Some((pids, _)) = controller("pids") else { return };
     let mut bundle = sleeping(&case);
     bundle.config["linux"]["resources"]["pids"] = json!({"limit": 7});
     case.detach(&bundle);
@@ -249,7 +271,8 @@ fn v2_leaves_no_cgroup() {
 #[test]
 fn v2_refuses_a_limit_whose_controller_is_missing() {
     let Some(case) = v2_case() else { return };
-    let view = "mount -t cgroup2 none /sys/fs/cgroup && cat /sys/fs/cgroup/cgroup.controllers";
+    let view = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && \
+                cat /sys/fs/cgroup/cgroup.controllers";
     let unshare = case.tool("unshare").args(["--mount", "--propagation", "private", "sh", "-c"]);
     if unshare.arg(view).output().stdout().contains("pids") {
         return skip("cgroup v2 has the pids controller here");

@@ -45,8 +45,18 @@ fn it_runs_in_the_containers_namespaces_and_cgroup() {
         let said = case.exec(&["readlink", &format!("/proc/self/ns/{file}")]).output().stdout();
         assert_eq!(said.trim_end(), inside.to_str().unwrap());
     }
-    let cgroup = fs::read_to_string(format!("/proc/{}/cgroup", case.pid())).unwrap();
-    assert_eq!(case.exec(&["cat", "/proc/self/cgroup"]).output().stdout(), cgroup);
+    // As the host sees it: from inside, a cgroup namespace cuts the paths short.
+    let mut exec = case.exec(&["sh", "-c", "echo ready; sleep 1000"]).spawn();
+    exec.says("ready\n");
+    let cgroup = |pid: u64| fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let told = case.coble().args(["ps", "-f", "json", &case.id]).output().stdout();
+    let pids: Vec<u64> = serde_json::from_str(&told).unwrap();
+    assert!(pids.len() > 1, "{told}");
+    for pid in pids {
+        assert_eq!(cgroup(pid), cgroup(case.pid()));
+    }
+    exec.signal(rustix::process::Signal::TERM);
+    exec.wait();
     let said = case.exec(&["sh", "-c", "ps; ls /; pwd; true"]).output().stdout();
     assert!(said.contains("sleep 1000") && !said.contains("boot\n"), "{said}");
 }

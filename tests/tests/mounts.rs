@@ -336,9 +336,23 @@ fn with_submount(case: &Case, bundle: &Bundle) -> String {
     run.output().stdout()
 }
 
+/// Whether the kernel has mount_setattr(2); otherwise the test is reported as skipped.
+fn has_mount_setattr() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().unwrap(), numbers.next().unwrap());
+    if version < (5, 12) {
+        coble_tests::skip("the kernel has no mount_setattr(2)");
+    }
+    version >= (5, 12)
+}
+
 #[test]
 fn bind_takes_one_mount_and_rbind_all() {
     let Some(case) = Case::root() else { return };
+    if !has_mount_setattr() {
+        return;
+    }
     let look = "ls /mnt/sub; touch /mnt/x && echo top; touch /mnt/sub/x && echo sub; true";
     for (options, expected) in [
         (["bind"].as_slice(), "top\nsub\n"),
@@ -358,6 +372,9 @@ fn bind_takes_one_mount_and_rbind_all() {
 #[test]
 fn recursive_flags_reach_every_mount_below() {
     let Some(case) = Case::root() else { return };
+    if !has_mount_setattr() {
+        return;
+    }
     let mut bundle = case.bundle();
     let source = case.dir.join("source");
     let options = ["rbind", "rnoexec", "rnosuid", "rnodev", "rnoatime"];
@@ -404,9 +421,10 @@ fn with_late_mount(case: &Case, bundle: &Bundle, source: &std::path::Path) -> St
     fs::create_dir_all(source.join("late")).unwrap();
     bundle.write();
     let out = case.file("out", "");
-    let script = "\"$@\" > $OUT & until grep -q ready $OUT || ! kill -0 $!; do sleep 0.05; done; \
+    // Shared among themselves, but with nobody outside.
+    let script = "mount --make-rshared /; \"$@\" > $OUT & until grep -q ready $OUT || ! kill -0 $!; do sleep 0.05; done; \
                   mount -t tmpfs late $0/late && : > $0/late/file && : > $0/go; wait $!; cat $OUT";
-    let shared = ["--mount", "--propagation", "shared", "sh", "-c", script];
+    let shared = ["--mount", "--propagation", "private", "sh", "-c", script];
     let run = case.tool("unshare").env("OUT", out).args(shared).arg(source).arg(case.program());
     let run = run.arg("--root").arg(case.state_root()).args(["run", "-b"]);
     run.arg(&bundle.path).arg(&case.id).output().stdout()

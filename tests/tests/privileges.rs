@@ -175,13 +175,46 @@ fn the_out_of_memory_score() {
     }
 }
 
+/// Whether root may raise limits and lower scores here; otherwise the test is reported as skipped.
+fn may_raise() -> bool {
+    let mine = std::fs::read_to_string("/proc/self/status").unwrap();
+    let effective = mine.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
+    let may = u64::from_str_radix(effective, 16).unwrap() & (1 << 24) != 0;
+    if !may {
+        coble_tests::skip("root has no CAP_SYS_RESOURCE here");
+    }
+    may
+}
+
+#[test]
+fn a_user_namespace_has_higher_limits_and_a_lower_score() {
+    let Some(case) = Case::root() else { return };
+    if !may_raise() {
+        return;
+    }
+    let hard = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let Some(more) = hard.map(|hard| hard + 1000) else {
+        return coble_tests::skip("no limit is set here");
+    };
+    let limits = json!([{ "type": "RLIMIT_NOFILE", "soft": more, "hard": more }]);
+    let mut bundle = case.bundle();
+    bundle.user_namespace(0, 65536);
+    bundle.config["process"]["oomScoreAdj"] = json!(-100);
+    bundle.config["process"]["rlimits"] = limits;
+    let look = "ulimit -n; cat /proc/self/oom_score_adj";
+    let expected = format!("{more}\n-100\n");
+    bundle.sh(look);
+    assert_eq!(case.run(&bundle).output().stdout(), expected);
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    assert_eq!(case.exec(&["sh", "-c", look]).output().stdout(), expected);
+}
+
 #[test]
 fn a_negative_out_of_memory_score() {
     let Some(case) = Case::root() else { return };
-    let mine = std::fs::read_to_string("/proc/self/status").unwrap();
-    let effective = mine.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
-    if u64::from_str_radix(effective, 16).unwrap() & (1 << 24) == 0 {
-        return coble_tests::skip("root has no CAP_SYS_RESOURCE here");
+    if !may_raise() {
+        return;
     }
     let mut bundle = case.bundle();
     bundle.args(&["cat", "/proc/self/oom_score_adj"]);

@@ -112,7 +112,7 @@ fn the_example_is_runcs() {
 #[test]
 fn with_cgroup_v2_alone_a_cgroup_namespace_is_added() {
     let Some(case) = Case::root() else { return };
-    let view = "mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"";
+    let view = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"";
     let unshare = case.tool("unshare").args(["--mount", "--propagation", "private", "sh", "-c"]);
     let spec = unshare.args([view, "sh"]).arg(case.program()).arg("spec").cwd(&case.dir);
     spec.output().ok();

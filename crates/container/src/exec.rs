@@ -19,6 +19,7 @@ use crate::descriptors::passed_on;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Said, Start, explain};
 use crate::foreground::{Foreground, Signals};
+use crate::loan::Loan;
 use crate::make::NOT_STARTED;
 use crate::pid_file::write_pid_file;
 use crate::relay::Relay;
@@ -134,12 +135,16 @@ impl Exec {
         let keep: Vec<_> =
             [Some(&target), root.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
         let cgroup = Cgroup::from_record(&record.cgroup)?;
+        // Its score is set before it joins the namespace.
+        let has_user = record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
+        let loan = if has_user { Loan::of(process) } else { Loan::default() };
+        let gated = cgroup.needs_enter() || loan.raises();
         let start_in = |directory| {
             Executor::start(&Start {
                 plan: &plan,
                 namespaces: &Namespaces::default(),
                 cgroup: directory,
-                gated: cgroup.needs_enter(),
+                gated,
                 listener: None,
                 preserve_fds,
                 keep: &keep,
@@ -159,6 +164,11 @@ impl Exec {
         let running = Running { executor, plan, is_kept: false };
         if cgroup.needs_enter() {
             cgroup.enter(running.executor.pid, is_cloned_into)?;
+        }
+        if loan.raises() {
+            loan.give(running.executor.pid);
+        }
+        if gated {
             running.executor.answer()?;
         }
         Ok(running)

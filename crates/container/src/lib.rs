@@ -40,6 +40,7 @@ mod init;
 mod interrupt;
 mod kill;
 mod list;
+mod loan;
 mod make;
 mod mount_options;
 mod overlay;

@@ -24,6 +24,7 @@ use crate::host_namespaces::refuse_host_sysctls;
 use crate::id_map::map_ids;
 use crate::init::Init;
 use crate::interrupt::{Interrupt, Watch};
+use crate::loan::Loan;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::sources::Sources;
@@ -178,6 +179,7 @@ impl Making {
         if let Some(cgroup) = self.cgroup.as_ref().filter(|_| enters) {
             cgroup.enter(executor.pid, is_cloned_into)?;
         }
+        self.lend()?;
         if enters || maps {
             executor.answer()?;
         }
@@ -215,6 +217,7 @@ impl Making {
                     if let Some(executor) = &mut self.executor {
                         executor.follow(pid)?;
                     }
+                    self.lend()?;
                     self.write_record()?;
                 }
                 Said::Failed { step, errno, action, detail } => {
@@ -223,6 +226,17 @@ impl Making {
                 }
             }
         }
+    }
+
+    /// Gives the executor what it can't take itself in a user namespace.
+    fn lend(&self) -> Result<()> {
+        if !self.launch.namespaces.has(NamespaceKind::User) {
+            return Ok(());
+        }
+        if let Some(process) = &self.bundle.spec.process {
+            Loan::of(process).give(self.executor()?.pid);
+        }
+        Ok(())
     }
 
     fn run_hooks(&self) -> Result<()> {

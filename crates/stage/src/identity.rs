@@ -5,15 +5,13 @@ use core::ffi::CStr;
 use coble_plan::List;
 use coble_sys::rustix::fs::{Gid, Mode, Uid};
 use coble_sys::rustix::io::Errno;
-use coble_sys::rustix::process::{
-    Resource, Rlimit, Signal, chdir, set_parent_process_death_signal, setrlimit,
-};
+use coble_sys::rustix::process::{Signal, chdir, set_parent_process_death_signal, setrlimit};
 use coble_sys::rustix::thread::{
     CapabilitySet, CapabilitySets, clear_ambient_capability_set,
     configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
     set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
-use coble_sys::{SchedAttr, getcwd, libc, sched_setattr};
+use coble_sys::{SchedAttr, getcwd, libc, resource, rlimit, sched_setattr};
 
 use crate::array::Array;
 use crate::bytes::Bytes;
@@ -32,30 +30,9 @@ pub(crate) fn oom_score_adj(context: &mut Context<'_>, value: i32) -> Outcome {
 }
 
 /// [`coble_plan::Step::Rlimit`]
-pub(crate) fn limit(resource: u32, soft: u64, hard: u64) -> Outcome {
-    const RESOURCES: [Resource; 16] = [
-        Resource::Cpu,
-        Resource::Fsize,
-        Resource::Data,
-        Resource::Stack,
-        Resource::Core,
-        Resource::Rss,
-        Resource::Nproc,
-        Resource::Nofile,
-        Resource::Memlock,
-        Resource::As,
-        Resource::Locks,
-        Resource::Sigpending,
-        Resource::Msgqueue,
-        Resource::Nice,
-        Resource::Rtprio,
-        Resource::Rttime,
-    ];
-    let resource =
-        *RESOURCES.get(resource as usize).ok_or_else(|| Fault::words("no such limit"))?;
-    let value = |limit| if limit == u64::MAX { None } else { Some(limit) };
-    let new = Rlimit { current: value(soft), maximum: value(hard) };
-    setrlimit(resource, new).during("setrlimit")
+pub(crate) fn limit(number: u32, soft: u64, hard: u64) -> Outcome {
+    let resource = resource(number).ok_or_else(|| Fault::words("no such limit"))?;
+    setrlimit(resource, rlimit(soft, hard)).during("setrlimit")
 }
 
 /// [`coble_plan::Step::Scheduler`]

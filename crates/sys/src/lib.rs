@@ -11,6 +11,7 @@ mod interface;
 mod mount_setattr;
 mod namespace;
 mod process;
+mod resource;
 mod signal;
 mod spawn;
 
@@ -26,6 +27,7 @@ pub use process::{
     SchedAttr, exit_group, fork, getcwd, ioprio_set, keyctl_describe, keyctl_join_session_keyring,
     keyctl_setperm, personality, sched_setaffinity_all, sched_setattr,
 };
+pub use resource::{resource, rlimit};
 pub use rustix;
 pub use signal::{
     SignalSet, pidfd_send_signal, sigaction_default, sigaction_is_ignored, signalfd, sigprocmask,
