@@ -53,21 +53,31 @@ pub(crate) fn mount_fs(context: &mut Context<'_>, fs: &NewFs<'_>, target: Target
     if target.flags & bits::OVER_PROC == 0 {
         refuse_procfs(&place, target.path)?;
     }
-    let tree = make_fs(fs, &place)?;
+    let (tree, late) = make_fs(fs, &place)?;
     if fs.flags & bits::COPY_UP != 0 {
         copy_up(host_proc(context)?, place.fd.as_fd(), target.path, tree.as_fd())?;
     }
-    attach(context, &tree, &place, target)
+    attach(context, &tree, &place, target)?;
+    change_classic(tree.as_fd(), Change { set: late, ..Change::default() })
 }
 
-/// fsopen(2) to fsmount(2).
-fn make_fs(fs: &NewFs<'_>, place: &Place) -> Outcome<OwnedFd> {
+/// fsopen(2) to fsmount(2). Returns the mount and the attributes that are still to be set by mount(2).
+fn make_fs(fs: &NewFs<'_>, place: &Place) -> Outcome<(OwnedFd, u64)> {
     let fd = fsopen(fs.fstype, FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", fs.fstype)?;
     configure(fd.as_fd(), fs, place).map_err(|fault| with_kernel_words(fault, fd.as_fd()))?;
-    let attributes = MountAttrFlags::from_bits_retain(fs.attributes as u32);
-    fsmount(&fd, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-        .on("fsmount", fs.fstype)
-        .map_err(|fault| with_kernel_words(fault, fd.as_fd()))
+    let make = |attributes: u64| {
+        let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
+        fsmount(&fd, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    let (mount, late) = match make(fs.attributes) {
+        // Before Linux 5.14 only mount(2) knows it.
+        Err(Errno::INVAL) if fs.attributes & NOSYMFOLLOW != 0 => {
+            (make(fs.attributes & !NOSYMFOLLOW), NOSYMFOLLOW)
+        }
+        mount => (mount, 0),
+    };
+    let mount = mount.on("fsmount", fs.fstype);
+    Ok((mount.map_err(|fault| with_kernel_words(fault, fd.as_fd()))?, late))
 }
 
 fn configure(fd: BorrowedFd<'_>, fs: &NewFs<'_>, place: &Place) -> Outcome {
@@ -259,6 +269,9 @@ pub(crate) fn change_classic(mount: BorrowedFd<'_>, how: Change) -> Outcome {
     mount_remount(path.as_c_str(), flags, c"").during("mount")
 }
 
+/// `MOUNT_ATTR_NOSYMFOLLOW`, Linux 5.14.
+const NOSYMFOLLOW: u64 = 0x20_0000;
+
 /// `linux/statfs.h`, Linux 5.10.
 const ST_NOSYMFOLLOW: u64 = 0x2000;
 
@@ -270,7 +283,7 @@ const ATTRIBUTES: [(u64, u64, u64); 6] = [
     (0x4, libc::MS_NODEV, libc::ST_NODEV),
     (0x8, libc::MS_NOEXEC, libc::ST_NOEXEC),
     (0x80, libc::MS_NODIRATIME, libc::ST_NODIRATIME),
-    (0x20_0000, libc::MS_NOSYMFOLLOW, ST_NOSYMFOLLOW),
+    (NOSYMFOLLOW, libc::MS_NOSYMFOLLOW, ST_NOSYMFOLLOW),
 ];
 
 fn classic_bits(now: u64, how: Change) -> u64 {
