@@ -1,5 +1,6 @@
 //! `config.json` to a plan. Pure: it makes no system call and knows the host by [`Facts`] alone.
 
+mod cgroup;
 mod devices;
 mod hooks;
 mod mounts;
