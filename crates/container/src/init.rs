@@ -1,7 +1,6 @@
 //! A container's first process, told apart from another one that got its number later.
 
-use coble_sys::rustix::event::{PollFd, PollFlags, Timespec, poll};
-use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::fd::OwnedFd;
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
@@ -81,17 +80,6 @@ impl Stat {
 fn is_gone(error: &std::io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::NOENT | Errno::SRCH))
-}
-
-/// Waits until a process has ended. Says whether it did within `limit`.
-pub(crate) fn await_end(pidfd: BorrowedFd<'_>, limit: Option<Timespec>) -> Result<bool> {
-    loop {
-        match poll(&mut [PollFd::new(&pidfd.as_fd(), PollFlags::IN)], limit.as_ref()) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(Error::os("poll", errno)),
-        }
-    }
 }
 
 #[cfg(test)]

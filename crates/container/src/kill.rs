@@ -10,7 +10,7 @@ use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result};
-use crate::init::await_end;
+use crate::interrupt::Watch;
 use crate::signal::Signal;
 use crate::state::Record;
 use crate::status::has_own_pids;
@@ -81,7 +81,7 @@ pub(crate) fn end(record: &Record) -> Result<()> {
         Ok(()) | Err(Errno::SRCH) => {}
         Err(errno) => return Err(Error::os("kill the container's process", errno)),
     }
-    if await_end(pidfd.as_fd(), Some(END))? {
+    if Watch::default().wait(pidfd.as_fd(), Some(END))? {
         return Ok(());
     }
     Err(Error::new(format!("container init still running: process {}", record.init.pid)))

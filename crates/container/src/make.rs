@@ -57,7 +57,6 @@ pub(crate) struct Making {
     id: String,
     facts: Facts,
     cgroup: Option<Cgroup>,
-    sources: Sources,
     launch: Launch,
     executor: Option<Executor>,
     console_socket: Option<PathBuf>,
@@ -84,6 +83,7 @@ impl Making {
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
         };
         let facts = Facts::look()?;
+        // They keep the host's mounts busy, so no longer than the executor needs to get its copies.
         let sources = Sources::open(&bundle, &facts);
         let stays = purpose == Purpose::Foreground;
         let interrupt = stays.then(Interrupt::watch).transpose()?;
@@ -97,15 +97,14 @@ impl Making {
             id: create.id.clone(),
             facts,
             cgroup: None,
-            sources,
             launch: Launch::default(),
             executor: None,
             console_socket: create.console_socket.clone(),
             kept: false,
         };
         making.make_cgroup()?;
-        making.launch = making.compile(options)?;
-        making.start_executor()?;
+        making.launch = making.compile(options, &sources)?;
+        making.start_executor(&sources)?;
         Ok(making)
     }
 
@@ -132,7 +131,7 @@ impl Making {
         Ok(())
     }
 
-    fn compile(&self, options: Options) -> Result<Launch> {
+    fn compile(&self, options: Options, sources: &Sources) -> Result<Launch> {
         let cgroup = self.cgroup.as_ref();
         let legacy = cgroup.map(Cgroup::mounts).unwrap_or_default();
         let launch = compile(&Job {
@@ -142,7 +141,7 @@ impl Making {
             rootfs: &self.bundle.rootfs,
             facts: &self.facts,
             legacy: &legacy,
-            sources: &self.sources.numbers(),
+            sources: &sources.numbers(),
             unified: cgroup.and_then(Cgroup::dir),
             options,
         })?;
@@ -150,13 +149,11 @@ impl Making {
         Ok(launch)
     }
 
-    fn start_executor(&mut self) -> Result<()> {
+    fn start_executor(&mut self, sources: &Sources) -> Result<()> {
         let listener = match self.purpose {
             Purpose::Create => Some(Listener::bind(&self.entry)?),
             _ => None,
         };
-        // The executor gets copies; these would keep the host's mounts busy.
-        let sources = std::mem::take(&mut self.sources);
         let cgroup = self.cgroup.as_ref();
         let directory = cgroup.map(Cgroup::fd).transpose()?.flatten();
         let enters = cgroup.is_some_and(Cgroup::needs_enter);

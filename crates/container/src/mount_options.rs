@@ -109,6 +109,11 @@ impl MountOptions {
         Ok(parsed)
     }
 
+    /// Whether a mount of this type with these options shows a directory or file that is there.
+    pub(crate) fn binds(&self, kind: &str) -> bool {
+        self.bind || kind == "bind"
+    }
+
     /// Whether what lies below a mount is to be changed too.
     pub(crate) fn is_recursive(&self) -> bool {
         (self.recursive_set, self.recursive_clr) != (0, 0)

@@ -42,7 +42,7 @@ impl Sources {
 
 fn open(bundle: &Bundle, mount: &Mount) -> Option<OwnedFd> {
     let options = MountOptions::parse(&mount.options).ok()?;
-    if options.remount || !(options.bind || mount.kind == "bind") {
+    if options.remount || !options.binds(&mount.kind) {
         return None;
     }
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;

@@ -36,8 +36,9 @@ enum Phase {
 ///
 /// # Errors
 /// [`Disorder`] for the first step that breaks a rule: namespaces are joined first; the root is opened
-/// before anything is mounted below it and changed after the last mount; a source is held for the next mount; what the root hides from is
-/// restricted afterwards; capabilities are set after the user; the last step, and no other, runs the program.
+/// before anything is mounted below it and changed after the last mount; a source is held for the mount that
+/// follows; what the root hides from is restricted afterwards; capabilities are set after the user; the last
+/// step, and no other, runs the program.
 pub fn verify(plan: &Plan) -> Result<(), Disorder> {
     let mut reached = Phase::Join;
     let mut user_set = false;

@@ -88,7 +88,7 @@ pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
         let wanted = sort_out(job, mount, index)?;
         if wanted.options.remount {
             remount(&wanted, plan)?;
-        } else if mount.kind == "bind" || wanted.options.bind {
+        } else if wanted.options.binds(&mount.kind) {
             let source = c_path(&job.bundle.join(&mount.source))?;
             if let Some(fd) = job.sources.get(index).copied().flatten() {
                 plan.push(Step::HoldSource { fd, source: &source }, wanted.origin.clone());
@@ -108,7 +108,7 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
     let origin = format!("/mounts/{index}");
     let mut options = MountOptions::parse(&mount.options)
         .map_err(|error| Error::new(format!("config.json: {origin}/options: {error}")))?;
-    if !options.bind && !options.remount && mount.kind != "bind" {
+    if !options.remount && !options.binds(&mount.kind) {
         options.reach_the_mount();
     }
     let path = below_root(job, &mount.destination);
@@ -123,7 +123,7 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
 }
 
 /// A destination as seen from the root. Some engines write the path that it has on the host.
-fn below_root(job: &Job<'_>, destination: &str) -> String {
+pub(super) fn below_root(job: &Job<'_>, destination: &str) -> String {
     let path = clean(destination);
     let below = job.rootfs.to_str().and_then(|root| path.strip_prefix(root));
     match below {
@@ -284,7 +284,7 @@ pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     let flags = classic(job);
     for (index, mount) in job.spec.mounts.iter().enumerate() {
         let wanted = sort_out(job, mount, index)?;
-        let is_new_fs = !wanted.options.bind && !wanted.options.remount && mount.kind != "bind";
+        let is_new_fs = !wanted.options.remount && !wanted.options.binds(&mount.kind);
         let read_only = wanted.options.attr_set & attr::RDONLY != 0;
         if is_new_fs && read_only && is_filled_later(&wanted) {
             read_only_now(&wanted, plan);

@@ -1,5 +1,6 @@
 //! Configurations and the plans that they become. Nothing here looks at the host.
 
+mod cgroup;
 mod devices;
 mod hooks;
 mod mounts;

@@ -28,7 +28,7 @@ fn one(mount: &Mount, linux: &Linux) -> Result<(), Invalid> {
             return Err(Invalid::at(member, "id-mapped mounts are not supported yet"));
         }
     }
-    let bind = options.bind || mount.kind == "bind";
+    let bind = options.binds(&mount.kind);
     if !options.remount {
         source(mount, bind)?;
     }
