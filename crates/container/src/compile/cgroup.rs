@@ -5,7 +5,7 @@ use coble_plan::{ListBuf, Plan, Step, mount as bits};
 use coble_spec::NamespaceKind;
 
 use super::mounts::{Wanted, first_propagation, read_only_now};
-use super::text::{c_string, clean};
+use super::text::c_string;
 use super::{Job, Namespaces};
 use crate::error::{Error, Result};
 use crate::mount_options::attr;
@@ -118,7 +118,7 @@ fn bind_host_cgroup(
 }
 
 fn legacy_cgroup(wanted: &Wanted<'_>, mounts: &[ContainerMount], plan: &mut Plan) -> Result<()> {
-    let top = clean(&wanted.mount.destination);
+    let top = wanted.destination.to_string_lossy();
     let mut data = cgroup_data(wanted);
     if !data.iter().any(|datum| datum.starts_with("mode=")) {
         data.insert(0, "mode=755".to_owned());

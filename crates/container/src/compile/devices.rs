@@ -4,6 +4,7 @@ use coble_plan::{Plan, Step};
 use coble_spec::{Device, NamespaceKind};
 use coble_sys::libc;
 
+use super::mounts::below_root;
 use super::text::{c_string, clean};
 use super::{Job, Namespaces};
 use crate::error::Result;
@@ -66,11 +67,9 @@ pub(super) fn devices(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -
 
 fn has_bound_dev(job: &Job<'_>) -> bool {
     job.spec.mounts.iter().any(|mount| {
-        let is_bind = || {
-            let parsed = MountOptions::parse(&mount.options);
-            mount.kind == "bind" || parsed.is_ok_and(|options| options.bind)
-        };
-        clean(&mount.destination) == "/dev" && is_bind()
+        let is_bind =
+            || MountOptions::parse(&mount.options).is_ok_and(|options| options.binds(&mount.kind));
+        below_root(job, &mount.destination) == "/dev" && is_bind()
     })
 }
 

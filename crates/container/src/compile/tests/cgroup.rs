@@ -133,6 +133,15 @@ fn cgroup_v1_is_a_directory_of_hierarchies() {
 }
 
 #[test]
+fn the_hierarchies_follow_a_destination_written_as_on_the_host() {
+    let inside = cgroup("cgroup", &["ro"], &[]).on(root_on(LEGACY));
+    let mut outside = inside.clone();
+    let mount = &mut outside.spec.mounts[0].destination;
+    mount.insert_str(0, "/bundle/rootfs");
+    assert_eq!(lines(&outside), lines(&inside));
+}
+
+#[test]
 fn a_hybrid_host_shows_both_versions() {
     let case = cgroup("cgroup", &[], &[("cgroup", "")]).on(root_on(HYBRID));
     assert_eq!(

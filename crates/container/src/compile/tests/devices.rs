@@ -141,6 +141,10 @@ fn the_hosts_own_dev_is_left_as_it_is() {
         assert_eq!((nodes(&case), bound(&case)), (vec![], vec![]), "{kind}");
         assert_eq!(case.grep("link /dev/"), [""; 0], "{kind}");
     }
+    let as_on_the_host = json!({ "mounts": [
+        { "destination": "/bundle/rootfs/dev", "type": "bind", "source": "/dev" }
+    ] });
+    assert_eq!(nodes(&Case::with(as_on_the_host)), [""; 0]);
     let elsewhere = json!({ "mounts": [
         { "destination": "/dev/x", "type": "bind", "source": "/dev" },
         { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" }
