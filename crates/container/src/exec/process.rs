@@ -1,0 +1,97 @@
+//! What an exec'ed process is like: the container's own, and what differs.
+
+use coble_spec::Process;
+
+/// How a process is described.
+#[derive(Clone, Debug)]
+pub enum ExecProcess {
+    /// Wholly, as in `config.json`.
+    Whole(Box<Process>),
+    /// By what differs from the container's own process.
+    Additions(Additions),
+}
+
+/// What differs from the container's own process.
+#[derive(Clone, Debug, Default)]
+pub struct Additions {
+    /// The program and its arguments.
+    pub args: Vec<String>,
+    /// Working directory.
+    pub cwd: Option<String>,
+    /// Further variables, `NAME=value`.
+    pub env: Vec<String>,
+    /// Whether it has a terminal.
+    pub terminal: bool,
+    /// User, and group if one is given.
+    pub user: Option<(u32, Option<u32>)>,
+    /// Further groups.
+    pub additional_gids: Vec<u32>,
+    /// Further capabilities: bounding, effective, permitted, and ambient if they are inheritable already.
+    pub capabilities: Vec<String>,
+    /// Whether PR_SET_NO_NEW_PRIVS is set in any case.
+    pub no_new_privileges: bool,
+    /// AppArmor profile.
+    pub apparmor_profile: Option<String>,
+    /// SELinux context.
+    pub selinux_label: Option<String>,
+}
+
+impl ExecProcess {
+    /// The whole process, with the container's own as what is not said.
+    pub(super) fn merge(&self, base: &Process) -> Process {
+        let additions = match self {
+            Self::Whole(process) => return (**process).clone(),
+            Self::Additions(additions) => additions,
+        };
+        let mut process = base.clone();
+        process.args.clone_from(&additions.args);
+        process.terminal = additions.terminal;
+        process.console_size = None;
+        process.env.extend_from_slice(&additions.env);
+        process.no_new_privileges |= additions.no_new_privileges;
+        if let Some(cwd) = &additions.cwd {
+            process.cwd.clone_from(cwd);
+        }
+        if let Some((uid, gid)) = additions.user {
+            process.user.uid = uid;
+            process.user.gid = gid.unwrap_or(process.user.gid);
+            // HOME is that user's, not the container's own process's.
+            if base.user.uid != uid {
+                process
+                    .env
+                    .retain(|entry| !entry.starts_with("HOME=") || additions.env.contains(entry));
+            }
+        }
+        process.user.additional_gids.extend_from_slice(&additions.additional_gids);
+        additions.add_capabilities(&mut process);
+        let replace = |label: &mut String, new: &Option<String>| {
+            if let Some(new) = new {
+                label.clone_from(new);
+            }
+        };
+        replace(&mut process.apparmor_profile, &additions.apparmor_profile);
+        replace(&mut process.selinux_label, &additions.selinux_label);
+        process
+    }
+}
+
+impl Additions {
+    /// Never inheritable: a program with file capabilities would gain them (CVE-2022-29162). Ambient where the
+    /// process has them as inheritable ones anyway, so that a plain user's program gets them.
+    fn add_capabilities(&self, process: &mut Process) {
+        if self.capabilities.is_empty() {
+            return;
+        }
+        let sets = process.capabilities.get_or_insert_default();
+        for name in &self.capabilities {
+            let name = name.to_uppercase();
+            let ambient = sets.inheritable.contains(&name).then_some(&mut sets.ambient);
+            let others = [&mut sets.bounding, &mut sets.effective, &mut sets.permitted];
+            for set in others.into_iter().chain(ambient) {
+                if !set.contains(&name) {
+                    set.push(name.clone());
+                }
+            }
+        }
+    }
+}
