@@ -30,7 +30,7 @@ _coble() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $command:$word in
-        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | run:-b | run:--bundle | run:--console-socket | run:--pid-file | run:--preserve-fds | create:-b | create:--bundle | create:--console-socket | create:--pid-file | create:--preserve-fds | exec:--console-socket | exec:--cwd | exec:-e | exec:--env | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-p | exec:--process | exec:--pid-file | exec:-c | exec:--cap | exec:--preserve-fds | exec:--apparmor | exec:--process-label | exec:--cgroup | list:-f | list:--format | ps:-f | ps:--format | plan:-b | plan:--bundle | plan:--preserve-fds)
+        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:--preserve-fds | run:-b | run:--bundle | run:--console-socket | run:--pid-file | run:--preserve-fds | create:-b | create:--bundle | create:--console-socket | create:--pid-file | create:--preserve-fds | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -65,6 +65,14 @@ _coble() {
         __coble_files -d
         return
         ;;
+    plan:-b | plan:--bundle)
+        __coble_files -d
+        return
+        ;;
+    plan:--preserve-fds)
+        :
+        return
+        ;;
     run:-b | run:--bundle)
         __coble_files -d
         return
@@ -97,7 +105,7 @@ _coble() {
         :
         return
         ;;
-    exec:--console-socket)
+    exec:-p | exec:--process)
         __coble_files -f
         return
         ;;
@@ -109,6 +117,10 @@ _coble() {
         :
         return
         ;;
+    exec:--cgroup)
+        :
+        return
+        ;;
     exec:-u | exec:--user)
         :
         return
@@ -117,19 +129,7 @@ _coble() {
         :
         return
         ;;
-    exec:-p | exec:--process)
-        __coble_files -f
-        return
-        ;;
-    exec:--pid-file)
-        __coble_files -f
-        return
-        ;;
     exec:-c | exec:--cap)
-        :
-        return
-        ;;
-    exec:--preserve-fds)
         :
         return
         ;;
@@ -141,8 +141,16 @@ _coble() {
         :
         return
         ;;
-    exec:--cgroup)
+    exec:--console-socket)
+        __coble_files -f
+        return
+        ;;
+    exec:--preserve-fds)
         :
+        return
+        ;;
+    exec:--pid-file)
+        __coble_files -f
         return
         ;;
     list:-f | list:--format)
@@ -153,14 +161,6 @@ _coble() {
         __coble_words 'table json'
         return
         ;;
-    plan:-b | plan:--bundle)
-        __coble_files -d
-        return
-        ;;
-    plan:--preserve-fds)
-        :
-        return
-        ;;
     esac
 
     if [[ $cur == -* ]]; then
@@ -168,16 +168,16 @@ _coble() {
         :*) __coble_words '--debug --log --log-format --root --systemd-cgroup --rootless -h --help -v --version' ;;
         try:0) __coble_words '--keep -h --help' ;;
         spec:*) __coble_words '-b --bundle --rootless -h --help' ;;
+        plan:*) __coble_words '-b --bundle --json --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
         run:*) __coble_words '-b --bundle --console-socket -d --detach --keep --pid-file --no-subreaper --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
         create:*) __coble_words '-b --bundle --console-socket --pid-file --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
         start:*) __coble_words '-h --help' ;;
-        exec:0) __coble_words '--console-socket --cwd -e --env -t --tty -u --user -g --additional-gids -p --process -d --detach --pid-file --no-new-privs -c --cap --preserve-fds --ignore-paused --apparmor --process-label --cgroup -h --help' ;;
-        state:*) __coble_words '-h --help' ;;
+        exec:0) __coble_words '-p --process --cwd -e --env --cgroup -u --user -g --additional-gids -c --cap --no-new-privs --apparmor --process-label -t --tty --console-socket --preserve-fds -d --detach --pid-file --ignore-paused -h --help' ;;
         list:*) __coble_words '-f --format -q --quiet -h --help' ;;
+        state:*) __coble_words '-h --help' ;;
         ps:0) __coble_words '-f --format -h --help' ;;
         kill:*) __coble_words '-a --all -h --help' ;;
         delete:*) __coble_words '-f --force -h --help' ;;
-        plan:*) __coble_words '-b --bundle --json --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
         completion:*) __coble_words '-h --help' ;;
         help:*) __coble_words '-h --help' ;;
         esac
@@ -185,7 +185,7 @@ _coble() {
     fi
 
     case $command:$position in
-    :*) __coble_words 'try spec run create start exec state list ps kill delete plan completion help' ;;
+    :*) __coble_words 'try spec plan run create start exec list state ps kill delete completion help' ;;
     run:0) __coble_words "$(__coble_containers)" ;;
     create:0) __coble_words "$(__coble_containers)" ;;
     start:0) __coble_words "$(__coble_containers)" ;;
@@ -196,7 +196,7 @@ _coble() {
     kill:1) __coble_words 'TERM KILL INT HUP QUIT USR1 USR2 STOP CONT WINCH' ;;
     delete:0) __coble_words "$(__coble_containers)" ;;
     completion:0) __coble_words 'bash zsh fish' ;;
-    help:0) __coble_words 'try spec run create start exec state list ps kill delete plan completion help' ;;
+    help:0) __coble_words 'try spec plan run create start exec list state ps kill delete completion help' ;;
     esac
 }
 

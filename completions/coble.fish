@@ -52,16 +52,16 @@ complete -c coble -n __coble_is -s h -l help -d 'print help and exit'
 complete -c coble -n __coble_is -s v -l version -d 'print the version and exit'
 complete -c coble -n __coble_is -a try -d 'run a command in a container over the host\'s own files, and throw its changes away'
 complete -c coble -n __coble_is -a spec -d 'write a config.json to start from'
+complete -c coble -n __coble_is -a plan -d 'print what create would do, and do nothing'
 complete -c coble -n __coble_is -a run -d 'create a container, start it and wait for it'
 complete -c coble -n __coble_is -a create -d 'create a container whose process waits for start'
 complete -c coble -n __coble_is -a start -d 'let the process of a created container run'
 complete -c coble -n __coble_is -a exec -d 'run one more process in a container'
-complete -c coble -n __coble_is -a state -d 'print the state of a container as JSON'
 complete -c coble -n __coble_is -a list -d 'list the containers'
+complete -c coble -n __coble_is -a state -d 'print the state of a container as JSON'
 complete -c coble -n __coble_is -a ps -d 'list the processes of a container'
 complete -c coble -n __coble_is -a kill -d 'send a signal to a container'
 complete -c coble -n __coble_is -a delete -d 'delete a container that has ended'
-complete -c coble -n __coble_is -a plan -d 'print what create would do, and do nothing'
 complete -c coble -n __coble_is -a completion -d 'print a completion script for a shell'
 complete -c coble -n __coble_is -a help -d 'say how to use coble or one of its commands'
 
@@ -73,6 +73,14 @@ complete -c coble -n '__coble_is try' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is spec' -s b -l bundle -x -a '(__fish_complete_directories)' -d 'folder with config.json (default: the current one)'
 complete -c coble -n '__coble_is spec' -l rootless -d 'write a configuration that a plain user can run'
 complete -c coble -n '__coble_is spec' -s h -l help -d 'print help and exit'
+
+# plan
+complete -c coble -n '__coble_is plan' -s b -l bundle -x -a '(__fish_complete_directories)' -d 'folder with config.json (default: the current one)'
+complete -c coble -n '__coble_is plan' -l json -d 'print JSON: a list of steps'
+complete -c coble -n '__coble_is plan' -l no-pivot -d 'change the root without pivot_root(2), for a root on the initial ramdisk'
+complete -c coble -n '__coble_is plan' -l no-new-keyring -d 'keep the caller\'s session keyring'
+complete -c coble -n '__coble_is plan' -l preserve-fds -x -d 'pass N more descriptors than the standard ones and those of $LISTEN_FDS'
+complete -c coble -n '__coble_is plan' -s h -l help -d 'print help and exit'
 
 # run
 complete -c coble -n '__coble_is run' -s b -l bundle -x -a '(__fish_complete_directories)' -d 'folder with config.json (default: the current one)'
@@ -102,33 +110,33 @@ complete -c coble -n '__coble_is start' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is start' -a '(__coble_containers)' -d ID
 
 # exec
-complete -c coble -n '__coble_is exec' -l console-socket -r -F -d 'unix socket that receives the terminal\'s master side'
+complete -c coble -n '__coble_is exec' -s p -l process -r -F -d 'take the whole process from a JSON file, as in config.json\'s process'
 complete -c coble -n '__coble_is exec' -l cwd -x -d 'working directory in the container'
 complete -c coble -n '__coble_is exec' -s e -l env -x -d 'add to the environment'
-complete -c coble -n '__coble_is exec' -s t -l tty -d 'give the process a terminal'
+complete -c coble -n '__coble_is exec' -l cgroup -x -d 'run in this existing cgroup below the container\'s (not there yet)'
 complete -c coble -n '__coble_is exec' -s u -l user -x -d 'user and group, as numbers'
 complete -c coble -n '__coble_is exec' -s g -l additional-gids -x -d 'add a group'
-complete -c coble -n '__coble_is exec' -s p -l process -r -F -d 'take the whole process from a JSON file, as in config.json\'s process'
-complete -c coble -n '__coble_is exec' -s d -l detach -d 'return as soon as the process runs'
-complete -c coble -n '__coble_is exec' -l pid-file -r -F -d 'write the process id to FILE'
-complete -c coble -n '__coble_is exec' -l no-new-privs -d 'let no program gain privileges by execve(2)'
 complete -c coble -n '__coble_is exec' -s c -l cap -x -d 'add a capability, such as CAP_KILL'
-complete -c coble -n '__coble_is exec' -l preserve-fds -x -d 'pass N more descriptors than the standard ones and those of $LISTEN_FDS'
-complete -c coble -n '__coble_is exec' -l ignore-paused -d 'go on in a paused container: the process waits for resume'
+complete -c coble -n '__coble_is exec' -l no-new-privs -d 'let no program gain privileges by execve(2)'
 complete -c coble -n '__coble_is exec' -l apparmor -x -d 'AppArmor profile of the process'
 complete -c coble -n '__coble_is exec' -l process-label -x -d 'SELinux label of the process'
-complete -c coble -n '__coble_is exec' -l cgroup -x -d 'run in this existing cgroup below the container\'s (not there yet)'
+complete -c coble -n '__coble_is exec' -s t -l tty -d 'give the process a terminal'
+complete -c coble -n '__coble_is exec' -l console-socket -r -F -d 'unix socket that receives the terminal\'s master side'
+complete -c coble -n '__coble_is exec' -l preserve-fds -x -d 'pass N more descriptors than the standard ones and those of $LISTEN_FDS'
+complete -c coble -n '__coble_is exec' -s d -l detach -d 'return as soon as the process runs'
+complete -c coble -n '__coble_is exec' -l pid-file -r -F -d 'write the process id to FILE'
+complete -c coble -n '__coble_is exec' -l ignore-paused -d 'go on in a paused container: the process waits for resume'
 complete -c coble -n '__coble_is exec' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is exec' -a '(__coble_containers)' -d ID
-
-# state
-complete -c coble -n '__coble_is state' -s h -l help -d 'print help and exit'
-complete -c coble -n '__coble_is state' -a '(__coble_containers)' -d ID
 
 # list
 complete -c coble -n '__coble_is list' -s f -l format -x -a 'table json' -d 'table (default) or json'
 complete -c coble -n '__coble_is list' -s q -l quiet -d 'print the ids only'
 complete -c coble -n '__coble_is list' -s h -l help -d 'print help and exit'
+
+# state
+complete -c coble -n '__coble_is state' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is state' -a '(__coble_containers)' -d ID
 
 # ps
 complete -c coble -n '__coble_is ps' -s f -l format -x -a 'table json' -d 'table (default) or json'
@@ -146,18 +154,10 @@ complete -c coble -n '__coble_is delete' -s f -l force -d 'kill a container that
 complete -c coble -n '__coble_is delete' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is delete' -a '(__coble_containers)' -d ID
 
-# plan
-complete -c coble -n '__coble_is plan' -s b -l bundle -x -a '(__fish_complete_directories)' -d 'folder with config.json (default: the current one)'
-complete -c coble -n '__coble_is plan' -l json -d 'print JSON: a list of steps'
-complete -c coble -n '__coble_is plan' -l no-pivot -d 'change the root without pivot_root(2), for a root on the initial ramdisk'
-complete -c coble -n '__coble_is plan' -l no-new-keyring -d 'keep the caller\'s session keyring'
-complete -c coble -n '__coble_is plan' -l preserve-fds -x -d 'pass N more descriptors than the standard ones and those of $LISTEN_FDS'
-complete -c coble -n '__coble_is plan' -s h -l help -d 'print help and exit'
-
 # completion
 complete -c coble -n '__coble_is completion' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is completion' -a 'bash zsh fish' -d SHELL
 
 # help
 complete -c coble -n '__coble_is help' -s h -l help -d 'print help and exit'
-complete -c coble -n '__coble_is help' -a 'try spec run create start exec state list ps kill delete plan completion help' -d COMMAND
+complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps kill delete completion help' -d COMMAND

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::completion::{SHELLS, script};
-use crate::table::COMMANDS;
+use crate::table::{by_heading, commands};
 use crate::{help, man};
 
 fn tree() -> PathBuf {
@@ -75,10 +75,34 @@ fn lint(folder: &str, extension: Option<&str>, program: &str, options: &[&str]) 
 #[test]
 fn help_texts_are_current() {
     let mut texts = BTreeMap::from([("coble.txt".to_owned(), help::text(None))]);
-    for command in COMMANDS {
+    for command in commands() {
         texts.insert(format!("coble-{}.txt", command.name), help::text(Some(command)));
     }
     check("crates/cli/help", &texts);
+}
+
+#[test]
+fn every_command_is_described_and_has_examples() {
+    for command in commands() {
+        let name = command.name;
+        assert!(!command.description.is_empty(), "{name} has no description");
+        assert!(!command.examples.is_empty(), "{name} has no examples");
+        let shows = |(_, line): &(&str, &str)| line.contains(&format!("coble {name}"));
+        assert!(command.examples.iter().any(shows), "no example shows {name}");
+        let lines = command.all_flags().map(|flag| flag.help).chain([command.summary]);
+        lines.for_each(|line| assert!(!line.ends_with('.'), "{name}: {line}"));
+    }
+}
+
+/// Whoever adds a flag to a command with many finds a place for it.
+#[test]
+fn where_flags_have_headings_only_a_few_have_none() {
+    for command in commands() {
+        let groups = by_heading(command.all_flags());
+        let bare: Vec<_> = groups.iter().filter(|(heading, _)| heading.is_empty()).collect();
+        let count = bare.first().map_or(0, |(_, flags)| flags.len());
+        assert!(groups.len() == 1 || count <= 2, "{}: {count} flags have no heading", command.name);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What `--help` and `--version` print.
 
-use crate::table::{Argument, COMMANDS, Command, Count, Flag, GLOBAL};
+use crate::table::{Argument, Command, Count, Flag, GLOBAL, GROUPS, by_heading};
 
 /// The width of a terminal that nobody has made wider.
 const WIDTH: usize = 80;
@@ -38,9 +38,15 @@ pub(crate) fn text(command: Option<&Command>) -> String {
 fn of_coble() -> String {
     let mut text = format!("coble - {ABOUT}\n\nUsage: {}\n\n", usage(None));
     paragraphs(&mut text, DESCRIPTION);
-    let rows = COMMANDS.iter().map(|command| (command.name.to_owned(), command.summary));
-    section(&mut text, "Commands", rows);
-    section(&mut text, "Flags", GLOBAL.iter().map(row));
+    // One width for all, so that the summaries stand in one column.
+    let names = GROUPS.iter().flat_map(|group| group.commands).map(|command| command.name.len());
+    let width = names.max().unwrap_or(0);
+    for group in GROUPS {
+        let rows =
+            group.commands.iter().map(|each| (format!("{:width$}", each.name), each.summary));
+        section(&mut text, group.title, rows);
+    }
+    flags(&mut text, GLOBAL.iter());
     examples(&mut text, EXAMPLES);
     text + "\"coble help COMMAND\" says more about a command.\n"
 }
@@ -51,7 +57,7 @@ fn of_command(command: &Command) -> String {
     paragraphs(&mut text, command.description);
     let arguments = command.arguments.iter();
     section(&mut text, "Arguments", arguments.map(|each| (placeholder(each), each.help)));
-    section(&mut text, "Flags", command.all_flags().map(row));
+    flags(&mut text, command.all_flags());
     examples(&mut text, command.examples);
     let statuses = command.statuses.iter().map(|(status, means)| ((*status).to_owned(), *means));
     section(&mut text, "Exit status", statuses);
@@ -84,6 +90,24 @@ fn row(flag: &Flag) -> (String, &'static str) {
     let short = flag.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
     let value = flag.value.map_or(String::new(), |(name, _)| format!(" {name}"));
     (format!("{short}--{}{value}", flag.long), flag.help)
+}
+
+/// All flags, below headings if there are many.
+fn flags<'a>(text: &mut String, flags: impl Iterator<Item = &'a Flag>) {
+    let groups = by_heading(flags);
+    let widest = groups.iter().flat_map(|(_, flags)| flags).map(|flag| row(flag).0.len()).max();
+    let width = widest.unwrap_or(0);
+    let is_one = groups.len() == 1;
+    for (heading, flags) in groups {
+        let title = match heading {
+            "" if is_one => "Flags",
+            "" => "Other flags",
+            heading => heading,
+        };
+        let rows =
+            flags.into_iter().map(row).map(|(left, right)| (format!("{left:width$}"), right));
+        section(text, title, rows);
+    }
 }
 
 fn paragraphs(text: &mut String, paragraphs: &[&str]) {

@@ -3,13 +3,13 @@
 use std::fmt::{self, Write as _};
 
 use crate::help;
-use crate::table::{Argument, COMMANDS, Command, Count, Flag, GLOBAL};
+use crate::table::{Argument, Command, Count, Flag, GLOBAL, GROUPS, by_heading, commands};
 
 /// File names and texts of all pages.
 pub(crate) fn pages() -> Vec<(String, String)> {
     let mut pages = vec![("coble.1".to_owned(), of_coble())];
     pages.extend(
-        COMMANDS.iter().map(|command| (format!("coble-{}.1", command.name), of_command(command))),
+        commands().map(|command| (format!("coble-{}.1", command.name), of_command(command))),
     );
     pages
 }
@@ -22,11 +22,14 @@ fn of_coble() -> String {
     );
     paragraphs(&mut page, help::DESCRIPTION);
     line(&mut page, ".SH COMMANDS");
-    for command in COMMANDS.iter() {
-        line(&mut page, &format!(".TP\n.BR coble\\-{} (1)", command.name));
-        line(&mut page, &Roff(command.summary).to_string());
+    for group in GROUPS {
+        line(&mut page, &format!(".SS {}", Roff(group.title)));
+        for command in group.commands {
+            line(&mut page, &format!(".TP\n.BR coble\\-{} (1)", command.name));
+            line(&mut page, &Roff(command.summary).to_string());
+        }
     }
-    flags(&mut page, "FLAGS", GLOBAL.iter());
+    flags(&mut page, GLOBAL.iter());
     examples(&mut page, help::EXAMPLES);
     statuses(&mut page, &[]);
     line(&mut page, ".SH FILES\n.TP\n.I /run/coble\nState of the containers of root.");
@@ -49,7 +52,7 @@ fn of_command(command: &Command) -> String {
     for argument in command.arguments {
         line(&mut page, &format!(".TP\n.I {}\n{}", Roff(argument.name), Roff(argument.help)));
     }
-    flags(&mut page, "FLAGS", command.all_flags());
+    flags(&mut page, command.all_flags());
     examples(&mut page, command.examples);
     statuses(&mut page, command.statuses);
     see_also(&mut page, command.name);
@@ -86,16 +89,26 @@ fn paragraphs(page: &mut String, paragraphs: &[&str]) {
     }
 }
 
-fn flags<'a>(page: &mut String, title: &str, flags: impl Iterator<Item = &'a Flag>) {
-    line(page, &format!(".SH {title}"));
-    for flag in flags {
-        let short = flag.short.map_or(String::new(), |short| format!("\\fB\\-{short}\\fP, "));
-        let value =
-            flag.value.map_or(String::new(), |(name, _)| format!(" \\fI{}\\fP", Roff(name)));
-        line(page, &format!(".TP\n{short}\\fB\\-\\-{}\\fP{value}", Roff(flag.long)));
-        let again = if flag.repeat { "; may be given more than once" } else { "" };
-        line(page, &format!("{}{again}", Roff(flag.help)));
+fn flags<'a>(page: &mut String, flags: impl Iterator<Item = &'a Flag>) {
+    line(page, ".SH FLAGS");
+    let groups = by_heading(flags);
+    let is_one = groups.len() == 1;
+    for (heading, flags) in groups {
+        match heading {
+            "" if is_one => {}
+            "" => line(page, ".SS Other flags"),
+            heading => line(page, &format!(".SS {}", Roff(heading))),
+        }
+        flags.into_iter().for_each(|each| flag(page, each));
     }
+}
+
+fn flag(page: &mut String, flag: &Flag) {
+    let short = flag.short.map_or(String::new(), |short| format!("\\fB\\-{short}\\fP, "));
+    let value = flag.value.map_or(String::new(), |(name, _)| format!(" \\fI{}\\fP", Roff(name)));
+    line(page, &format!(".TP\n{short}\\fB\\-\\-{}\\fP{value}", Roff(flag.long)));
+    let again = if flag.repeat { "; may be given more than once" } else { "" };
+    line(page, &format!("{}{again}", Roff(flag.help)));
 }
 
 fn examples(page: &mut String, examples: &[(&str, &str)]) {
@@ -119,7 +132,7 @@ fn statuses(page: &mut String, statuses: &[(&str, &str)]) {
 
 /// The other pages, in the order of the alphabet.
 fn see_also(page: &mut String, own: &str) {
-    let mut names: Vec<_> = COMMANDS.iter().map(|command| command.name).collect();
+    let mut names: Vec<_> = commands().map(|command| command.name).collect();
     names.retain(|name| *name != own);
     names.sort_unstable();
     line(page, ".SH \"SEE ALSO\"");

@@ -41,7 +41,7 @@ impl Command {
 
     /// The command of that name.
     pub(crate) fn named(name: &OsStr) -> Result<&'static Self, Failure> {
-        let command = COMMANDS.iter().copied().find(|command| name == command.name);
+        let command = commands().find(|command| name == command.name);
         command.ok_or_else(|| Failure::new(format!("unknown command {name:?}, see \"coble help\"")))
     }
 
@@ -109,6 +109,8 @@ pub(crate) struct Flag {
     pub(crate) help: &'static str,
     /// Whether it may be given more than once with all values kept; else the last one counts.
     pub(crate) repeat: bool,
+    /// What it is about, as a heading in the help of a command with many flags; empty for the rest.
+    pub(crate) heading: &'static str,
 }
 
 impl Flag {
@@ -118,7 +120,7 @@ impl Flag {
         short: Option<char>,
         help: &'static str,
     ) -> Self {
-        Self { long, short, value: None, help, repeat: false }
+        Self { long, short, value: None, help, repeat: false, heading: "" }
     }
 
     /// A flag with a value.
@@ -128,13 +130,41 @@ impl Flag {
         value: (&'static str, Values),
         help: &'static str,
     ) -> Self {
-        Self { long, short, value: Some(value), help, repeat: false }
+        Self { long, short, value: Some(value), help, repeat: false, heading: "" }
     }
 
     /// The same flag, with every value kept.
     pub(crate) const fn repeated(self) -> Self {
         Self { repeat: true, ..self }
     }
+
+    /// The same flag below a heading.
+    pub(crate) const fn under(self, heading: &'static str) -> Self {
+        Self { heading, ..self }
+    }
+}
+
+/// From how many flags on, without [`HELP`], they stand below headings.
+const MANY_FLAGS: usize = 7;
+
+/// Flags in the order given, by their headings; those without one come last. Few flags have no heading.
+pub(crate) fn by_heading<'a>(
+    flags: impl Iterator<Item = &'a Flag>,
+) -> Vec<(&'static str, Vec<&'a Flag>)> {
+    let flags: Vec<_> = flags.collect();
+    if flags.len() <= MANY_FLAGS {
+        return vec![("", flags)];
+    }
+    let mut groups: Vec<(&str, Vec<&Flag>)> = Vec::new();
+    for flag in flags {
+        match groups.iter_mut().find(|(heading, _)| *heading == flag.heading) {
+            Some((_, group)) => group.push(flag),
+            None => groups.push((flag.heading, vec![flag])),
+        }
+    }
+    // A stable sort: the others stay as they are.
+    groups.sort_by_key(|(heading, _)| heading.is_empty());
+    groups
 }
 
 /// What a shell offers in place of a value.
@@ -156,32 +186,40 @@ pub(crate) enum Values {
     Command,
 }
 
-pub(crate) const DEBUG: Flag = Flag::switch("debug", None, "log what is done, too");
+const ABOUT_LOG: &str = "Errors and logs";
+const ABOUT_PLACES: &str = "State and cgroups";
+
+pub(crate) const DEBUG: Flag =
+    Flag::switch("debug", None, "log what is done, too").under(ABOUT_LOG);
 pub(crate) const LOG: Flag =
-    Flag::value("log", None, ("FILE", Values::File), "append log entries to FILE");
+    Flag::value("log", None, ("FILE", Values::File), "append log entries to FILE").under(ABOUT_LOG);
 pub(crate) const LOG_FORMAT: Flag = Flag::value(
     "log-format",
     None,
     ("FORMAT", Values::Words(&["text", "json"])),
     "form of log entries: text (default) or json",
-);
+)
+.under(ABOUT_LOG);
 pub(crate) const ROOT: Flag = Flag::value(
     "root",
     None,
     ("DIR", Values::Directory),
     "folder of the containers' state (default: /run/coble, for a plain user $XDG_RUNTIME_DIR/coble)",
-);
+)
+.under(ABOUT_PLACES);
 pub(crate) const SYSTEMD_CGROUP: Flag = Flag::switch(
     "systemd-cgroup",
     None,
     "let systemd make the cgroups (not there yet: refused where a container is made)",
-);
+)
+.under(ABOUT_PLACES);
 pub(crate) const ROOTLESS: Flag = Flag::value(
     "rootless",
     None,
     ("MODE", Values::Words(&["true", "false", "auto"])),
     "accepted for other runtimes' callers; coble finds out itself (true, false or auto)",
-);
+)
+.under(ABOUT_PLACES);
 pub(crate) const VERSION: Flag = Flag::switch("version", Some('v'), "print the version and exit");
 
 /// The flag that every command and coble itself have.
@@ -191,23 +229,47 @@ pub(crate) const HELP: Flag = Flag::switch("help", Some('h'), "print help and ex
 pub(crate) static GLOBAL: &[Flag] =
     &[DEBUG, LOG, LOG_FORMAT, ROOT, SYSTEMD_CGROUP, ROOTLESS, HELP, VERSION];
 
-/// Every command, in the order of help.
-pub(crate) static COMMANDS: &[&Command] = &[
-    &commands::try_::COMMAND,
-    &commands::spec::COMMAND,
-    &commands::run::COMMAND,
-    &commands::create::COMMAND,
-    &commands::start::COMMAND,
-    &commands::exec::COMMAND,
-    &commands::state::COMMAND,
-    &commands::list::COMMAND,
-    &commands::ps::COMMAND,
-    &commands::kill::COMMAND,
-    &commands::delete::COMMAND,
-    &commands::plan::COMMAND,
-    &commands::completion::COMMAND,
-    &commands::help::COMMAND,
+/// Commands that serve one purpose.
+pub(crate) struct Group {
+    /// Stands above them in help and in the manual.
+    pub(crate) title: &'static str,
+    /// In the order of help.
+    pub(crate) commands: &'static [&'static Command],
+}
+
+/// Every command, by its purpose, in the order of help.
+pub(crate) static GROUPS: &[Group] = &[
+    Group {
+        title: "Begin",
+        commands: &[&commands::try_::COMMAND, &commands::spec::COMMAND, &commands::plan::COMMAND],
+    },
+    Group {
+        title: "Run containers",
+        commands: &[
+            &commands::run::COMMAND,
+            &commands::create::COMMAND,
+            &commands::start::COMMAND,
+            &commands::exec::COMMAND,
+        ],
+    },
+    Group {
+        title: "Look at containers",
+        commands: &[&commands::list::COMMAND, &commands::state::COMMAND, &commands::ps::COMMAND],
+    },
+    Group {
+        title: "Change and end containers",
+        commands: &[&commands::kill::COMMAND, &commands::delete::COMMAND],
+    },
+    Group {
+        title: "About coble",
+        commands: &[&commands::completion::COMMAND, &commands::help::COMMAND],
+    },
 ];
+
+/// Every command, in the order of help.
+pub(crate) fn commands() -> impl Iterator<Item = &'static Command> {
+    GROUPS.iter().flat_map(|group| group.commands.iter().copied())
+}
 
 impl std::fmt::Display for Flag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -8,33 +8,43 @@ use crate::call::Call;
 use crate::failure::Failure;
 use crate::table::{Command, Flag, ID, Values};
 
+/// Headings that commands share.
+pub(crate) const ABOUT_BUNDLE: &str = "Bundle and surroundings";
+pub(crate) const ABOUT_DESCRIPTORS: &str = "Terminal and descriptors";
+pub(crate) const ABOUT_COMMAND: &str = "What the command does";
+
 pub(crate) const BUNDLE: Flag = Flag::value(
     "bundle",
     Some('b'),
     ("DIR", Values::Directory),
     "folder with config.json (default: the current one)",
-);
+)
+.under(ABOUT_BUNDLE);
 pub(crate) const CONSOLE_SOCKET: Flag = Flag::value(
     "console-socket",
     None,
     ("SOCKET", Values::File),
     "unix socket that receives the terminal's master side",
-);
+)
+.under(ABOUT_DESCRIPTORS);
 pub(crate) const PID_FILE: Flag =
-    Flag::value("pid-file", None, ("FILE", Values::File), "write the process id to FILE");
+    Flag::value("pid-file", None, ("FILE", Values::File), "write the process id to FILE")
+        .under(ABOUT_COMMAND);
 pub(crate) const NO_PIVOT: Flag = Flag::switch(
     "no-pivot",
     None,
     "change the root without pivot_root(2), for a root on the initial ramdisk",
-);
+)
+.under(ABOUT_BUNDLE);
 pub(crate) const NO_NEW_KEYRING: Flag =
-    Flag::switch("no-new-keyring", None, "keep the caller's session keyring");
+    Flag::switch("no-new-keyring", None, "keep the caller's session keyring").under(ABOUT_BUNDLE);
 pub(crate) const PRESERVE_FDS: Flag = Flag::value(
     "preserve-fds",
     None,
     ("N", Values::Any),
     "pass N more descriptors than the standard ones and those of $LISTEN_FDS",
-);
+)
+.under(ABOUT_DESCRIPTORS);
 
 pub(crate) static COMMAND: Command = Command {
     name: "create",

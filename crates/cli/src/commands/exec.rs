@@ -6,49 +6,66 @@ use std::path::PathBuf;
 use coble_container::{Additions, Exec, ExecProcess};
 use coble_spec::Process;
 
-use super::create::{CONSOLE_SOCKET, PID_FILE, PRESERVE_FDS};
+use super::create::{ABOUT_COMMAND, ABOUT_DESCRIPTORS, CONSOLE_SOCKET, PID_FILE, PRESERVE_FDS};
 use super::run::{DETACH, PROCESS_STATUSES};
 use super::user::{id, user};
 use crate::call::{Call, text};
 use crate::failure::Failure;
 use crate::table::{Argument, Command, Count, Flag, ID, Values};
 
+const ABOUT_PROCESS: &str = "Process";
+const ABOUT_RIGHTS: &str = "User and rights";
+
 const CWD: Flag =
-    Flag::value("cwd", None, ("DIR", Values::Any), "working directory in the container");
+    Flag::value("cwd", None, ("DIR", Values::Any), "working directory in the container")
+        .under(ABOUT_PROCESS);
 const ENV: Flag =
-    Flag::value("env", Some('e'), ("NAME=VALUE", Values::Any), "add to the environment").repeated();
-const TTY: Flag = Flag::switch("tty", Some('t'), "give the process a terminal");
+    Flag::value("env", Some('e'), ("NAME=VALUE", Values::Any), "add to the environment")
+        .repeated()
+        .under(ABOUT_PROCESS);
+const TTY: Flag =
+    Flag::switch("tty", Some('t'), "give the process a terminal").under(ABOUT_DESCRIPTORS);
 const USER: Flag =
-    Flag::value("user", Some('u'), ("UID[:GID]", Values::Any), "user and group, as numbers");
+    Flag::value("user", Some('u'), ("UID[:GID]", Values::Any), "user and group, as numbers")
+        .under(ABOUT_RIGHTS);
 const ADDITIONAL_GIDS: Flag =
-    Flag::value("additional-gids", Some('g'), ("GID", Values::Any), "add a group").repeated();
+    Flag::value("additional-gids", Some('g'), ("GID", Values::Any), "add a group")
+        .repeated()
+        .under(ABOUT_RIGHTS);
 const PROCESS: Flag = Flag::value(
     "process",
     Some('p'),
     ("FILE", Values::File),
     "take the whole process from a JSON file, as in config.json's process",
-);
+)
+.under(ABOUT_PROCESS);
 const NO_NEW_PRIVS: Flag =
-    Flag::switch("no-new-privs", None, "let no program gain privileges by execve(2)");
+    Flag::switch("no-new-privs", None, "let no program gain privileges by execve(2)")
+        .under(ABOUT_RIGHTS);
 const CAP: Flag =
     Flag::value("cap", Some('c'), ("CAP", Values::Any), "add a capability, such as CAP_KILL")
-        .repeated();
+        .repeated()
+        .under(ABOUT_RIGHTS);
 const IGNORE_PAUSED: Flag = Flag::switch(
     "ignore-paused",
     None,
     "go on in a paused container: the process waits for resume",
-);
+)
+.under(ABOUT_COMMAND);
 const APPARMOR: Flag =
-    Flag::value("apparmor", None, ("PROFILE", Values::Any), "AppArmor profile of the process");
+    Flag::value("apparmor", None, ("PROFILE", Values::Any), "AppArmor profile of the process")
+        .under(ABOUT_RIGHTS);
 const PROCESS_LABEL: Flag =
-    Flag::value("process-label", None, ("LABEL", Values::Any), "SELinux label of the process");
+    Flag::value("process-label", None, ("LABEL", Values::Any), "SELinux label of the process")
+        .under(ABOUT_RIGHTS);
 const CGROUP: Flag = Flag::value(
     "cgroup",
     None,
     ("PATH", Values::Any),
     "run in this existing cgroup below the container's (not there yet)",
 )
-.repeated();
+.repeated()
+.under(ABOUT_PROCESS);
 
 /// The flags that describe a process, and so can't stand beside a description that is whole.
 const DESCRIBING: &[&Flag] =
@@ -67,22 +84,22 @@ pub(crate) static COMMAND: Command = Command {
         },
     ],
     flags: &[
-        CONSOLE_SOCKET,
+        PROCESS,
         CWD,
         ENV,
-        TTY,
+        CGROUP,
         USER,
         ADDITIONAL_GIDS,
-        PROCESS,
-        DETACH,
-        PID_FILE,
-        NO_NEW_PRIVS,
         CAP,
-        PRESERVE_FDS,
-        IGNORE_PAUSED,
+        NO_NEW_PRIVS,
         APPARMOR,
         PROCESS_LABEL,
-        CGROUP,
+        TTY,
+        CONSOLE_SOCKET,
+        PRESERVE_FDS,
+        DETACH,
+        PID_FILE,
+        IGNORE_PAUSED,
     ],
     description: &[
         "Runs a process in the namespaces and the cgroup of a container that was created. What the flags \

@@ -15,6 +15,10 @@ pub(crate) static COMMAND: Command = Command {
         count: Count::Optional,
         values: Values::Command,
     }],
+    description: &[
+        "Prints what a command does, its arguments, flags, examples and exit statuses, as \"coble COMMAND --help\" \
+         does. The manual has the same: coble-COMMAND(1).",
+    ],
     examples: &[("Say how to use run", "coble help run")],
     execute,
     ..Command::DEFAULT

@@ -8,11 +8,14 @@ use crate::failure::Failure;
 use crate::table::{Command, Flag, ID};
 
 pub(crate) const DETACH: Flag =
-    Flag::switch("detach", Some('d'), "return as soon as the process runs");
+    Flag::switch("detach", Some('d'), "return as soon as the process runs")
+        .under(create::ABOUT_COMMAND);
 const KEEP: Flag =
-    Flag::switch("keep", None, "keep the container's state after its process has ended");
+    Flag::switch("keep", None, "keep the container's state after its process has ended")
+        .under(create::ABOUT_COMMAND);
 const NO_SUBREAPER: Flag =
-    Flag::switch("no-subreaper", None, "leave orphans of the container to the system's reaper");
+    Flag::switch("no-subreaper", None, "leave orphans of the container to the system's reaper")
+        .under(create::ABOUT_COMMAND);
 
 pub(crate) static COMMAND: Command = Command {
     name: "run",

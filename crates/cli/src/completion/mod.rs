@@ -22,6 +22,6 @@ pub(crate) fn script(shell: &str) -> Option<String> {
 
 /// Names of the commands, for `coble help`.
 fn commands() -> String {
-    let names: Vec<_> = crate::table::COMMANDS.iter().map(|command| command.name).collect();
+    let names: Vec<_> = crate::table::commands().map(|command| command.name).collect();
     names.join(" ")
 }

@@ -173,7 +173,7 @@ fn paths_may_be_any_bytes_and_names_may_not() {
 fn every_name_in_the_table_is_there_once() {
     use std::collections::HashSet;
     let mut commands = HashSet::new();
-    for command in crate::table::COMMANDS {
+    for command in crate::table::commands() {
         assert!(commands.insert(command.name), "{} is there twice", command.name);
         let (mut long, mut short) = (HashSet::new(), HashSet::new());
         for flag in command.all_flags() {
