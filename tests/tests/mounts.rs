@@ -1,39 +1,10 @@
-//! `mounts`: every option, and where the mounts go.
+//! `mounts`: what is mounted, and where.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use coble_tests::{Bundle, Case};
-
-/// A line of the container's mount table.
-struct Line {
-    root: String,
-    flags: Vec<String>,
-    propagation: Vec<String>,
-    kind: String,
-    data: Vec<String>,
-}
-
-/// The line of the topmost mount on `point`.
-#[track_caller]
-fn line(case: &Case, bundle: &mut Bundle, point: &str) -> Line {
-    bundle.args(&["cat", "/proc/self/mountinfo"]);
-    let table = case.run(bundle).output().stdout();
-    let found = table.lines().rfind(|line| line.split(' ').nth(4) == Some(point));
-    let found = found.unwrap_or_else(|| panic!("nothing is mounted on {point}:\n{table}"));
-    let (left, right) = found.split_once(" - ").unwrap();
-    let left: Vec<&str> = left.split(' ').collect();
-    let right: Vec<&str> = right.split(' ').collect();
-    let list = |text: &str| text.split(',').map(str::to_owned).collect();
-    Line {
-        root: left[3].to_owned(),
-        flags: list(left[5]),
-        propagation: left[6..].iter().map(|field| (*field).to_owned()).collect(),
-        kind: right[0].to_owned(),
-        data: list(right[2]),
-    }
-}
 
 #[test]
 fn the_default_mounts() {
@@ -47,92 +18,16 @@ fn the_default_mounts() {
         ("/dev/mqueue", "mqueue", &["rw", "nosuid", "nodev", "noexec", "relatime"]),
         ("/sys", "sysfs", &["ro", "nosuid", "nodev", "noexec", "relatime"]),
     ] {
-        let line = line(&case, &mut bundle, point);
+        let line = case.mount_line(&mut bundle, point);
         assert_eq!(line.kind, kind, "{point}");
         assert_eq!(line.flags, flags, "{point}");
     }
-    let shm = line(&case, &mut bundle, "/dev/shm");
+    let shm = case.mount_line(&mut bundle, "/dev/shm");
     assert!(shm.data.contains(&"size=65536k".to_owned()), "{:?}", shm.data);
-    let pts = line(&case, &mut bundle, "/dev/pts");
+    let pts = case.mount_line(&mut bundle, "/dev/pts");
     for option in ["gid=5", "mode=620", "ptmxmode=666"] {
         assert!(pts.data.contains(&option.to_owned()), "{option}: {:?}", pts.data);
     }
-}
-
-#[test]
-fn flags_of_a_new_file_system() {
-    let Some(case) = Case::root() else { return };
-    for (nth, (option, flag)) in [
-        ("ro", "ro"),
-        ("nosuid", "nosuid"),
-        ("nodev", "nodev"),
-        ("noexec", "noexec"),
-        ("noatime", "noatime"),
-        ("nodiratime", "nodiratime"),
-        ("relatime", "relatime"),
-        ("nosymfollow", "nosymfollow"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let mut bundle = case.bundle_at(&format!("bundle-{nth}"));
-        bundle.mount("tmpfs", "tmpfs", "/mnt", &[option]);
-        let line = line(&case, &mut bundle, "/mnt");
-        assert!(line.flags.contains(&flag.to_owned()), "{option}: {:?}", line.flags);
-    }
-    let mut bundle = case.bundle_at("strict");
-    bundle.mount("tmpfs", "tmpfs", "/mnt", &["strictatime"]);
-    assert_eq!(line(&case, &mut bundle, "/mnt").flags, ["rw"]);
-    let mut bundle = case.bundle_at("sync");
-    bundle.mount("tmpfs", "tmpfs", "/mnt", &["sync", "dirsync"]);
-    let data = line(&case, &mut bundle, "/mnt").data;
-    assert!(data.contains(&"sync".to_owned()) && data.contains(&"dirsync".to_owned()), "{data:?}");
-}
-
-#[test]
-fn flags_of_a_bind_mount() {
-    let Some(case) = Case::root() else { return };
-    let source = case.folder("source");
-    let source = source.to_str().unwrap();
-    for (nth, options) in [
-        ["ro", "nosuid", "nodev", "noexec"].as_slice(),
-        &["ro"],
-        &["noexec"],
-        &["noatime"],
-        &["nosymfollow"],
-        &["nodiratime", "nosuid"],
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let mut bundle = case.bundle_at(&format!("bundle-{nth}"));
-        let with_bind: Vec<&str> = ["bind"].iter().chain(options).copied().collect();
-        bundle.mount("bind", source, "/mnt", &with_bind);
-        let line = line(&case, &mut bundle, "/mnt");
-        assert!(line.root.ends_with("/source"), "{}", line.root);
-        for option in options {
-            assert!(line.flags.contains(&(*option).to_owned()), "{option}: {:?}", line.flags);
-        }
-        assert_eq!(line.flags.contains(&"rw".to_owned()), !options.contains(&"ro"));
-    }
-}
-
-#[test]
-fn the_last_of_two_opposite_options_wins() {
-    let Some(case) = Case::root() else { return };
-    let mut bundle = case.bundle();
-    bundle.mount("tmpfs", "tmpfs", "/mnt", &["ro", "nosuid", "rw", "suid", "exec", "noexec"]);
-    let flags = line(&case, &mut bundle, "/mnt").flags;
-    assert_eq!(flags, ["rw", "noexec", "relatime"]);
-}
-
-#[test]
-fn a_bind_mount_has_no_options_of_a_file_system() {
-    let Some(case) = Case::root() else { return };
-    let mut bundle = case.bundle();
-    bundle.mount("bind", "/etc", "/mnt", &["bind", "size=5"]);
-    let words = "bind mounts cannot have any filesystem-specific options applied";
-    case.refuses(case.run(&bundle), &[words]);
 }
 
 #[test]
@@ -236,160 +131,6 @@ fn tmpcopyup_copies_every_type_of_file() {
              {null}pipe fifo 0 644 0\n/nowhere\n"
         );
         assert_eq!(case.run(&bundle).output().stdout(), expected);
-    }
-}
-
-/// The flags of `/mnt` where a mount of the host that has `host` is bound with `options`, on a kernel without
-/// `without`.
-#[track_caller]
-fn bound_flags(case: &Case, host: &str, options: &[&str], without: &str) -> String {
-    let source = case.folder("source");
-    let name = format!("bundle-{host}-{}-{without}", options.join("-"));
-    let mut bundle = case.bundle_at(&name);
-    let with_bind: Vec<&str> = ["bind"].iter().chain(options).copied().collect();
-    bundle.mount("bind", source.to_str().unwrap(), "/mnt", &with_bind);
-    bundle.args(&["cat", "/proc/self/mountinfo"]).write();
-    let script = "mount -t tmpfs -o $1 tmpfs $0 && shift && exec \"$@\"";
-    let private = ["--mount", "--propagation", "private", "sh", "-c", script];
-    let run = case.tool("unshare").args(private).arg(&source).arg(host).arg(case.program());
-    let run = run.env("COBLE_WITHOUT", without).arg("--root").arg(case.state_root());
-    let table = run.args(["run", "-b"]).arg(&bundle.path).arg(&case.id).output().stdout();
-    let found = table.lines().find(|line| line.split(' ').nth(4) == Some("/mnt"));
-    found.and_then(|line| line.split(' ').nth(5)).unwrap_or_else(|| panic!("{table}")).to_owned()
-}
-
-#[test]
-fn without_mount_setattr_the_flags_of_a_bind_mount_are_the_same() {
-    let Some(case) = Case::root() else { return };
-    for (host, options, expected) in [
-        ("nosymfollow", &["ro"][..], "ro,relatime,nosymfollow"),
-        ("relatime", &["nosymfollow", "nodev"], "rw,nodev,relatime,nosymfollow"),
-        ("nosymfollow,nosuid", &["symfollow"], "rw,nosuid,relatime"),
-        ("noatime", &["nosuid"], "rw,nosuid,noatime"),
-        ("noatime", &["relatime"], "rw,relatime"),
-        ("noatime", &["strictatime", "noexec"], "rw,noexec"),
-        ("strictatime", &["nodiratime"], "rw,nodiratime"),
-        ("strictatime", &["noatime"], "rw,noatime"),
-        ("nodiratime", &["diratime"], "rw,relatime"),
-    ] {
-        for without in ["", "mount_setattr"] {
-            let flags = bound_flags(&case, host, options, without);
-            assert_eq!(flags, expected, "{options:?} of {host} without {without:?}");
-        }
-    }
-}
-
-/// Whether the kernel has mount_setattr(2); otherwise the test is reported as skipped.
-fn has_mount_setattr() -> bool {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
-    let version = (numbers.next().unwrap(), numbers.next().unwrap());
-    if version < (5, 12) {
-        coble_tests::skip("the kernel has no mount_setattr(2)");
-    }
-    version >= (5, 12)
-}
-
-#[test]
-fn a_remount_reaches_what_is_asked_for() {
-    let Some(case) = Case::root() else { return };
-    if !has_mount_setattr() {
-        return;
-    }
-    let look = "touch /mnt/x && echo top; touch /mnt/sub/x && echo sub; true";
-    for (options, expected) in [
-        (["remount", "ro"], "sub\n"),
-        (["remount", "rro"], ""),
-        (["remount", "rnoexec"], "top\nsub\n"),
-    ] {
-        let mut bundle = case.bundle_at(&options.join("-"));
-        let source = case.dir.join("source");
-        bundle.mount("bind", source.to_str().unwrap(), "/mnt", &["rbind"]);
-        bundle.mount("", "", "/mnt", &options).sh(look);
-        assert_eq!(with_submount(&case, &bundle), expected, "{options:?}");
-        let _ = fs::remove_file(source.join("x"));
-    }
-    let mut bundle = case.bundle_at("size");
-    bundle.mount("tmpfs", "tmpfs", "/mnt", &[]).mount("", "", "/mnt", &["remount", "size=1m"]);
-    let words = ["/options", "a remount changes the mount, not its file system", "size"];
-    case.refuses(case.run(&bundle), &words);
-}
-
-#[test]
-fn recursive_flags_of_a_new_file_system_are_its_mounts() {
-    let Some(case) = Case::root() else { return };
-    for (nth, kind) in ["tmpfs", "mqueue"].into_iter().enumerate() {
-        let mut bundle = case.bundle_at(&format!("bundle-{nth}"));
-        bundle.mount(kind, kind, "/mnt", &["rw", "dev", "rro", "rnodev", "rnoatime"]);
-        assert_eq!(line(&case, &mut bundle, "/mnt").flags, ["ro", "nodev", "noatime"], "{kind}");
-    }
-}
-
-#[test]
-fn the_propagation_of_one_mount() {
-    let Some(case) = Case::root() else { return };
-    for (option, field) in [("shared", "shared"), ("unbindable", "unbindable"), ("private", "")] {
-        let mut bundle = case.bundle_at(option);
-        bundle.mount("tmpfs", "tmpfs", "/mnt", &[option]);
-        let propagation = line(&case, &mut bundle, "/mnt").propagation;
-        let first = propagation.first().map_or("", |field| field.split(':').next().unwrap());
-        assert_eq!(first, field, "{option}");
-    }
-}
-
-/// Runs the bundle where `source` has a tmpfs mounted on its folder `sub`.
-#[track_caller]
-fn with_submount(case: &Case, bundle: &Bundle) -> String {
-    let source = case.folder("source");
-    fs::create_dir_all(source.join("sub")).unwrap();
-    bundle.write();
-    let script = "mount -t tmpfs tmpfs $0/sub && echo text > $0/sub/file && exec \"$@\"";
-    let private = ["--mount", "--propagation", "private", "sh", "-c", script];
-    let run = case.tool("unshare").args(private).arg(&source).arg(case.program()).arg("--root");
-    let run = run.arg(case.state_root()).args(["run", "-b"]).arg(&bundle.path).arg(&case.id);
-    run.output().stdout()
-}
-
-#[test]
-fn bind_takes_one_mount_and_rbind_all() {
-    let Some(case) = Case::root() else { return };
-    if !has_mount_setattr() {
-        return;
-    }
-    let look = "ls /mnt/sub; touch /mnt/x && echo top; touch /mnt/sub/x && echo sub; true";
-    for (options, expected) in [
-        (["bind"].as_slice(), "top\nsub\n"),
-        (["rbind"].as_slice(), "file\ntop\nsub\n"),
-        (["rbind", "ro"].as_slice(), "file\nsub\n"),
-        (["rbind", "rro"].as_slice(), "file\n"),
-    ] {
-        let mut bundle = case.bundle_at(&options.join("-"));
-        let source = case.dir.join("source");
-        bundle.mount("bind", source.to_str().unwrap(), "/mnt", options).sh(look);
-        assert_eq!(with_submount(&case, &bundle), expected, "{options:?}");
-        let _ = fs::remove_file(source.join("x"));
-        let _ = fs::remove_file(source.join("sub/x"));
-    }
-}
-
-#[test]
-fn recursive_flags_reach_every_mount_below() {
-    let Some(case) = Case::root() else { return };
-    if !has_mount_setattr() {
-        return;
-    }
-    let mut bundle = case.bundle();
-    let source = case.dir.join("source");
-    let options = ["rbind", "rnoexec", "rnosuid", "rnodev", "rnoatime"];
-    bundle.mount("bind", source.to_str().unwrap(), "/mnt", &options);
-    bundle.args(&["grep", " /mnt", "/proc/self/mountinfo"]);
-    let table = with_submount(&case, &bundle);
-    assert_eq!(table.lines().count(), 2, "{table}");
-    for line in table.lines() {
-        let flags = line.split(' ').nth(5).unwrap();
-        for flag in ["noexec", "nosuid", "nodev", "noatime"] {
-            assert!(flags.split(',').any(|f| f == flag), "{flag}: {table}");
-        }
     }
 }
 

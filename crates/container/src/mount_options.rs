@@ -168,19 +168,6 @@ impl MountOptions {
     /// `silent` is not there: with that interface the file system's messages go to the caller anyway. Nor is
     /// `iversion`, which mount(2) alone can ask for, see [`MountOptions::needs_mount`].
     pub(crate) fn fsconfig_flags(&self) -> impl Iterator<Item = &'static str> {
-        const SET: [(u64, &str); 5] = [
-            (ms::RDONLY, "ro"),
-            (ms::SYNCHRONOUS, "sync"),
-            (ms::DIRSYNC, "dirsync"),
-            (ms::MANDLOCK, "mand"),
-            (ms::LAZYTIME, "lazytime"),
-        ];
-        const CLEAR: [(u64, &str); 4] = [
-            (ms::RDONLY, "rw"),
-            (ms::SYNCHRONOUS, "async"),
-            (ms::MANDLOCK, "nomand"),
-            (ms::LAZYTIME, "nolazytime"),
-        ];
         let (set, clear) = (self.superblock_set, self.superblock_clr);
         let set = SET.into_iter().filter(move |(flag, _)| set & flag != 0);
         let clear = CLEAR.into_iter().filter(move |(flag, _)| clear & flag != 0);
@@ -193,6 +180,16 @@ impl MountOptions {
         let key = self.data.first().map(|datum| datum.key.as_str());
         key.or_else(|| self.fsconfig_flags().find(|flag| !matches!(*flag, "ro" | "rw")))
             .or_else(|| version.then_some("iversion"))
+    }
+
+    /// The first word that asks something of the file system that it doesn't do by itself. Where a mount is made
+    /// of what is there already, the kernel ignores it. `ro` is about the mount, too, and `silent` about the
+    /// call.
+    pub(crate) fn asked_of_the_file_system(&self) -> Option<&str> {
+        let version = self.superblock_set & ms::I_VERSION != 0;
+        let set = SET.iter().filter(|(flag, _)| self.superblock_set & flag & !ms::RDONLY != 0);
+        let key = self.data.first().map(|datum| datum.key.as_str());
+        key.or_else(|| set.map(|(_, name)| *name).next()).or(version.then_some("iversion"))
     }
 
     /// Whether something is asked for that only mount(2) can do, not fsopen(2): `iversion`.
@@ -222,6 +219,23 @@ impl MountOptions {
         self.data.iter().map(Datum::to_string).collect::<Vec<_>>().join(",")
     }
 }
+
+/// What sets a flag of the file system, as fsconfig(2) names it.
+const SET: [(u64, &str); 5] = [
+    (ms::RDONLY, "ro"),
+    (ms::SYNCHRONOUS, "sync"),
+    (ms::DIRSYNC, "dirsync"),
+    (ms::MANDLOCK, "mand"),
+    (ms::LAZYTIME, "lazytime"),
+];
+
+/// What clears one.
+const CLEAR: [(u64, &str); 4] = [
+    (ms::RDONLY, "rw"),
+    (ms::SYNCHRONOUS, "async"),
+    (ms::MANDLOCK, "nomand"),
+    (ms::LAZYTIME, "nolazytime"),
+];
 
 const ID_MAPPED: &str = "id-mapped mounts are not supported yet";
 

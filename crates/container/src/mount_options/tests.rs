@@ -122,6 +122,20 @@ fn flags_of_the_file_system() {
 }
 
 #[test]
+fn what_is_asked_of_a_file_system_is_told_from_its_defaults() {
+    for word in ["sync", "dirsync", "mand", "lazytime", "iversion", "size=1k"] {
+        let asked = parse(&format!("rbind ro {word} nosuid"));
+        let name = word.split('=').next();
+        assert_eq!(asked.asked_of_the_file_system(), name, "{word}");
+    }
+    for words in
+        ["rbind rprivate ro", "rw async nomand noiversion nolazytime", "silent", "sync async"]
+    {
+        assert_eq!(parse(words).asked_of_the_file_system(), None, "{words}");
+    }
+}
+
+#[test]
 fn propagation_keeps_its_order() {
     let parsed = parse("rslave shared unbindable rprivate");
     let flags: Vec<u64> = parsed.propagation.iter().map(|change| change.mount_flags()).collect();

@@ -32,10 +32,9 @@ fn one(mount: &Mount, linux: &Linux) -> Result<(), Invalid> {
     if !options.remount {
         source(mount, bind)?;
     }
-    if bind && !options.data.is_empty() {
-        let key = quoted(&options.data[0].key);
+    if bind && let Some(word) = options.asked_of_the_file_system() {
         let reason = "bind mounts cannot have any filesystem-specific options applied";
-        return Err(Invalid::at("/options", format!("{reason}: {key}")));
+        return Err(Invalid::at("/options", format!("{reason}: {}", quoted(word))));
     }
     if options.remount
         && let Some(word) = options.of_the_file_system()

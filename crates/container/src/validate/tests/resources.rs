@@ -62,6 +62,12 @@ fn mounts() {
             "/mounts/2/gidMappings: id-mapped mounts are not supported yet",
         ),
     ]);
+    for word in ["sync", "dirsync", "mand", "lazytime", "iversion"] {
+        let expected = format!("/mounts/2/options: {bind}: \"{word}\"");
+        assert_eq!(refused(&[("/mounts/2/options/1", json!(word))]), expected);
+    }
+    let defaults = ["rbind", "rprivate", "async", "nomand", "noiversion", "nolazytime", "silent"];
+    accepted(&[("/mounts/2/options", json!(defaults))]);
     accepted(&[("/mounts/0/destination", json!("proc")), ("/mounts/0/options", json!(["ro"]))]);
     accepted(&[("/mounts/0/destination", json!("/a/../../b"))]);
     accepted(&[(
