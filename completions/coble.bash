@@ -177,6 +177,8 @@ _coble() {
         state:*) __coble_words '-h --help' ;;
         ps:0) __coble_words '-f --format -h --help' ;;
         kill:*) __coble_words '-a --all -h --help' ;;
+        pause:*) __coble_words '-h --help' ;;
+        resume:*) __coble_words '-h --help' ;;
         delete:*) __coble_words '-f --force -h --help' ;;
         completion:*) __coble_words '-h --help' ;;
         help:*) __coble_words '-h --help' ;;
@@ -185,7 +187,7 @@ _coble() {
     fi
 
     case $command:$position in
-    :*) __coble_words 'try spec plan run create start exec list state ps kill delete completion help' ;;
+    :*) __coble_words 'try spec plan run create start exec list state ps kill pause resume delete completion help' ;;
     run:0) __coble_words "$(__coble_containers)" ;;
     create:0) __coble_words "$(__coble_containers)" ;;
     start:0) __coble_words "$(__coble_containers)" ;;
@@ -194,9 +196,11 @@ _coble() {
     ps:0) __coble_words "$(__coble_containers)" ;;
     kill:0) __coble_words "$(__coble_containers)" ;;
     kill:1) __coble_words 'TERM KILL INT HUP QUIT USR1 USR2 STOP CONT WINCH' ;;
+    pause:0) __coble_words "$(__coble_containers)" ;;
+    resume:0) __coble_words "$(__coble_containers)" ;;
     delete:0) __coble_words "$(__coble_containers)" ;;
     completion:0) __coble_words 'bash zsh fish' ;;
-    help:0) __coble_words 'try spec plan run create start exec list state ps kill delete completion help' ;;
+    help:0) __coble_words 'try spec plan run create start exec list state ps kill pause resume delete completion help' ;;
     esac
 }
 

@@ -61,6 +61,8 @@ complete -c coble -n __coble_is -a list -d 'list the containers'
 complete -c coble -n __coble_is -a state -d 'print the state of a container as JSON'
 complete -c coble -n __coble_is -a ps -d 'list the processes of a container'
 complete -c coble -n __coble_is -a kill -d 'send a signal to a container'
+complete -c coble -n __coble_is -a pause -d 'hold all processes of a container'
+complete -c coble -n __coble_is -a resume -d 'let a paused container go on'
 complete -c coble -n __coble_is -a delete -d 'delete a container that has ended'
 complete -c coble -n __coble_is -a completion -d 'print a completion script for a shell'
 complete -c coble -n __coble_is -a help -d 'say how to use coble or one of its commands'
@@ -149,6 +151,14 @@ complete -c coble -n '__coble_is kill' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is kill' -a '(__coble_containers)' -d ID
 complete -c coble -n '__coble_is kill' -a 'TERM KILL INT HUP QUIT USR1 USR2 STOP CONT WINCH' -d SIGNAL
 
+# pause
+complete -c coble -n '__coble_is pause' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is pause' -a '(__coble_containers)' -d ID
+
+# resume
+complete -c coble -n '__coble_is resume' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is resume' -a '(__coble_containers)' -d ID
+
 # delete
 complete -c coble -n '__coble_is delete' -s f -l force -d 'kill a container that still runs; one that doesn\'t exist is no error'
 complete -c coble -n '__coble_is delete' -s h -l help -d 'print help and exit'
@@ -160,4 +170,4 @@ complete -c coble -n '__coble_is completion' -a 'bash zsh fish' -d SHELL
 
 # help
 complete -c coble -n '__coble_is help' -s h -l help -d 'print help and exit'
-complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps kill delete completion help' -d COMMAND
+complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps kill pause resume delete completion help' -d COMMAND

@@ -39,6 +39,13 @@ pub enum Error {
     NotEmpty(usize),
     /// The cgroup was there before and is frozen.
     Frozen,
+    /// Nothing here can hold the processes.
+    NoFreezer,
+    /// Some of its processes are not held after all the time that was given to them.
+    NotFrozen {
+        /// The cgroup's directory.
+        path: String,
+    },
     /// Processes are still there after all the time that was given to them to end.
     Busy {
         /// The cgroup's directory.
@@ -114,6 +121,10 @@ impl fmt::Display for Error {
                 write!(f, "container's cgroup is not empty: {count} process(es) found")
             }
             Self::Frozen => f.write_str("container's cgroup unexpectedly frozen"),
+            Self::NoFreezer => f.write_str("the container has no cgroup that can be frozen"),
+            Self::NotFrozen { path } => {
+                write!(f, "unable to freeze: cgroup {path} has processes that don't stop")
+            }
             Self::Busy { path, count } => {
                 write!(f, "cgroup {path} still has {count} process(es) after SIGKILL")
             }

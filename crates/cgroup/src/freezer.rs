@@ -1,8 +1,13 @@
 //! Whether a cgroup's processes are held, and how to hold them and let them go.
 
+use crate::deadline::Deadline;
 use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, Error, file, processes};
+use crate::{Cgroup, Error, events, file, processes};
+
+/// v1: after so many tries all processes are let go for a moment. While some fork, or come in, a cgroup may stay
+/// half frozen for ever; a new beginning mostly gets all of them.
+const ROUND: u32 = 16;
 
 impl Cgroup {
     /// Whether the container is paused, or about to be: its own cgroup was told to freeze. One above it may
@@ -12,6 +17,40 @@ impl Cgroup {
     /// [`Error::Os`].
     pub fn frozen(&self) -> Result<bool, Error> {
         self.freezer().map_or(Ok(false), is_frozen)
+    }
+
+    /// Holds every process of the cgroup and of those below it, and waits until all of them are held, at most ten
+    /// seconds. If that fails they are let go again.
+    ///
+    /// # Errors
+    /// [`Error::NoFreezer`]; [`Error::NotFrozen`] if one of the processes can't be held, as in a system call that
+    /// doesn't end; [`Error::Os`].
+    pub fn freeze(&self) -> Result<(), Error> {
+        let place = self.freezer().ok_or(Error::NoFreezer)?;
+        let held = hold(place);
+        if held.is_err() {
+            let _ = set(place, place.dir(), false);
+        }
+        held
+    }
+
+    /// Lets the processes go that [`Cgroup::freeze`] holds. What is below and was frozen by itself, such as a paused
+    /// container in the container, stays so.
+    ///
+    /// # Errors
+    /// [`Error::NoFreezer`]; [`Error::Os`].
+    pub fn thaw(&self) -> Result<(), Error> {
+        let place = self.freezer().ok_or(Error::NoFreezer)?;
+        set(place, place.dir(), false)
+    }
+
+    /// Lets processes that got SIGKILL end: v1's freezer would hold them for ever. With v2 alone there is nothing to
+    /// do.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn thaw_killed(&self) -> Result<(), Error> {
+        self.of("freezer").map_or(Ok(()), thaw)
     }
 
     /// The hierarchy that can freeze: v1's freezer where it is mounted, which then holds more than v2's.
@@ -45,6 +84,37 @@ pub(crate) fn is_frozen(place: &Place) -> Result<bool, Error> {
 /// [`Error::Os`].
 pub(crate) fn freeze(place: &Place) -> Result<(), Error> {
     set(place, place.dir(), true)
+}
+
+/// Tells the directory to freeze, and waits until it is.
+fn hold(place: &Place) -> Result<(), Error> {
+    let deadline = Deadline::start();
+    let is_frozen = if place.is_v2() {
+        freeze(place)?;
+        events::wait_until(place, &deadline, |text| events::has_line(text, "frozen 1"))?
+    } else {
+        hold_v1(place, &deadline)?
+    };
+    if is_frozen { Ok(()) } else { Err(Error::NotFrozen { path: place.dir().to_owned() }) }
+}
+
+/// A state of `FREEZING` is tried again: the kernel tells only those processes to stop that are there at a write.
+fn hold_v1(place: &Place, deadline: &Deadline) -> Result<bool, Error> {
+    let mut round = 0;
+    loop {
+        freeze(place)?;
+        if file::read(place.dir(), "freezer.state")?.trim_end() == "FROZEN" {
+            return Ok(true);
+        }
+        if deadline.is_over() {
+            return Ok(false);
+        }
+        round += 1;
+        if round % ROUND == 0 {
+            set(place, place.dir(), false)?;
+        }
+        deadline.wait(&mut []).map_err(|errno| Error::os("wait for", place.dir(), errno))?;
+    }
 }
 
 /// Lets the processes of the directory and of those below it go: each may have been frozen by itself.

@@ -28,6 +28,7 @@ mod create;
 mod deadline;
 mod devices;
 mod error;
+mod events;
 mod file;
 mod freezer;
 mod hierarchy;

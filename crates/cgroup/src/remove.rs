@@ -1,13 +1,12 @@
 //! Takes the directories away.
 
-use coble_sys::rustix::event::{PollFd, PollFlags};
-use coble_sys::rustix::fs::{self, Mode, OFlags};
-use coble_sys::rustix::io::{self, Errno};
+use coble_sys::rustix::fs;
+use coble_sys::rustix::io::Errno;
 
 use crate::deadline::Deadline;
 use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, Error, processes};
+use crate::{Cgroup, Error, events, processes};
 
 impl Cgroup {
     /// Removes the cgroup and those below it in every hierarchy, and the directories above it that this
@@ -83,28 +82,13 @@ fn wait_until_empty(place: &Place, deadline: &Deadline) -> Result<(), Error> {
     Ok(())
 }
 
-/// `cgroup.events` says `populated 0` once neither the cgroup nor one below it has a process; poll(2) tells
-/// of a change since the last read.
+/// `cgroup.events` says `populated 0` once neither the cgroup nor one below it has a process.
 fn wait_for_event(place: &Place, deadline: &Deadline) -> Result<(), Error> {
-    let path = format!("{}/cgroup.events", place.dir());
-    let failed = |errno| if is_gone(errno) { Ok(()) } else { Err(Error::os("read", &path, errno)) };
-    let fd = match fs::open(&*path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(fd) => fd,
-        Err(errno) => return failed(errno),
-    };
-    let mut buffer = [0; 256];
-    loop {
-        let text = match io::pread(&fd, &mut buffer, 0) {
-            Ok(length) => &buffer[..length],
-            Err(errno) => return failed(errno),
-        };
-        if !text.split(|&byte| byte == b'\n').any(|line| line == b"populated 1") {
-            return Ok(());
-        }
-        if deadline.is_over() {
-            return Err(busy(place)?);
-        }
-        deadline.wait(&mut [PollFd::new(&fd, PollFlags::PRI)]).or_else(failed)?;
+    match events::wait_until(place, deadline, |text| !events::has_line(text, "populated 1")) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(busy(place)?),
+        Err(Error::Os { errno, .. }) if is_gone(errno) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -258,7 +258,12 @@ pub(crate) static GROUPS: &[Group] = &[
     },
     Group {
         title: "Change and end containers",
-        commands: &[&commands::kill::COMMAND, &commands::delete::COMMAND],
+        commands: &[
+            &commands::kill::COMMAND,
+            &commands::pause::COMMAND,
+            &commands::resume::COMMAND,
+            &commands::delete::COMMAND,
+        ],
     },
     Group {
         title: "About coble",

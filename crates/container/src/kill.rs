@@ -21,6 +21,8 @@ const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// Sends `signal` to the first process of the container `id`, or with `all` to each of its processes.
 ///
+/// A paused container gets its signals once it is resumed, but SIGKILL at once.
+///
 /// SIGKILL of a container without a pid namespace of its own reaches all of them in any case: nothing else
 /// would end the others.
 ///
@@ -36,6 +38,7 @@ pub fn kill(root: &Path, id: &str, signal: Signal, all: bool) -> Result<()> {
         return if all { Ok(()) } else { Err(Error::new(format!("container not running: {id}"))) };
     };
     match pidfd_send_signal(pidfd.as_fd(), signal.number()) {
+        Ok(()) if signal == Signal::KILL => Ok(Cgroup::from_record(&record.cgroup)?.thaw_killed()?),
         Ok(()) => Ok(()),
         Err(Errno::SRCH) => Err(Error::new(format!("container not running: {id}"))),
         Err(errno) => Err(Error::os("send the signal", errno)),
@@ -81,6 +84,7 @@ pub(crate) fn end(record: &Record) -> Result<()> {
         Ok(()) | Err(Errno::SRCH) => {}
         Err(errno) => return Err(Error::os("kill the container's process", errno)),
     }
+    Cgroup::from_record(&record.cgroup)?.thaw_killed()?;
     if Watch::default().wait(pidfd.as_fd(), Some(END))? {
         return Ok(());
     }

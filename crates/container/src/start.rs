@@ -20,9 +20,8 @@ pub fn start(root: &Path, id: &str) -> Result<()> {
     match status_of(&record, entry.stage())? {
         Status::Created => {}
         Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
-        Status::Running | Status::Paused => {
-            return Err(Error::new("cannot start an already running container"));
-        }
+        Status::Running => return Err(Error::new("cannot start an already running container")),
+        Status::Paused => return Err(Error::new("cannot start a container in the paused state")),
         Status::Creating => {
             return Err(Error::new("cannot start a container that is being created"));
         }

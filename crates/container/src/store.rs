@@ -1,6 +1,7 @@
 //! The state folder: a directory for each container.
 //!
-//! In it: `state.json`, written once, by rename; `start`, a socket that is there until the container is started;
+//! In it: `state.json`, written once, by rename; `start`, a socket that is there until the container is started,
+//! and called `held` as long as that container is paused, when it can't be;
 //! `cgroup`, a symbolic link whose target names the cgroup, made before the cgroup is, so that a runtime that
 //! was killed leaves nothing that can't be found, and called `making` as long as the container is being made.
 //! The directory itself is the container's lock.
@@ -29,6 +30,7 @@ const STATE_NEW: &CStr = c".state.json.new";
 const CGROUP: &CStr = c"cgroup";
 const MAKING: &CStr = c"making";
 const START: &CStr = c"start";
+const HELD: &CStr = c"held";
 
 /// How long a command waits for another one that holds the lock.
 const LOCKED_MAX: Duration = Duration::from_secs(10);
@@ -199,6 +201,24 @@ impl Entry {
             .map_err(|errno| self.failed("remove", START, errno))
     }
 
+    /// The container waits for `start` and is paused: nobody can start it now. It counts as started, so that its
+    /// cgroup is asked whether it is paused.
+    pub(crate) fn hold(&self) -> Result<()> {
+        renameat(&self.directory, START, &self.directory, HELD)
+            .map_err(|errno| self.failed("rename", START, errno))
+    }
+
+    /// Whether the container waits for `start` and is paused.
+    pub(crate) fn is_held(&self) -> bool {
+        accessat(&self.directory, HELD, Access::EXISTS, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// The container that was held can be started again.
+    pub(crate) fn let_go(&self) -> Result<()> {
+        renameat(&self.directory, HELD, &self.directory, START)
+            .map_err(|errno| self.failed("rename", HELD, errno))
+    }
+
     /// Removes the directory, with the files that every container has, and those of one that was not started
     /// if they are there.
     pub(crate) fn remove(&self) -> Result<()> {
@@ -207,7 +227,7 @@ impl Entry {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
         }
-        self.unlink(&[MAKING, START, STATE_NEW])?;
+        self.unlink(&[MAKING, START, HELD, STATE_NEW])?;
         self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
     }
 

@@ -1,0 +1,35 @@
+//! `pause`: holds all processes of a container.
+
+use std::path::Path;
+
+use coble_cgroup::Cgroup;
+
+use crate::error::{Error, Result};
+use crate::state::Status;
+use crate::status::status_of;
+use crate::store::{Entry, Stage, absent};
+
+/// Holds every process of the container `id`, which runs or waits for `start`, until [`crate::resume`]. When this
+/// returns all of them are held.
+///
+/// # Errors
+/// There is no such container, it doesn't run (`container not running`, also if it is paused already), it has no
+/// freezer, or a process can't be held within ten seconds. Then none is.
+pub fn pause(root: &Path, id: &str) -> Result<()> {
+    let entry = Entry::find(root, id)?;
+    let record = entry.read()?.ok_or_else(|| absent(id))?;
+    let stage = entry.stage();
+    match status_of(&record, stage)? {
+        Status::Running | Status::Created => {}
+        Status::Stopped => return Err(Error::new(format!("container not running: {id}"))),
+        status => return Err(Error::new(format!("container not running: {id} is {status}"))),
+    }
+    let cgroup = Cgroup::from_record(&record.cgroup)?;
+    cgroup.freeze()?;
+    if stage != Stage::Waiting {
+        return Ok(());
+    }
+    entry.hold().inspect_err(|_| {
+        let _ = cgroup.thaw();
+    })
+}
