@@ -180,6 +180,7 @@ _coble() {
         pause:*) __coble_words '-h --help' ;;
         resume:*) __coble_words '-h --help' ;;
         delete:*) __coble_words '-f --force -h --help' ;;
+        features:*) __coble_words '-h --help' ;;
         completion:*) __coble_words '-h --help' ;;
         help:*) __coble_words '-h --help' ;;
         esac
@@ -187,7 +188,7 @@ _coble() {
     fi
 
     case $command:$position in
-    :*) __coble_words 'try spec plan run create start exec list state ps kill pause resume delete completion help' ;;
+    :*) __coble_words 'try spec plan run create start exec list state ps kill pause resume delete features completion help' ;;
     run:0) __coble_words "$(__coble_containers)" ;;
     create:0) __coble_words "$(__coble_containers)" ;;
     start:0) __coble_words "$(__coble_containers)" ;;
@@ -200,7 +201,7 @@ _coble() {
     resume:0) __coble_words "$(__coble_containers)" ;;
     delete:0) __coble_words "$(__coble_containers)" ;;
     completion:0) __coble_words 'bash zsh fish' ;;
-    help:0) __coble_words 'try spec plan run create start exec list state ps kill pause resume delete completion help' ;;
+    help:0) __coble_words 'try spec plan run create start exec list state ps kill pause resume delete features completion help' ;;
     esac
 }
 

@@ -64,6 +64,7 @@ complete -c coble -n __coble_is -a kill -d 'send a signal to a container'
 complete -c coble -n __coble_is -a pause -d 'hold all processes of a container'
 complete -c coble -n __coble_is -a resume -d 'let a paused container go on'
 complete -c coble -n __coble_is -a delete -d 'delete a container that has ended'
+complete -c coble -n __coble_is -a features -d 'print what coble can do as JSON'
 complete -c coble -n __coble_is -a completion -d 'print a completion script for a shell'
 complete -c coble -n __coble_is -a help -d 'say how to use coble or one of its commands'
 
@@ -164,10 +165,13 @@ complete -c coble -n '__coble_is delete' -s f -l force -d 'kill a container that
 complete -c coble -n '__coble_is delete' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is delete' -a '(__coble_containers)' -d ID
 
+# features
+complete -c coble -n '__coble_is features' -s h -l help -d 'print help and exit'
+
 # completion
 complete -c coble -n '__coble_is completion' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is completion' -a 'bash zsh fish' -d SHELL
 
 # help
 complete -c coble -n '__coble_is help' -s h -l help -d 'print help and exit'
-complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps kill pause resume delete completion help' -d COMMAND
+complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps kill pause resume delete features completion help' -d COMMAND

@@ -267,7 +267,11 @@ pub(crate) static GROUPS: &[Group] = &[
     },
     Group {
         title: "About coble",
-        commands: &[&commands::completion::COMMAND, &commands::help::COMMAND],
+        commands: &[
+            &commands::features::COMMAND,
+            &commands::completion::COMMAND,
+            &commands::help::COMMAND,
+        ],
     },
 ];
 

@@ -13,11 +13,13 @@
 //!   to be made in it.
 
 mod data;
+mod known;
 
 use std::fmt;
 use std::str::FromStr;
 
 pub(crate) use data::Datum;
+pub(crate) use known::known;
 
 /// Attributes of one mount, `MOUNT_ATTR_*` of `linux/mount.h`, mount_setattr(2).
 #[allow(missing_docs)]
@@ -266,29 +268,31 @@ enum Attribute {
     AccessTime(u64, bool),
 }
 
+/// The options about a mount, mount_setattr(2); with an `r` before it each is about all mounts below it, too.
+const ATTRIBUTES: [(&str, Attribute); 18] = [
+    ("ro", Attribute::Bit(attr::RDONLY, true)),
+    ("rw", Attribute::Bit(attr::RDONLY, false)),
+    ("nosuid", Attribute::Bit(attr::NOSUID, true)),
+    ("suid", Attribute::Bit(attr::NOSUID, false)),
+    ("nodev", Attribute::Bit(attr::NODEV, true)),
+    ("dev", Attribute::Bit(attr::NODEV, false)),
+    ("noexec", Attribute::Bit(attr::NOEXEC, true)),
+    ("exec", Attribute::Bit(attr::NOEXEC, false)),
+    ("nodiratime", Attribute::Bit(attr::NODIRATIME, true)),
+    ("diratime", Attribute::Bit(attr::NODIRATIME, false)),
+    ("nosymfollow", Attribute::Bit(attr::NOSYMFOLLOW, true)),
+    ("symfollow", Attribute::Bit(attr::NOSYMFOLLOW, false)),
+    ("noatime", Attribute::AccessTime(attr::NOATIME, true)),
+    ("atime", Attribute::AccessTime(attr::NOATIME, false)),
+    ("relatime", Attribute::AccessTime(attr::RELATIME, true)),
+    ("norelatime", Attribute::AccessTime(attr::RELATIME, false)),
+    ("strictatime", Attribute::AccessTime(attr::STRICTATIME, true)),
+    ("nostrictatime", Attribute::AccessTime(attr::STRICTATIME, false)),
+];
+
 impl Attribute {
     fn of(option: &str) -> Option<Self> {
-        Some(match option {
-            "ro" => Self::Bit(attr::RDONLY, true),
-            "rw" => Self::Bit(attr::RDONLY, false),
-            "nosuid" => Self::Bit(attr::NOSUID, true),
-            "suid" => Self::Bit(attr::NOSUID, false),
-            "nodev" => Self::Bit(attr::NODEV, true),
-            "dev" => Self::Bit(attr::NODEV, false),
-            "noexec" => Self::Bit(attr::NOEXEC, true),
-            "exec" => Self::Bit(attr::NOEXEC, false),
-            "nodiratime" => Self::Bit(attr::NODIRATIME, true),
-            "diratime" => Self::Bit(attr::NODIRATIME, false),
-            "nosymfollow" => Self::Bit(attr::NOSYMFOLLOW, true),
-            "symfollow" => Self::Bit(attr::NOSYMFOLLOW, false),
-            "noatime" => Self::AccessTime(attr::NOATIME, true),
-            "atime" => Self::AccessTime(attr::NOATIME, false),
-            "relatime" => Self::AccessTime(attr::RELATIME, true),
-            "norelatime" => Self::AccessTime(attr::RELATIME, false),
-            "strictatime" => Self::AccessTime(attr::STRICTATIME, true),
-            "nostrictatime" => Self::AccessTime(attr::STRICTATIME, false),
-            _ => return None,
-        })
+        ATTRIBUTES.iter().find_map(|(name, attribute)| (*name == option).then_some(*attribute))
     }
 
     /// An access time mode is one value of a field, not a bit, so choosing one clears the whole field.
@@ -308,24 +312,25 @@ impl Attribute {
     }
 }
 
-/// The flag of the whole file system that an option sets (true) or clears.
+/// The options about the whole file system: the flag that each sets (true) or clears.
+const SUPERBLOCK: [(&str, u64, bool); 13] = [
+    ("ro", ms::RDONLY, true),
+    ("rw", ms::RDONLY, false),
+    ("sync", ms::SYNCHRONOUS, true),
+    ("async", ms::SYNCHRONOUS, false),
+    ("dirsync", ms::DIRSYNC, true),
+    ("mand", ms::MANDLOCK, true),
+    ("nomand", ms::MANDLOCK, false),
+    ("iversion", ms::I_VERSION, true),
+    ("noiversion", ms::I_VERSION, false),
+    ("lazytime", ms::LAZYTIME, true),
+    ("nolazytime", ms::LAZYTIME, false),
+    ("silent", ms::SILENT, true),
+    ("loud", ms::SILENT, false),
+];
+
 fn superblock_flag(option: &str) -> Option<(u64, bool)> {
-    Some(match option {
-        "ro" => (ms::RDONLY, true),
-        "rw" => (ms::RDONLY, false),
-        "sync" => (ms::SYNCHRONOUS, true),
-        "async" => (ms::SYNCHRONOUS, false),
-        "dirsync" => (ms::DIRSYNC, true),
-        "mand" => (ms::MANDLOCK, true),
-        "nomand" => (ms::MANDLOCK, false),
-        "iversion" => (ms::I_VERSION, true),
-        "noiversion" => (ms::I_VERSION, false),
-        "lazytime" => (ms::LAZYTIME, true),
-        "nolazytime" => (ms::LAZYTIME, false),
-        "silent" => (ms::SILENT, true),
-        "loud" => (ms::SILENT, false),
-        _ => return None,
-    })
+    SUPERBLOCK.iter().find_map(|(name, flag, on)| (*name == option).then_some((*flag, *on)))
 }
 
 /// How mounts and unmounts travel between copies of a mount, mount_namespaces(7).
@@ -345,20 +350,23 @@ impl Propagation {
     }
 }
 
+/// The kinds of propagation.
+const PROPAGATIONS: [(&str, u64); 4] = [
+    ("shared", ms::SHARED),
+    ("slave", ms::SLAVE),
+    ("private", ms::PRIVATE),
+    ("unbindable", ms::UNBINDABLE),
+];
+
 /// `shared`, `slave`, `private` or `unbindable`, with or without a leading `r`.
 impl FromStr for Propagation {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let name = text.strip_prefix('r');
-        let kind = match name.unwrap_or(text) {
-            "shared" => ms::SHARED,
-            "slave" => ms::SLAVE,
-            "private" => ms::PRIVATE,
-            "unbindable" => ms::UNBINDABLE,
-            _ => return Err(()),
-        };
-        Ok(Self { kind, recursive: name.is_some() })
+        let bare = text.strip_prefix('r');
+        let kind = |(name, kind): &(&str, u64)| (*name == bare.unwrap_or(text)).then_some(*kind);
+        let kind = PROPAGATIONS.iter().find_map(kind).ok_or(())?;
+        Ok(Self { kind, recursive: bare.is_some() })
     }
 }
 

@@ -20,6 +20,7 @@ use std::fmt;
 
 use coble_spec::{Linux, Process, Spec};
 
+pub(crate) use hooks::kinds as hook_kinds;
 pub use id::{MAX_ID, validate_id};
 
 /// What is wrong with a configuration, and where.

@@ -5,6 +5,7 @@
 //! Nothing is checked beyond types: that is the work of whoever compiles the configuration.
 
 mod cgroup;
+pub mod features;
 mod linux;
 mod parse;
 mod process;

@@ -5,16 +5,20 @@ use coble_spec::{Hook, Hooks};
 use super::text::quoted;
 use super::{Invalid, process};
 
-pub(super) fn check(hooks: &Hooks) -> Result<(), Invalid> {
-    let lists = [
+/// Every kind by its name, in the order in which they run.
+pub(crate) fn kinds(hooks: &Hooks) -> [(&'static str, &[Hook]); 6] {
+    [
         ("prestart", &hooks.prestart),
         ("createRuntime", &hooks.create_runtime),
         ("createContainer", &hooks.create_container),
         ("startContainer", &hooks.start_container),
         ("poststart", &hooks.poststart),
         ("poststop", &hooks.poststop),
-    ];
-    for (name, list) in lists {
+    ]
+}
+
+pub(super) fn check(hooks: &Hooks) -> Result<(), Invalid> {
+    for (name, list) in kinds(hooks) {
         for (index, hook) in list.iter().enumerate() {
             one(hook).map_err(|invalid| invalid.below(&format!("/hooks/{name}/{index}")))?;
         }

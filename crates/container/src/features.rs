@@ -1,0 +1,226 @@
+//! `features`: what coble can do.
+//!
+//! No claim is written down here a second time. Names come from the tables that the code reads. Whether a section of the
+//! configuration is there is asked of [`validate`], which refuses what coble can't carry out: a claim is true as
+//! soon as the configuration that asks for it passes, and not before.
+
+use std::collections::BTreeMap;
+
+use coble_spec::features::{
+    Cgroup, Enabled, Features, IntelRdt, Linux, MemoryPolicy, MountExtensions, Seccomp,
+};
+use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Spec};
+use serde_json::{Value, json};
+
+use crate::capability;
+use crate::mount_options::known;
+use crate::validate::{hook_kinds, validate};
+
+/// The first version whose configurations mean the same today.
+const OLDEST: &str = "1.0.0";
+
+/// Policies of set_mempolicy(2) and their flags, as config-linux.md, "Memory policy" names them.
+const POLICY_MODES: [&str; 7] = [
+    "MPOL_BIND",
+    "MPOL_DEFAULT",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+const POLICY_FLAGS: [&str; 3] =
+    ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
+
+/// What coble can do (features.md), whatever the host can. The answer is always the same.
+pub fn features() -> Features {
+    let annotations = [
+        ("coble.version", env!("CARGO_PKG_VERSION")),
+        // Other runtimes may set it (runc, types/features); a version of runc is not claimed.
+        ("org.opencontainers.runc.checkpoint.enabled", "false"),
+    ];
+    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    Features {
+        oci_version_min: OLDEST.to_owned(),
+        oci_version_max: OCI_VERSION.to_owned(),
+        hooks: Some(owned(hook_kinds(&Hooks::default()).map(|(name, _)| name))),
+        mount_options: Some(known()),
+        linux: Some(linux()),
+        annotations: Some(BTreeMap::from(annotations.map(own))),
+        potentially_unsafe_config_annotations: Some(owned(UNSAFE_ANNOTATIONS)),
+    }
+}
+
+/// All that begin so are read or refused, never passed over.
+const UNSAFE_ANNOTATIONS: [&str; 2] = ["coble.", "run.oci."];
+
+fn linux() -> Linux {
+    let mut namespaces = owned(NamespaceKind::ALL.map(NamespaceKind::as_str));
+    namespaces.sort_unstable();
+    let section = |pointer, value| Enabled { enabled: Some(takes(&[(pointer, value)])) };
+    Linux {
+        namespaces: Some(namespaces),
+        capabilities: Some(owned(capability::NAMES.iter().copied())),
+        cgroup: Some(cgroup()),
+        seccomp: Some(Seccomp {
+            enabled: section("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW"})).enabled,
+            ..Seccomp::default()
+        }),
+        apparmor: Some(section("/process/apparmorProfile", json!("profile"))),
+        selinux: Some(Enabled {
+            enabled: Some(takes(&[
+                ("/process/selinuxLabel", json!("u:r:t:s0")),
+                ("/linux/mountLabel", json!("u:object_r:t:s0")),
+            ])),
+        }),
+        intel_rdt: Some(intel_rdt()),
+        memory_policy: Some(memory_policy()),
+        mount_extensions: Some(MountExtensions { idmap: Some(idmap()) }),
+        net_devices: Some(section("/linux/netDevices", json!({"eth0": {}}))),
+    }
+}
+
+/// Versions 1 and 2 are found on the host, never refused (coble-cgroup).
+fn cgroup() -> Cgroup {
+    let systemd = takes(&[("/linux/cgroupsPath", json!("system.slice:coble:name"))]);
+    Cgroup {
+        v1: Some(true),
+        v2: Some(true),
+        systemd: Some(systemd),
+        systemd_user: Some(systemd),
+        rdma: Some(takes(&[("/linux/resources", json!({"rdma": {"mlx5_0": {"hcaHandles": 1}}}))])),
+    }
+}
+
+fn intel_rdt() -> IntelRdt {
+    let takes = |section| Some(takes(&[("/linux/intelRdt", section)]));
+    IntelRdt {
+        enabled: takes(json!({"closID": "class", "l3CacheSchema": "L3:0=f"})),
+        schemata: takes(json!({"closID": "class", "schemata": ["L3:0=f"]})),
+        monitoring: takes(json!({"closID": "class", "enableMonitoring": true})),
+    }
+}
+
+fn memory_policy() -> MemoryPolicy {
+    let takes = |mode: &str, nodes: &str, flags: &[&str]| {
+        let policy = json!({"mode": mode, "nodes": nodes, "flags": flags});
+        takes(&[("/linux/memoryPolicy", policy)])
+    };
+    // Two of them are about no nodes at all.
+    let modes =
+        POLICY_MODES.into_iter().filter(|mode| takes(mode, "0", &[]) || takes(mode, "", &[]));
+    let flags = POLICY_FLAGS.into_iter().filter(|flag| takes("MPOL_BIND", "0", &[flag]));
+    MemoryPolicy { modes: Some(owned(modes)), flags: Some(owned(flags)) }
+}
+
+fn idmap() -> Enabled {
+    let ids = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
+    let mount = json!([{
+        "destination": "/mnt", "source": "/srv", "type": "bind", "options": ["bind", "idmap"],
+        "uidMappings": ids, "gidMappings": ids,
+    }]);
+    Enabled { enabled: Some(takes(&[("/mounts", mount)])) }
+}
+
+/// Whether a container that has these values at these places in its configuration would be made.
+fn takes(members: &[(&str, Value)]) -> bool {
+    spec(members).is_some_and(|spec| validate(&spec).is_ok())
+}
+
+/// The least configuration with these members; `None` if they can't be read.
+fn spec(members: &[(&str, Value)]) -> Option<Spec> {
+    let kinds = NamespaceKind::ALL.into_iter().filter(|kind| *kind != NamespaceKind::User);
+    let mut value = json!({
+        "ociVersion": OCI_VERSION,
+        "root": {"path": "rootfs"},
+        "process": {"user": {}, "cwd": "/", "args": ["sh"]},
+        "linux": {"namespaces": kinds.map(|kind| json!({"type": kind})).collect::<Vec<_>>()},
+    });
+    for (pointer, member) in members {
+        let (parent, name) = pointer.rsplit_once('/')?;
+        value.pointer_mut(parent)?[name] = member.clone();
+    }
+    coble_spec::parse(value.to_string().as_bytes()).ok()
+}
+
+fn owned<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_configuration_passes_so_that_a_refusal_is_about_the_member() {
+        assert!(takes(&[]));
+        assert!(!takes(&[("/linux/personality", json!({"domain": "PLAN9"}))]));
+        assert!(!takes(&[("/linux/namespaces", json!("not a list"))]));
+    }
+
+    #[test]
+    fn each_version_namespace_and_capability_that_is_claimed_passes() {
+        let features = features();
+        for version in [features.oci_version_min, features.oci_version_max] {
+            assert!(takes(&[("/ociVersion", json!(version))]), "{version}");
+        }
+        let linux = features.linux.unwrap();
+        for kind in linux.namespaces.unwrap() {
+            let mut members = vec![("/linux/namespaces", json!([{ "type": kind }]))];
+            if kind == "user" {
+                let ids = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+                members.extend([("/linux/uidMappings", ids.clone()), ("/linux/gidMappings", ids)]);
+            }
+            assert!(takes(&members), "{kind}");
+        }
+        for name in linux.capabilities.unwrap() {
+            let sets = json!({"bounding": [name], "permitted": [name], "effective": [name]});
+            assert!(takes(&[("/process/capabilities", sets)]), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_mount_option_that_is_claimed_passes() {
+        for option in features().mount_options.unwrap() {
+            let ids = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
+            let mut mount = json!({"destination": "/mnt", "source": "/srv", "options": [option]});
+            match option.as_str() {
+                "idmap" | "ridmap" => {
+                    mount["options"] = json!(["rbind", option]);
+                    (mount["uidMappings"], mount["gidMappings"]) = (ids.clone(), ids);
+                }
+                _ => mount["type"] = json!("tmpfs"),
+            }
+            assert_eq!(
+                validate(&spec(&[("/mounts", json!([mount]))]).unwrap()),
+                Ok(()),
+                "{option}"
+            );
+        }
+    }
+
+    /// A hook without a path is refused wherever it is read.
+    #[test]
+    fn each_hook_that_is_claimed_is_read() {
+        for name in features().hooks.unwrap() {
+            let hooks = |path: &str| json!({ name.clone(): [{"path": path}] });
+            assert!(takes(&[("/hooks", hooks("/bin/true"))]), "{name}");
+            assert!(!takes(&[("/hooks", hooks("true"))]), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_claimed_of_a_section_fits_together() {
+        let linux = features().linux.unwrap();
+        let rdt = linux.intel_rdt.unwrap();
+        assert!(
+            rdt.enabled == Some(true)
+                || (rdt.schemata, rdt.monitoring) == (Some(false), Some(false))
+        );
+        let options = features().mount_options.unwrap();
+        let claims_option = options.iter().any(|option| option == "idmap");
+        assert_eq!(linux.mount_extensions.unwrap().idmap.unwrap().enabled, Some(claims_option));
+        let policy = linux.memory_policy.unwrap();
+        assert_eq!(policy.modes.unwrap().is_empty(), policy.flags.unwrap().is_empty());
+    }
+}
