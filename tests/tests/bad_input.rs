@@ -251,7 +251,6 @@ fn seccomp_is_never_passed_over() {
 #[test]
 fn what_cannot_be_done_yet_is_never_passed_over() {
     for (place, value) in [
-        ("/linux/intelRdt", json!({"closID": "x"})),
         ("/linux/memoryPolicy", json!({"mode": "MPOL_INTERLEAVE", "nodes": "0"})),
         ("/linux/netDevices", json!({"eth0": {}})),
         ("/linux/mountLabel", json!("system_u:object_r:x:s0")),

@@ -7,6 +7,7 @@ use coble_cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::hooks;
 use crate::kill::end;
+use crate::resctrl::Group;
 use crate::state::{Record, Status};
 use crate::status::{has_own_pids, status_of, text_of};
 use crate::store::{Entry, absent};
@@ -53,6 +54,7 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Er
         end(record)?;
     }
     end_all(&cgroup, has_own_pids(&record.namespaces))?;
+    record.intel_rdt.as_ref().map_or(Ok(()), Group::remove)?;
     entry.remove()?;
     let Some(hooks) = &record.hooks else { return Ok(Vec::new()) };
     let state = text_of(record, Status::Stopped);
@@ -68,6 +70,7 @@ fn delete_unfinished(entry: &Entry) -> Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+    entry.recorded_group().map_or(Ok(()), |group| group.take_back())?;
     entry.remove()
 }
 
@@ -76,6 +79,7 @@ fn delete_unreadable(entry: &Entry) -> Result<()> {
     if let Some(record) = entry.recorded_cgroup() {
         end_all(&Cgroup::from_record(&record)?, false)?;
     }
+    entry.recorded_group().map_or(Ok(()), |group| group.remove())?;
     entry.remove()
 }
 

@@ -107,7 +107,8 @@ impl Exec {
         // Its score is set before it joins the namespace.
         let has_user = record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
         let loan = if has_user { Loan::of(process) } else { Loan::default() };
-        let gated = cgroup.needs_enter() || loan.raises();
+        let group = record.intel_rdt.as_ref();
+        let gated = cgroup.needs_enter() || loan.raises() || group.is_some();
         let start_in = |directory| {
             Executor::start(&Start {
                 plan: &plan,
@@ -134,6 +135,7 @@ impl Exec {
         if cgroup.needs_enter() {
             cgroup.enter(running.executor.pid, is_cloned_into)?;
         }
+        group.map_or(Ok(()), |group| group.join(running.executor.pid))?;
         if loan.raises() {
             loan.give(running.executor.pid);
         }

@@ -9,24 +9,50 @@ use crate::error::{Error, Result};
 /// # Errors
 /// The mounts can't be read.
 pub(crate) fn kernel_mounts() -> Result<Vec<PathBuf>> {
-    let path = "/proc/self/mountinfo";
-    let text = std::fs::read_to_string(path).map_err(|error| Error::at("read", path, error))?;
-    Ok(parse(&text))
+    Ok(kernel_mounts_of(&mountinfo()?))
 }
 
-/// proc_pid_mountinfo(5): the mount point is the fifth field, the type follows the lone dash.
-fn parse(mountinfo: &str) -> Vec<PathBuf> {
-    let mut points: Vec<PathBuf> = mountinfo
-        .lines()
-        .filter_map(|line| {
-            let (head, tail) = line.split_once(" - ")?;
-            let kind = tail.split(' ').next()?;
-            let point = head.split(' ').nth(4)?;
-            matches!(kind, "proc" | "sysfs").then(|| unescape(point))
-        })
-        .collect();
+/// Where all of the resctrl file system is mounted, if it is.
+///
+/// # Errors
+/// The mounts can't be read.
+pub(crate) fn resctrl_mount() -> Result<Option<PathBuf>> {
+    Ok(resctrl_mount_of(&mountinfo()?))
+}
+
+fn mountinfo() -> Result<String> {
+    let path = "/proc/self/mountinfo";
+    std::fs::read_to_string(path).map_err(|error| Error::at("read", path, error))
+}
+
+fn kernel_mounts_of(mountinfo: &str) -> Vec<PathBuf> {
+    let of_kernel =
+        |mount: Mount<'_>| matches!(mount.kind, "proc" | "sysfs").then(|| unescape(mount.point));
+    let mut points: Vec<PathBuf> = mounts(mountinfo).filter_map(of_kernel).collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
     points
+}
+
+fn resctrl_mount_of(mountinfo: &str) -> Option<PathBuf> {
+    let whole = |mount: &Mount<'_>| mount.kind == "resctrl" && mount.root == "/";
+    mounts(mountinfo).find(whole).map(|mount| unescape(mount.point))
+}
+
+/// A line of proc_pid_mountinfo(5).
+struct Mount<'a> {
+    kind: &'a str,
+    /// The directory of the file system that is mounted.
+    root: &'a str,
+    point: &'a str,
+}
+
+/// The root is the fourth field, the mount point the fifth; the type follows the lone dash.
+fn mounts(mountinfo: &str) -> impl Iterator<Item = Mount<'_>> {
+    mountinfo.lines().filter_map(|line| {
+        let (head, tail) = line.split_once(" - ")?;
+        let mut fields = head.split(' ').skip(3);
+        Some(Mount { kind: tail.split(' ').next()?, root: fields.next()?, point: fields.next()? })
+    })
 }
 
 /// Blanks and backslashes stand as octal numbers.
@@ -41,16 +67,26 @@ fn unescape(text: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_the_kernels_own_file_systems_are_found_innermost_first() {
-        let text = "\
-22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+    const TABLE: &str = "\
+22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda rw
 23 22 0:20 / /proc rw - proc proc rw
 24 22 0:21 / /sys rw - sysfs sysfs rw
 25 24 0:22 / /sys/fs/cgroup rw - cgroup2 none rw
 26 22 0:20 / /srv/a\\040b/proc rw - proc proc rw
 ";
-        let found = parse(text);
+
+    #[test]
+    fn only_the_kernels_own_file_systems_are_found_innermost_first() {
+        let found = kernel_mounts_of(TABLE);
         assert_eq!(found, ["/srv/a b/proc", "/proc", "/sys"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn resctrl_is_found_wherever_it_is_mounted_whole() {
+        assert_eq!(resctrl_mount_of(TABLE), None);
+        let part = format!("{TABLE}27 24 0:24 /a /srv/a rw - resctrl resctrl rw\n");
+        assert_eq!(resctrl_mount_of(&part), None);
+        let whole = format!("{part}28 24 0:24 / /srv/x\\040y rw - resctrl none rw,mba_MBps\n");
+        assert_eq!(resctrl_mount_of(&whole), Some("/srv/x y".into()));
     }
 }

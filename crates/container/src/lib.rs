@@ -51,6 +51,7 @@ mod plan;
 mod prologue;
 mod relay;
 mod rendezvous;
+mod resctrl;
 mod resume;
 mod rlimit;
 mod run;
@@ -81,6 +82,10 @@ pub use list::{list, processes};
 pub use overlay::Try;
 pub use pause::pause;
 pub use plan::{PrintedPlan, PrintedStep, plan};
+pub use resctrl::{
+    CacheInfo, IntelRdtStats, MemoryBandwidthInfo, Occupancy, Traffic, intel_rdt_stats,
+    update_intel_rdt,
+};
 pub use resume::resume;
 pub use run::{Finished, Run};
 pub use signal::{Signal, UnknownSignal};

@@ -27,6 +27,7 @@ use crate::interrupt::{Interrupt, Watch};
 use crate::loan::Loan;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
+use crate::resctrl::{Group, Resctrl};
 use crate::sources::Sources;
 use crate::state::Record;
 use crate::status::has_own_pids;
@@ -57,6 +58,7 @@ pub(crate) struct Making {
     id: String,
     facts: Facts,
     cgroup: Option<Cgroup>,
+    group: Option<Group>,
     launch: Launch,
     executor: Option<Executor>,
     console_socket: Option<PathBuf>,
@@ -71,6 +73,7 @@ impl Making {
     pub(crate) fn begin(create: &Create, purpose: Purpose) -> Result<Self> {
         let bundle = Bundle::read(&create.bundle)?;
         refuse_host_sysctls(&bundle.spec)?;
+        let resctrl = Resctrl::wanted_by(&bundle.spec)?;
         let terminal = bundle.spec.process.as_ref().is_some_and(|process| process.terminal);
         check_console(terminal, create.console_socket.as_deref(), purpose == Purpose::Foreground)?;
         let (preserve_fds, environment) = passed_on(create.preserve_fds)?;
@@ -97,12 +100,16 @@ impl Making {
             id: create.id.clone(),
             facts,
             cgroup: None,
+            group: None,
             launch: Launch::default(),
             executor: None,
             console_socket: create.console_socket.clone(),
             kept: false,
         };
         making.make_cgroup()?;
+        if let Some(resctrl) = &resctrl {
+            making.make_group(resctrl)?;
+        }
         making.launch = making.compile(options, &sources)?;
         making.start_executor(&sources)?;
         Ok(making)
@@ -117,6 +124,16 @@ impl Making {
         cgroup.create(rootless)?;
         self.cgroup = Some(cgroup);
         Ok(())
+    }
+
+    fn make_group(&mut self, resctrl: &Resctrl) -> Result<()> {
+        let linux = self.bundle.spec.linux.as_ref();
+        let Some(wanted) = linux.and_then(|linux| linux.intel_rdt.as_ref()) else { return Ok(()) };
+        let mut group = Group::locate(resctrl, wanted, &self.id)?;
+        self.entry.record_group(&group)?;
+        let made = group.make(wanted);
+        self.group = Some(group);
+        made
     }
 
     /// Puts limits and device rules into force, while the executor works: nothing of the container runs before
@@ -158,11 +175,12 @@ impl Making {
         let directory = cgroup.map(Cgroup::fd).transpose()?.flatten();
         let enters = cgroup.is_some_and(Cgroup::needs_enter);
         let maps = self.launch.namespaces.makes(NamespaceKind::User);
+        let gated = enters || maps || self.group.is_some();
         self.executor = Some(Executor::start(&Start {
             plan: &self.launch.plan,
             namespaces: &self.launch.namespaces,
             cgroup: directory,
-            gated: enters || maps,
+            gated,
             listener: listener.as_ref().map(AsFd::as_fd),
             preserve_fds: self.launch.preserve_fds,
             keep: &sources.descriptors(),
@@ -176,8 +194,11 @@ impl Making {
         if let Some(cgroup) = self.cgroup.as_ref().filter(|_| enters) {
             cgroup.enter(executor.pid, is_cloned_into)?;
         }
+        if let Some(group) = &self.group {
+            group.enter(executor.pid)?;
+        }
         self.lend()?;
-        if enters || maps {
+        if gated {
             executor.answer()?;
         }
         let moves = |(step, _): (Step<'_>, &str)| matches!(step, Step::EnterPidNamespace { .. });
@@ -285,6 +306,7 @@ impl Making {
             annotations: spec.annotations.clone(),
             init: Init::of(self.executor()?.pid)?,
             cgroup: cgroup.record(),
+            intel_rdt: self.group.clone(),
             namespaces: listed(spec).to_vec(),
             setgroups: self.launch.setgroups,
             personality: spec.linux.as_ref().and_then(|linux| linux.personality.clone()),
@@ -321,6 +343,7 @@ impl Making {
         if let Some(cgroup) = &self.cgroup {
             end_all(cgroup, has_own_pids(listed(&self.bundle.spec)))?;
         }
+        self.group.as_ref().map_or(Ok(()), Group::remove)?;
         let hooks = self.bundle.spec.hooks.take().unwrap_or_default();
         if hooks.poststop.is_empty() {
             return self.entry.remove().map(|()| Vec::new());
@@ -346,6 +369,9 @@ impl Drop for Making {
         if let Some(cgroup) = &self.cgroup {
             let _ = cgroup.kill();
             let _ = cgroup.remove();
+        }
+        if let Some(group) = &self.group {
+            let _ = group.take_back();
         }
         let _ = self.entry.remove();
     }

@@ -1,7 +1,7 @@
 //! What the parent does before the first step, in words.
 
 use coble_cgroup::Cgroup;
-use coble_spec::{IdMapping, NamespaceKind};
+use coble_spec::{IdMapping, IntelRdt, NamespaceKind};
 
 use crate::compile::{Job, Namespaces, clone_flag};
 use crate::plan::PrintedStep;
@@ -27,6 +27,9 @@ pub(crate) fn prologue(
     push("StateDirectory", "make the container's state directory and lock it".to_owned(), "");
     for dir in cgroup.dirs() {
         push("MakeCgroup", format!("make the cgroup {dir}{tolerate}"), path);
+    }
+    if let Some(rdt) = linux.and_then(|linux| linux.intel_rdt.as_ref()) {
+        push("MakeResctrlClass", class_text(rdt, job.id), "/linux/intelRdt");
     }
     push("SealExecutor", "copy the executor and its plan into sealed memory".to_owned(), "");
     for (kind, path) in &namespaces.inherited {
@@ -54,6 +57,13 @@ pub(crate) fn prologue(
     }
     if cgroup.needs_enter() {
         push("EnterCgroup", "move the child into the v1 cgroups".to_owned(), path);
+    }
+    if linux.is_some_and(|linux| linux.intel_rdt.is_some()) {
+        push(
+            "EnterResctrlClass",
+            "move the child into the resctrl class".to_owned(),
+            "/linux/intelRdt",
+        );
     }
     let first = job.options.preserve_fds.saturating_add(3);
     push("CloseDescriptors", format!("close descriptors from {first} on in the child"), "");
@@ -107,6 +117,15 @@ fn resources(job: &Job<'_>) -> Vec<(&'static str, String)> {
     let plural = if rules == 1 { "" } else { "s" };
     add("devices", some(rules == 0, format!("apply {rules} device rule{plural}")));
     sections
+}
+
+/// Whether the class is there already can be seen on the host alone.
+fn class_text(rdt: &IntelRdt, id: &str) -> String {
+    match rdt.clos_id.as_str() {
+        "" => format!("make the resctrl class {id:?} if it is missing"),
+        "/" => "take the default resctrl class".to_owned(),
+        name => format!("take or make the resctrl class {name:?}"),
+    }
 }
 
 fn limit(what: &str, value: String) -> String {

@@ -8,6 +8,7 @@ use coble_spec::{Hooks, Namespace, Personality, Process};
 use serde::{Deserialize, Serialize};
 
 use crate::init::Init;
+use crate::resctrl::Group;
 
 /// Where in its life a container is (runtime.md, "State"); `paused` is every runtime's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,8 @@ pub(crate) struct Record {
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) init: Init,
     pub(crate) cgroup: CgroupRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) intel_rdt: Option<Group>,
     pub(crate) namespaces: Vec<Namespace>,
     /// What its user namespace says of setgroups(2).
     pub(crate) setgroups: Setgroups,

@@ -3,7 +3,8 @@
 //! In it: `state.json`, written once, by rename; `start`, a socket that is there until the container is started,
 //! and called `held` as long as that container is paused, when it can't be;
 //! `cgroup`, a symbolic link whose target names the cgroup, made before the cgroup is, so that a runtime that
-//! was killed leaves nothing that can't be found, and called `making` as long as the container is being made.
+//! was killed leaves nothing that can't be found, and called `making` as long as the container is being made;
+//! `resctrl`, a link of the same kind, if it has a resctrl class.
 //! The directory itself is the container's lock.
 
 use std::ffi::CStr;
@@ -22,6 +23,7 @@ use coble_sys::rustix::io::{Errno, read, write};
 use coble_sys::rustix::process::geteuid;
 
 use crate::error::{Error, Result};
+use crate::resctrl::Group;
 use crate::state::Record;
 use crate::validate::validate_id;
 
@@ -31,6 +33,7 @@ const CGROUP: &CStr = c"cgroup";
 const MAKING: &CStr = c"making";
 const START: &CStr = c"start";
 const HELD: &CStr = c"held";
+const RESCTRL: &CStr = c"resctrl";
 
 /// How long a command waits for another one that holds the lock.
 const LOCKED_MAX: Duration = Duration::from_secs(10);
@@ -162,6 +165,18 @@ impl Entry {
         Some(CgroupRecord::from_link_target(target.to_str().ok()?))
     }
 
+    /// Records what will be made in the resctrl file system.
+    pub(crate) fn record_group(&self, group: &Group) -> Result<()> {
+        symlinkat(group.to_link_target()?, &self.directory, RESCTRL)
+            .map_err(|errno| self.failed("make", RESCTRL, errno))
+    }
+
+    /// What was recorded of the resctrl file system, if it came to that.
+    pub(crate) fn recorded_group(&self) -> Option<Group> {
+        let target = readlinkat(&self.directory, RESCTRL, Vec::new()).ok()?;
+        Group::from_link_target(target.to_str().ok()?)
+    }
+
     /// Writes `state.json`, whole or not at all.
     pub(crate) fn write(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record)
@@ -219,15 +234,15 @@ impl Entry {
             .map_err(|errno| self.failed("rename", HELD, errno))
     }
 
-    /// Removes the directory, with the files that every container has, and those of one that was not started
-    /// if they are there.
+    /// Removes the directory, with the files that every container has, and those of one that was not started or
+    /// has more than others if they are there.
     pub(crate) fn remove(&self) -> Result<()> {
         self.unlink(&[STATE, CGROUP])?;
         match self.remove_directory() {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
         }
-        self.unlink(&[MAKING, START, HELD, STATE_NEW])?;
+        self.unlink(&[MAKING, START, HELD, STATE_NEW, RESCTRL])?;
         self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
     }
 

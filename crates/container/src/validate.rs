@@ -8,6 +8,7 @@ mod cgroup;
 mod devices;
 mod hooks;
 mod id;
+mod intel_rdt;
 mod mappings;
 mod mounts;
 mod namespaces;
@@ -22,6 +23,7 @@ use coble_spec::{Linux, Process, Spec};
 
 pub(crate) use hooks::kinds as hook_kinds;
 pub use id::{MAX_ID, validate_id};
+pub(crate) use intel_rdt::check as check_intel_rdt;
 
 /// What is wrong with a configuration, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,9 @@ fn members(spec: &Spec) -> Result<(), Invalid> {
     devices::check(linux)?;
     cgroup::check(linux)?;
     sysctl::check(spec, linux)?;
+    if let Some(rdt) = &linux.intel_rdt {
+        intel_rdt::check(rdt).map_err(|invalid| invalid.below("/linux/intelRdt"))?;
+    }
     spec.hooks.as_ref().map_or(Ok(()), hooks::check)
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Resources, nullable};
+use crate::{Resources, is_false, nullable};
 
 /// What only Linux has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,9 +51,9 @@ pub struct Linux {
     /// SELinux context of the container's mounts.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub mount_label: String,
-    /// Intel Resource Director Technology, as written.
+    /// Intel Resource Director Technology.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub intel_rdt: Option<Verbatim>,
+    pub intel_rdt: Option<IntelRdt>,
     /// NUMA memory policy, as written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<Verbatim>,
@@ -188,6 +188,48 @@ pub struct NetDevice {
     /// Its name inside the container.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub name: String,
+}
+
+/// `linux.intelRdt`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IntelRdt {
+    /// Name of the class of service, `/` for the default one; that of the container if empty.
+    #[serde(
+        rename = "closID",
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub clos_id: String,
+    /// Lines for the class's `schemata` file.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub schemata: Vec<String>,
+    /// The line of the third level cache, `L3:0=7f0;1=1f`: bit masks of ways by cache id, hexadecimal.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
+    pub l3_cache_schema: String,
+    /// The line of memory bandwidth, `MB:0=20;1=70`: per cent, or MB/s, by cache id.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
+    pub mem_bw_schema: String,
+    /// Whether the container gets a monitoring group of its own.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_false")]
+    pub enable_monitoring: bool,
+    /// The same for the cache alone, up to version 1.2 of the specification.
+    #[serde(
+        rename = "enableCMT",
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "is_false"
+    )]
+    pub enable_cmt: bool,
+    /// The same for memory bandwidth alone, up to version 1.2 of the specification.
+    #[serde(
+        rename = "enableMBM",
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "is_false"
+    )]
+    pub enable_mbm: bool,
 }
 
 /// `linux.personality`.

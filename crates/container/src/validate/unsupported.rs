@@ -44,7 +44,6 @@ fn seccomp(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
 }
 
 fn sections(linux: &Linux) -> Result<(), Invalid> {
-    refuse(linux.intel_rdt.is_some(), "/linux/intelRdt", "Intel RDT classes")?;
     refuse(linux.memory_policy.is_some(), "/linux/memoryPolicy", "NUMA memory policies")?;
     refuse(!linux.net_devices.is_empty(), "/linux/netDevices", "moves of network devices")
 }

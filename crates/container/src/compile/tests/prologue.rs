@@ -43,6 +43,20 @@ fn namespaces_are_joined_before_the_child_is_made_and_ids_mapped_after() {
 }
 
 #[test]
+fn a_resctrl_class_is_there_before_the_child_and_entered_before_it_goes_on() {
+    let case = Case::with(json!({ "linux": { "intelRdt": { "closID": "gold" } } }));
+    assert_order(
+        &parent(&case),
+        &[
+            "take or make the resctrl class \"gold\" [/linux/intelRdt]",
+            "clone3 with new namespaces: mount",
+            "move the child into the resctrl class [/linux/intelRdt]",
+            "write state.json",
+        ],
+    );
+}
+
+#[test]
 fn the_child_is_moved_into_cgroups_that_it_can_not_be_born_into() {
     let lines = parent(&Case::with(json!({})).on(root_on(LEGACY)));
     assert_order(

@@ -257,7 +257,6 @@ fn cgroups() {
 fn what_is_not_there_yet() {
     for (pointer, new, subject) in [
         ("/linux/mountLabel", json!("x"), "SELinux labels"),
-        ("/linux/intelRdt", json!({}), "Intel RDT classes"),
         ("/linux/memoryPolicy", json!({}), "NUMA memory policies"),
         ("/linux/netDevices", json!({ "eth0": {} }), "moves of network devices"),
     ] {
@@ -266,6 +265,28 @@ fn what_is_not_there_yet() {
     }
     accepted(&[("/process/apparmorProfile", json!("")), ("/linux/mountLabel", json!(""))]);
     accepted(&[("/process/execCPUAffinity", json!({ "initial": "0" }))]);
+}
+
+#[test]
+fn intel_rdt() {
+    for class in ["", "/", "a", "...", "a b", "-"] {
+        accepted(&[("/linux/intelRdt", json!({ "closID": class }))]);
+    }
+    for class in [".", "..", "a/b", "/a", "a/", "//", "../a", "a\nb"] {
+        let message = refused(&[("/linux/intelRdt", json!({ "closID": class }))]);
+        assert_eq!(message, format!("/linux/intelRdt/closID: invalid intelRdt.ClosID {class:?}"));
+    }
+    accepted(&[("/linux/intelRdt", json!({ "l3CacheSchema": "L3CODE:0=f\nL3DATA:0=f" }))]);
+    accepted(&[("/linux/intelRdt", json!({ "enableMonitoring": true, "enableCMT": null }))]);
+    accepted(&[("/linux/intelRdt", json!({ "memBwSchema": "MB:0=20", "schemata": ["L3:0=f"] }))]);
+    for (section, message) in [
+        (json!({ "memBwSchema": "L3:0=f" }), "memBwSchema: \"L3:0=f\" does not start with \"MB:\""),
+        (json!({ "memBwSchema": "MB:0=1\n" }), "memBwSchema: \"MB:0=1\\n\" has a line break"),
+        (json!({ "schemata": ["", "a\nb"] }), "schemata/1: \"a\\nb\" has a line break"),
+    ] {
+        let expected = format!("/linux/intelRdt/{message}");
+        assert_eq!(refused(&[("/linux/intelRdt", section)]), expected);
+    }
 }
 
 #[test]
