@@ -30,7 +30,7 @@ _coble() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $command:$word in
-        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:--preserve-fds | run:-b | run:--bundle | run:--console-socket | run:--pid-file | run:--preserve-fds | create:-b | create:--bundle | create:--console-socket | create:--pid-file | create:--preserve-fds | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format)
+        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:--preserve-fds | run:-b | run:--bundle | run:--console-socket | run:--pid-file | run:--preserve-fds | create:-b | create:--bundle | create:--console-socket | create:--pid-file | create:--preserve-fds | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -161,6 +161,82 @@ _coble() {
         __coble_words 'table json'
         return
         ;;
+    update:-r | update:--resources)
+        __coble_files -f
+        return
+        ;;
+    update:--memory)
+        :
+        return
+        ;;
+    update:--memory-reservation)
+        :
+        return
+        ;;
+    update:--memory-swap)
+        :
+        return
+        ;;
+    update:--kernel-memory)
+        :
+        return
+        ;;
+    update:--kernel-memory-tcp)
+        :
+        return
+        ;;
+    update:--pids-limit)
+        :
+        return
+        ;;
+    update:--cpu-share)
+        :
+        return
+        ;;
+    update:--cpu-quota)
+        :
+        return
+        ;;
+    update:--cpu-period)
+        :
+        return
+        ;;
+    update:--cpu-burst)
+        :
+        return
+        ;;
+    update:--cpu-rt-runtime)
+        :
+        return
+        ;;
+    update:--cpu-rt-period)
+        :
+        return
+        ;;
+    update:--cpu-idle)
+        :
+        return
+        ;;
+    update:--cpuset-cpus)
+        :
+        return
+        ;;
+    update:--cpuset-mems)
+        :
+        return
+        ;;
+    update:--blkio-weight)
+        :
+        return
+        ;;
+    update:--l3-cache-schema)
+        :
+        return
+        ;;
+    update:--mem-bw-schema)
+        :
+        return
+        ;;
     esac
 
     if [[ $cur == -* ]]; then
@@ -179,6 +255,7 @@ _coble() {
         kill:*) __coble_words '-a --all -h --help' ;;
         pause:*) __coble_words '-h --help' ;;
         resume:*) __coble_words '-h --help' ;;
+        update:*) __coble_words '-r --resources --memory --memory-reservation --memory-swap --kernel-memory --kernel-memory-tcp --pids-limit --cpu-share --cpu-quota --cpu-period --cpu-burst --cpu-rt-runtime --cpu-rt-period --cpu-idle --cpuset-cpus --cpuset-mems --blkio-weight --l3-cache-schema --mem-bw-schema -h --help' ;;
         delete:*) __coble_words '-f --force -h --help' ;;
         features:*) __coble_words '-h --help' ;;
         completion:*) __coble_words '-h --help' ;;
@@ -188,7 +265,7 @@ _coble() {
     fi
 
     case $command:$position in
-    :*) __coble_words 'try spec plan run create start exec list state ps kill pause resume delete features completion help' ;;
+    :*) __coble_words 'try spec plan run create start exec list state ps kill pause resume update delete features completion help' ;;
     run:0) __coble_words "$(__coble_containers)" ;;
     create:0) __coble_words "$(__coble_containers)" ;;
     start:0) __coble_words "$(__coble_containers)" ;;
@@ -199,9 +276,10 @@ _coble() {
     kill:1) __coble_words 'TERM KILL INT HUP QUIT USR1 USR2 STOP CONT WINCH' ;;
     pause:0) __coble_words "$(__coble_containers)" ;;
     resume:0) __coble_words "$(__coble_containers)" ;;
+    update:0) __coble_words "$(__coble_containers)" ;;
     delete:0) __coble_words "$(__coble_containers)" ;;
     completion:0) __coble_words 'bash zsh fish' ;;
-    help:0) __coble_words 'try spec plan run create start exec list state ps kill pause resume delete features completion help' ;;
+    help:0) __coble_words 'try spec plan run create start exec list state ps kill pause resume update delete features completion help' ;;
     esac
 }
 

@@ -63,6 +63,7 @@ complete -c coble -n __coble_is -a ps -d 'list the processes of a container'
 complete -c coble -n __coble_is -a kill -d 'send a signal to a container'
 complete -c coble -n __coble_is -a pause -d 'hold all processes of a container'
 complete -c coble -n __coble_is -a resume -d 'let a paused container go on'
+complete -c coble -n __coble_is -a update -d 'change the limits of a container'
 complete -c coble -n __coble_is -a delete -d 'delete a container that has ended'
 complete -c coble -n __coble_is -a features -d 'print what coble can do as JSON'
 complete -c coble -n __coble_is -a completion -d 'print a completion script for a shell'
@@ -160,6 +161,29 @@ complete -c coble -n '__coble_is pause' -a '(__coble_containers)' -d ID
 complete -c coble -n '__coble_is resume' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is resume' -a '(__coble_containers)' -d ID
 
+# update
+complete -c coble -n '__coble_is update' -s r -l resources -r -F -d 'take the limits from a JSON file, as in config.json\'s linux.resources; - is standard input'
+complete -c coble -n '__coble_is update' -l memory -x -d 'memory'
+complete -c coble -n '__coble_is update' -l memory-reservation -x -d 'memory that is left to it when memory is short'
+complete -c coble -n '__coble_is update' -l memory-swap -x -d 'memory and swap together'
+complete -c coble -n '__coble_is update' -l kernel-memory -x -d 'memory of the kernel (cgroup v1 of older kernels)'
+complete -c coble -n '__coble_is update' -l kernel-memory-tcp -x -d 'memory of TCP buffers (cgroup v1)'
+complete -c coble -n '__coble_is update' -l pids-limit -x -d 'number of tasks'
+complete -c coble -n '__coble_is update' -l cpu-share -x -d 'weight against other containers, 2 to 262144'
+complete -c coble -n '__coble_is update' -l cpu-quota -x -d 'run time in a period, in microseconds'
+complete -c coble -n '__coble_is update' -l cpu-period -x -d 'length of a period, in microseconds'
+complete -c coble -n '__coble_is update' -l cpu-burst -x -d 'run time that may be saved up, in microseconds'
+complete -c coble -n '__coble_is update' -l cpu-rt-runtime -x -d 'realtime run time in a period (cgroup v1)'
+complete -c coble -n '__coble_is update' -l cpu-rt-period -x -d 'length of a realtime period (cgroup v1)'
+complete -c coble -n '__coble_is update' -l cpu-idle -x -d '1: run only when nothing else does (SCHED_IDLE)'
+complete -c coble -n '__coble_is update' -l cpuset-cpus -x -d 'processors, such as 0-3,7'
+complete -c coble -n '__coble_is update' -l cpuset-mems -x -d 'memory nodes'
+complete -c coble -n '__coble_is update' -l blkio-weight -x -d 'weight against other containers, 10 to 1000'
+complete -c coble -n '__coble_is update' -l l3-cache-schema -x -d 'parts of the level 3 cache (Intel RDT)'
+complete -c coble -n '__coble_is update' -l mem-bw-schema -x -d 'memory bandwidth (Intel RDT)'
+complete -c coble -n '__coble_is update' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is update' -a '(__coble_containers)' -d ID
+
 # delete
 complete -c coble -n '__coble_is delete' -s f -l force -d 'kill a container that still runs; one that doesn\'t exist is no error'
 complete -c coble -n '__coble_is delete' -s h -l help -d 'print help and exit'
@@ -174,4 +198,4 @@ complete -c coble -n '__coble_is completion' -a 'bash zsh fish' -d SHELL
 
 # help
 complete -c coble -n '__coble_is help' -s h -l help -d 'print help and exit'
-complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps kill pause resume delete features completion help' -d COMMAND
+complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps kill pause resume update delete features completion help' -d COMMAND

@@ -2,7 +2,8 @@
 
 use coble_spec::{Device, Resources};
 
-use crate::{Cgroup, Error, cpuset, devices, limits};
+use crate::limits::{self, Journal};
+use crate::{Cgroup, Error, cpuset, devices};
 
 /// What [`Cgroup::apply`] could do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +16,8 @@ pub enum Applied {
 
 impl Cgroup {
     /// Puts `linux.resources` into force, and the device rules that every container has. To be called once
-    /// after [`Cgroup::create`] and before a process enters, even with no resources at all; and again to
-    /// change them.
+    /// after [`Cgroup::create`] and before a process enters, even with no resources at all. [`Cgroup::update`]
+    /// changes them later.
     ///
     /// `devices` are `linux.devices`: one that takes the path of a default device takes its rule away. With
     /// `rootless` the device rules may be left out if the rights to set them are missing; the user
@@ -43,7 +44,7 @@ impl Cgroup {
         devices: &[Device],
         rootless: bool,
     ) -> Result<Applied, Error> {
-        limits::apply(self, resources)?;
+        limits::apply(self, resources, &mut Journal::default())?;
         if let Some(place) = self.of("cpuset").filter(|place| place.is_fresh) {
             cpuset::fill(place)?;
         }

@@ -39,6 +39,13 @@ pub enum Error {
     NotEmpty(usize),
     /// The cgroup was there before and is frozen.
     Frozen,
+    /// A change has failed, and what had been changed until then could not be set back either.
+    HalfDone {
+        /// Why it has failed.
+        cause: Box<Error>,
+        /// The files that have new values.
+        files: Vec<String>,
+    },
     /// Nothing here can hold the processes.
     NoFreezer,
     /// Some of its processes are not held after all the time that was given to them.
@@ -67,6 +74,7 @@ impl Error {
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Os { errno, .. } => Some(*errno),
+            Self::HalfDone { cause, .. } => cause.errno(),
             _ => None,
         }
     }
@@ -121,6 +129,9 @@ impl fmt::Display for Error {
                 write!(f, "container's cgroup is not empty: {count} process(es) found")
             }
             Self::Frozen => f.write_str("container's cgroup unexpectedly frozen"),
+            Self::HalfDone { cause, files } => {
+                write!(f, "{cause}; already changed, and not set back: {}", files.join(", "))
+            }
             Self::NoFreezer => f.write_str("the container has no cgroup that can be frozen"),
             Self::NotFrozen { path } => {
                 write!(f, "unable to freeze: cgroup {path} has processes that don't stop")

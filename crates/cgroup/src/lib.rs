@@ -42,6 +42,7 @@ mod processes;
 mod record;
 mod remove;
 mod subtree;
+mod update;
 
 pub use apply::Applied;
 pub use cgroup::Cgroup;

@@ -11,6 +11,7 @@ mod log;
 #[cfg(test)]
 mod man;
 mod parse;
+mod size;
 mod stdout;
 mod table;
 

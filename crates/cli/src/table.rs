@@ -262,6 +262,7 @@ pub(crate) static GROUPS: &[Group] = &[
             &commands::kill::COMMAND,
             &commands::pause::COMMAND,
             &commands::resume::COMMAND,
+            &commands::update::COMMAND,
             &commands::delete::COMMAND,
         ],
     },

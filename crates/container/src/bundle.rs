@@ -32,7 +32,11 @@ impl Bundle {
     }
 }
 
-fn read_config(path: &Path) -> Result<Spec> {
+/// A `config.json` that was checked.
+///
+/// # Errors
+/// It is not there, or bad.
+pub(crate) fn read_config(path: &Path) -> Result<Spec> {
     let text = std::fs::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             Error::new(format!("JSON specification file {} not found", path.display()))

@@ -65,6 +65,7 @@ mod status;
 mod store;
 mod sysctl;
 mod timestamp;
+mod update;
 mod validate;
 
 #[cfg(test)]
@@ -94,4 +95,5 @@ pub use state::{State, Status};
 pub use status::state;
 pub use store::default_root;
 pub use timestamp::rfc3339;
-pub use validate::{Invalid, MAX_ID, validate, validate_id, validate_process};
+pub use update::Update;
+pub use validate::{Invalid, MAX_ID, validate, validate_id, validate_process, validate_resources};

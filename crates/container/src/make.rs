@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use coble_cgroup::Cgroup;
 use coble_plan::{Step, verify};
-use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Resources};
+use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Resources, Spec};
 use coble_sys::rustix::fd::AsFd;
 
 use crate::bundle::Bundle;
@@ -308,6 +308,7 @@ impl Making {
             cgroup: cgroup.record(),
             intel_rdt: self.group.clone(),
             namespaces: listed(spec).to_vec(),
+            memory_swap: memory_swap(spec),
             setgroups: self.launch.setgroups,
             personality: spec.linux.as_ref().and_then(|linux| linux.personality.clone()),
             has_keyring: !self.launch.no_new_keyring,
@@ -352,6 +353,12 @@ impl Making {
         self.entry.remove()?;
         Ok(hooks::run_poststop(&hooks.poststop, &state, &self.bundle.path))
     }
+}
+
+/// The limit of memory and swap together, for a later `update`.
+fn memory_swap(spec: &Spec) -> Option<i64> {
+    let resources = spec.linux.as_ref()?.resources.as_ref()?;
+    resources.memory.as_ref()?.swap.filter(|&swap| swap != 0)
 }
 
 /// What clients look for before the reason.

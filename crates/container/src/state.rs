@@ -91,6 +91,9 @@ pub(crate) struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) intel_rdt: Option<Group>,
     pub(crate) namespaces: Vec<Namespace>,
+    /// The limit of memory and swap together, in bytes or -1, if there is one: cgroup v2 can't tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_swap: Option<i64>,
     /// What its user namespace says of setgroups(2).
     pub(crate) setgroups: Setgroups,
     #[serde(skip_serializing_if = "Option::is_none")]

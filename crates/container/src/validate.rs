@@ -19,7 +19,7 @@ mod unsupported;
 
 use std::fmt;
 
-use coble_spec::{Linux, Process, Spec};
+use coble_spec::{Linux, Process, Resources, Spec};
 
 pub(crate) use hooks::kinds as hook_kinds;
 pub use id::{MAX_ID, validate_id};
@@ -106,6 +106,15 @@ pub fn validate_process(process: &Process) -> Result<(), Invalid> {
     text::without_nul(process)?;
     process::check(process)?;
     unsupported::exec(process)
+}
+
+/// Checks the limits of an `update` by themselves; pointers start at the resources object.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn validate_resources(resources: &Resources) -> Result<(), Invalid> {
+    text::without_nul(resources)?;
+    cgroup::resources(resources)
 }
 
 fn root(spec: &Spec) -> Result<(), Invalid> {

@@ -45,7 +45,9 @@ fn v1(cpu: &Cpu) -> Result<Vec<Write>, Error> {
                 format!("the minimum allowed cpu-shares is {SHARES_MIN}"),
             ));
         }
-        writes.push(Write::new(SHARES, "cpu.shares", shares));
+        // An idle cgroup takes none.
+        let write = Write::new(SHARES, "cpu.shares", shares);
+        writes.push(write.may_wait_if(cpu.idle == Some(0)));
     }
     let quota = set(cpu.quota);
     writes.extend(

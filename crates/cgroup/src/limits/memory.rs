@@ -15,7 +15,7 @@ const V1_LIMIT: &str = "memory.limit_in_bytes";
 /// A value of 0 is no value, as in Docker's and Kubernetes' configurations; -1 is no limit.
 pub(super) fn writes(resources: &Resources, target: &Target<'_>) -> Result<Vec<Write>, Error> {
     let Some(memory) = &resources.memory else { return Ok(Vec::new()) };
-    if target.is_v2 { v2(memory, target) } else { v1(memory) }
+    if target.is_v2 { v2(memory, target) } else { v1(memory, target) }
 }
 
 fn set(value: Option<i64>) -> Option<i64> {
@@ -24,7 +24,7 @@ fn set(value: Option<i64>) -> Option<i64> {
 
 /// The kernel keeps the limit of memory at or below that of memory and swap together, at every moment: when
 /// both rise, the first has to wait for the second.
-fn v1(memory: &Memory) -> Result<Vec<Write>, Error> {
+fn v1(memory: &Memory, target: &Target<'_>) -> Result<Vec<Write>, Error> {
     let limit = set(memory.limit);
     // Without a limit of memory there can be none of both.
     let swap = set(memory.swap).or(limit.filter(|&limit| limit == -1));
@@ -56,9 +56,12 @@ fn v1(memory: &Memory) -> Result<Vec<Write>, Error> {
             Write::new("/linux/resources/memory/swappiness", "memory.swappiness", value)
         }),
     );
-    if memory.disable_oom_killer == Some(true) {
-        writes.push(write("/linux/resources/memory/disableOOMKiller", "memory.oom_control", 1));
-    }
+    // On is how it is made.
+    let oom = memory.disable_oom_killer.filter(|&is_off| is_off || !target.is_fresh);
+    writes.extend(oom.map(|is_off| {
+        let pointer = "/linux/resources/memory/disableOOMKiller";
+        write(pointer, "memory.oom_control", i64::from(is_off))
+    }));
     Ok(writes)
 }
 
@@ -79,7 +82,7 @@ fn v2(memory: &Memory, target: &Target<'_>) -> Result<Vec<Write>, Error> {
     refuse_below_usage(memory, target)?;
     let max = |value: i64| if value < 0 { "max".to_owned() } else { value.to_string() };
     let mut writes = Vec::new();
-    if let Some(swap) = swap_alone(memory)? {
+    if let Some(swap) = swap_alone(memory, target)? {
         // Without swap in the kernel there is no file, and no swap to be had.
         let is_moot = swap <= 0;
         writes.push(Write::new(SWAP, "memory.swap.max", max(swap)).may_lack_if(is_moot));
@@ -91,22 +94,27 @@ fn v2(memory: &Memory, target: &Target<'_>) -> Result<Vec<Write>, Error> {
     Ok(writes)
 }
 
-/// What v2 calls swap is without memory; the configuration's is with it.
-fn swap_alone(memory: &Memory) -> Result<Option<i64>, Error> {
-    match (set(memory.limit), set(memory.swap)) {
+/// What v2 calls swap is without memory; the configuration's is with it. Without a new limit of memory it is the
+/// one that is in force.
+fn swap_alone(memory: &Memory, target: &Target<'_>) -> Result<Option<i64>, Error> {
+    let old = || match target.is_fresh {
+        true => None,
+        false => (target.read)("memory.max")?.trim_end().parse().ok(),
+    };
+    match (set(memory.limit).or_else(old), set(memory.swap)) {
         (Some(-1), None) => Ok(Some(-1)),
         (_, None) => Ok(None),
         (_, Some(-1)) => Ok(Some(-1)),
         // Any memory, some swap.
         (Some(-1), Some(swap)) => Ok(Some(swap)),
-        (None, Some(_)) => Err(Error::value(SWAP, "needs /linux/resources/memory/limit as well")),
+        (None, Some(_)) => Err(Error::value(SWAP, "unable to set swap limit without memory limit")),
         (Some(limit), Some(_)) if limit < 0 => {
             Err(Error::value(LIMIT, format!("{limit} is not a limit")))
         }
         (Some(limit), Some(swap)) if swap < limit => Err(Error::value(
             SWAP,
             format!(
-                "{swap} is for memory and swap together, and below the limit of memory, {limit}"
+                "{swap} is below the limit of memory, {limit}: memory+swap limit should be >= memory limit"
             ),
         )),
         (Some(limit), Some(swap)) => Ok(Some(swap - limit)),
@@ -139,30 +147,38 @@ fn refuse_below_usage(memory: &Memory, target: &Target<'_>) -> Result<(), Error>
     }
     let usage = (target.read)("memory.current").and_then(|text| text.trim_end().parse().ok());
     let Some(usage): Option<i64> = usage else { return Ok(()) };
-    for (pointer, limit) in [(LIMIT, memory.limit), (SWAP, memory.swap)] {
+    let limits = [(SWAP, "memory+swap limit", memory.swap), (LIMIT, "memory limit", memory.limit)];
+    for (pointer, name, limit) in limits {
         if let Some(limit) = limit.filter(|&limit| limit > 0 && limit <= usage) {
-            return Err(Error::value(
-                pointer,
-                format!("{limit} is not above what is in use, {usage}"),
-            ));
+            let reason = format!("rejecting {name} {limit} <= usage {usage}");
+            return Err(Error::value(pointer, reason));
         }
     }
     Ok(())
 }
 
-/// v1 refuses a limit that it can't bring the use of memory below; says how much that is.
+/// v1 refuses a limit that it can't bring the use of memory below, and one above that of memory and swap together;
+/// says how much that is.
 pub(super) fn explain(error: Error, place: &Place, writes: &[Write]) -> Error {
-    let Error::Os { errno: Errno::BUSY, path, .. } = &error else { return error };
+    let Error::Os { errno, path, .. } = &error else { return error };
     let limit = writes.iter().find(|write| write.file == V1_LIMIT);
     let Some(limit) = limit.filter(|_| path.ends_with(V1_LIMIT)) else { return error };
     let read = |name| file::read(place.dir(), name).unwrap_or_default().trim_end().to_owned();
-    let (value, usage) = (&limit.value, read("memory.usage_in_bytes"));
-    let peak = read("memory.max_usage_in_bytes");
+    let value = &limit.value;
     Error::value(
         LIMIT,
-        format!(
-            "unable to set memory limit to {value} (current usage: {usage}, peak usage: {peak})"
-        ),
+        match *errno {
+            Errno::BUSY => format!(
+                "unable to set memory limit to {value} (current usage: {}, peak usage: {})",
+                read("memory.usage_in_bytes"),
+                read("memory.max_usage_in_bytes")
+            ),
+            Errno::INVAL => format!(
+                "unable to set memory limit to {value}: memory+swap limit should be >= memory limit, and is {}",
+                read("memory.memsw.limit_in_bytes")
+            ),
+            _ => return error,
+        },
     )
 }
 
@@ -235,10 +251,11 @@ mod tests {
     #[test]
     fn v2_refuses_swap_that_can_not_be() {
         assert!(
-            on(&v2(), memory(300, 100))[0]
-                .starts_with("/linux/resources/memory/swap: 100 is for memory and")
+            on(&v2(), memory(300, 100))[0].ends_with("memory+swap limit should be >= memory limit")
         );
-        assert!(on(&v2(), memory(0, 100))[0].contains("needs /linux/resources/memory/limit"));
+        assert!(
+            on(&v2(), memory(0, 100))[0].contains("unable to set swap limit without memory limit")
+        );
         assert!(on(&v2(), memory(-2, 100))[0].starts_with("/linux/resources/memory/limit: -2"));
     }
 
@@ -283,10 +300,35 @@ mod tests {
             |limit, swap| Memory { check_before_update: Some(true), ..memory(limit, swap) };
         assert!(
             on(&used, checked(4096, 0))[0]
-                .contains("/limit: 4096 is not above what is in use, 4096")
+                .contains("/limit: rejecting memory limit 4096 <= usage 4096")
         );
-        assert!(on(&used, checked(-1, 100))[0].contains("/swap: 100"));
+        assert!(
+            on(&used, checked(-1, 100))[0]
+                .contains("/swap: rejecting memory+swap limit 100 <= usage 4096")
+        );
         assert_eq!(on(&used, checked(4097, 0)), ["memory.max=4097"]);
         assert_eq!(on(&used, memory(100, 0)), ["memory.max=100"]);
+    }
+
+    #[test]
+    fn v2_swap_alone_goes_with_the_limit_that_is_in_force() {
+        let old =
+            |max: &'static str| move |name: &str| (name == "memory.max").then(|| max.to_owned());
+        let swap = |swap| Memory { swap: Some(swap), ..Memory::default() };
+        let limited = Target { is_fresh: false, read: &old("100\n"), ..v2() };
+        assert_eq!(on(&limited, swap(300)), ["memory.swap.max=200"]);
+        assert_eq!(on(&limited, swap(-1)), ["memory.swap.max=max"]);
+        assert!(on(&limited, swap(50))[0].contains("should be >= memory limit"));
+        assert_eq!(on(&limited, memory(250, 300)), ["memory.swap.max=50", "memory.max=250"]);
+        let unlimited = Target { is_fresh: false, read: &old("max\n"), ..v2() };
+        assert!(on(&unlimited, swap(300))[0].contains("without memory limit"));
+    }
+
+    #[test]
+    fn v1_puts_the_killer_on_again_if_it_was_off() {
+        let on_again = || Memory { disable_oom_killer: Some(false), ..Memory::default() };
+        assert!(on(&v1(), on_again()).is_empty());
+        let used = Target { is_fresh: false, ..v1() };
+        assert_eq!(on(&used, on_again()), ["memory.oom_control=0"]);
     }
 }

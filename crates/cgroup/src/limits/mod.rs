@@ -4,6 +4,7 @@ mod block_io;
 mod cpu;
 mod cpuset;
 mod hugetlb;
+mod journal;
 mod memory;
 mod network;
 mod pids;
@@ -16,6 +17,7 @@ use coble_spec::Resources;
 use crate::place::Place;
 use crate::{Cgroup, Error, file};
 
+pub(crate) use journal::Journal;
 pub(crate) use write::Write;
 
 /// What the limits of one controller depend on besides the configuration.
@@ -56,18 +58,22 @@ const SECTIONS: [Section; 9] = [
 /// Sets all limits but the device rules. The whole configuration is understood before the first one is set.
 ///
 /// # Errors
-/// [`Error::Value`], [`Error::NoController`] or [`Error::Os`].
-pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<(), Error> {
+/// [`Error::Value`], [`Error::NoController`] or [`Error::Os`]; what was set until then is in the journal.
+pub(crate) fn apply(
+    cgroup: &Cgroup,
+    resources: &Resources,
+    journal: &mut Journal,
+) -> Result<(), Error> {
     let unified = unified::writes(resources, !cgroup.legacy().is_empty())?;
     let mut plan = Vec::new();
     for section in &SECTIONS {
         plan.extend(section.plan(cgroup, resources)?);
     }
     for Planned { place, controller, writes } in &plan {
-        write::run(place, controller, writes)
+        write::run(place, controller, writes, journal)
             .map_err(|error| memory::explain(error, place, writes))?;
     }
-    unified::run(cgroup, &unified)
+    unified::run(cgroup, &unified, journal)
 }
 
 impl Section {

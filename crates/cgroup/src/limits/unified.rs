@@ -4,6 +4,7 @@ use coble_spec::Resources;
 use coble_sys::rustix::io::Errno;
 
 use super::Write;
+use super::journal::Journal;
 use super::write::missing;
 use crate::file::Writer;
 use crate::{Cgroup, Error};
@@ -33,7 +34,7 @@ pub(super) fn writes(resources: &Resources, has_v1: bool) -> Result<Vec<Write>, 
 ///
 /// # Errors
 /// [`Error::NoController`] or [`Error::Os`].
-pub(super) fn run(cgroup: &Cgroup, writes: &[Write]) -> Result<(), Error> {
+pub(super) fn run(cgroup: &Cgroup, writes: &[Write], journal: &mut Journal) -> Result<(), Error> {
     for write in writes {
         let controller = write.file.split('.').next().unwrap_or_default();
         let Some(place) = cgroup.unified() else {
@@ -51,7 +52,9 @@ pub(super) fn run(cgroup: &Cgroup, writes: &[Write]) -> Result<(), Error> {
             }
         })?;
         for line in lines(&write.value) {
+            let old = journal.look(place.dir(), &write.file, line);
             file.write(line).map_err(|error| error.at(&write.pointer))?;
+            journal.note(old);
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use coble_sys::rustix::io::Errno;
 
+use super::journal::Journal;
 use crate::place::Place;
 use crate::{Error, file};
 
@@ -44,15 +45,20 @@ impl Write {
         Self { may_wait, ..self }
     }
 
-    fn send(&self, place: &Place, controller: &str) -> Result<(), Error> {
+    fn send(&self, place: &Place, controller: &str, journal: &mut Journal) -> Result<(), Error> {
+        let old = journal.look(place.dir(), &self.file, &self.value);
         match file::write(place.dir(), &self.file, &self.value) {
+            Ok(()) => {
+                journal.note(old);
+                Ok(())
+            }
             Err(error) if error.errno() == Some(Errno::NOENT) => {
                 if self.may_lack {
                     return Ok(());
                 }
                 Err(missing(error, place, controller, &self.pointer))
             }
-            other => other.map_err(|error| error.at(&self.pointer)),
+            Err(error) => Err(error.at(&self.pointer)),
         }
     }
 }
@@ -61,17 +67,22 @@ impl Write {
 ///
 /// # Errors
 /// [`Error::NoController`] or [`Error::Os`].
-pub(crate) fn run(place: &Place, controller: &str, writes: &[Write]) -> Result<(), Error> {
+pub(crate) fn run(
+    place: &Place,
+    controller: &str,
+    writes: &[Write],
+    journal: &mut Journal,
+) -> Result<(), Error> {
     let mut waiting = Vec::new();
     for write in writes {
-        match write.send(place, controller) {
+        match write.send(place, controller, journal) {
             Err(error) if write.may_wait && error.errno() == Some(Errno::INVAL) => {
                 waiting.push(write);
             }
             other => other?,
         }
     }
-    waiting.into_iter().try_for_each(|write| write.send(place, controller))
+    waiting.into_iter().try_for_each(|write| write.send(place, controller, journal))
 }
 
 /// Says that the controller is missing, if that is why a v2 file is.
@@ -94,7 +105,7 @@ mod tests {
     use super::*;
 
     fn fails(writes: &[Write], place: &Place) -> String {
-        run(place, "memory", writes).unwrap_err().to_string()
+        run(place, "memory", writes, &mut Journal::default()).unwrap_err().to_string()
     }
 
     #[test]
@@ -113,6 +124,7 @@ mod tests {
         let place = Place::new("memory", "/proc/self", "fd");
         let write = Write::new("/p", "none", 7);
         assert!(fails(std::slice::from_ref(&write), &place).contains("No such file"));
-        assert_eq!(run(&place, "memory", &[write.may_lack_if(true)]), Ok(()));
+        let writes = [write.may_lack_if(true)];
+        assert_eq!(run(&place, "memory", &writes, &mut Journal::default()), Ok(()));
     }
 }

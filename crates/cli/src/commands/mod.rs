@@ -17,4 +17,5 @@ pub(crate) mod spec;
 pub(crate) mod start;
 pub(crate) mod state;
 pub(crate) mod try_;
+pub(crate) mod update;
 mod user;

@@ -9,7 +9,7 @@ use super::text::{member, quoted};
 pub(super) fn check(linux: &Linux) -> Result<(), Invalid> {
     path(&linux.cgroups_path).map_err(|reason| Invalid::at("/linux/cgroupsPath", reason))?;
     match &linux.resources {
-        Some(resources) => all(resources).map_err(|invalid| invalid.below("/linux/resources")),
+        Some(limits) => resources(limits).map_err(|invalid| invalid.below("/linux/resources")),
         None => Ok(()),
     }
 }
@@ -30,7 +30,7 @@ fn path(path: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn all(resources: &Resources) -> Result<(), Invalid> {
+pub(super) fn resources(resources: &Resources) -> Result<(), Invalid> {
     for (index, rule) in resources.devices.iter().enumerate() {
         device_rule(rule, index).map_err(|invalid| invalid.below(&format!("/devices/{index}")))?;
     }
