@@ -238,6 +238,22 @@ fn values_out_of_range() {
         json!([{"type": "RLIMIT_NOFILE", "hard": 10, "soft": 11}]),
         &["/process/rlimits/0"],
     );
+    refuses_value(
+        "/process/execCPUAffinity",
+        json!({"initial": "0", "final": "1-"}),
+        &["/process/execCPUAffinity/final", "1-"],
+    );
+    for (policy, words) in [
+        (json!({"nodes": "0"}), &["/linux/memoryPolicy", "mode"][..]),
+        (json!({"mode": "MPOL_BIND"}), &["/linux/memoryPolicy/nodes", "at least one node"]),
+        (json!({"mode": "MPOL_LOCAL", "nodes": "0"}), &["/linux/memoryPolicy/nodes", "no nodes"]),
+        (
+            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES", "X"]}),
+            &["/linux/memoryPolicy/flags/1", "X"],
+        ),
+    ] {
+        refuses_value("/linux/memoryPolicy", policy, words);
+    }
     let hostname = "h".repeat(65);
     refuses_value("/hostname", json!(hostname), &["hostname"]);
 }
@@ -251,7 +267,6 @@ fn seccomp_is_never_passed_over() {
 #[test]
 fn what_cannot_be_done_yet_is_never_passed_over() {
     for (place, value) in [
-        ("/linux/memoryPolicy", json!({"mode": "MPOL_INTERLEAVE", "nodes": "0"})),
         ("/linux/netDevices", json!({"eth0": {}})),
         ("/linux/mountLabel", json!("system_u:object_r:x:s0")),
     ] {

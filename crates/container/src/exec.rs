@@ -23,7 +23,9 @@ use crate::executor::{Executor, Said, Start, explain};
 use crate::foreground::{Foreground, Signals};
 use crate::loan::Loan;
 use crate::make::NOT_STARTED;
+use crate::memory_policy::policy_step;
 use crate::pid_file::write_pid_file;
+use crate::processors::Processors;
 use crate::relay::Relay;
 use crate::run::Finished;
 use crate::state::{Record, Status};
@@ -100,7 +102,11 @@ impl Exec {
             environment: &environment,
         };
         let root = root_of(record)?;
-        let plan = compile(record, &target, root.as_ref(), &assumption)?;
+        let processors =
+            Processors::of(process.exec_cpu_affinity.as_ref()).map_err(|(member, reason)| {
+                Error::new(format!("/execCPUAffinity/{member}: {reason}"))
+            })?;
+        let plan = compile(record, &target, root.as_ref(), &assumption, &processors)?;
         let keep: Vec<_> =
             [Some(&target), root.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
         let cgroup = Cgroup::from_record(&record.cgroup)?;
@@ -110,14 +116,16 @@ impl Exec {
         let group = record.intel_rdt.as_ref();
         let gated = cgroup.needs_enter() || loan.raises() || group.is_some();
         let start_in = |directory| {
-            Executor::start(&Start {
-                plan: &plan,
-                namespaces: &Namespaces::default(),
-                cgroup: directory,
-                gated,
-                listener: None,
-                preserve_fds,
-                keep: &keep,
+            processors.start(|| {
+                Executor::start(&Start {
+                    plan: &plan,
+                    namespaces: &Namespaces::default(),
+                    cgroup: directory,
+                    gated,
+                    listener: None,
+                    preserve_fds,
+                    keep: &keep,
+                })
             })
         };
         let directory = cgroup.fd();
@@ -230,9 +238,11 @@ fn compile(
     target: &OwnedFd,
     root: Option<&OwnedFd>,
     assumption: &Assumption<'_>,
+    processors: &Processors,
 ) -> Result<Plan> {
     let mut plan = Plan::default();
     let process = assumption.process;
+    processors.step(assumption.origin, &mut plan);
     if let Some(value) = process.oom_score_adj {
         plan.push(Step::OomScoreAdj { value }, "/oomScoreAdj");
     }
@@ -265,6 +275,7 @@ fn compile(
         plan.push(Step::Chroot {}, "");
     }
     personality_step(record.personality.as_ref(), &mut plan);
+    policy_step(record.memory_policy.as_ref(), &mut plan)?;
     assume_process(assumption, &mut plan, |_| Ok(()))?;
     Ok(plan)
 }

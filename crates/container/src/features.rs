@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use coble_plan::{MEMORY_POLICIES, MEMORY_POLICY_FLAGS};
 use coble_spec::features::{
     Cgroup, Enabled, Features, IntelRdt, Linux, MemoryPolicy, MountExtensions, Seccomp,
 };
@@ -18,19 +19,6 @@ use crate::validate::{hook_kinds, validate};
 
 /// The first version whose configurations mean the same today.
 const OLDEST: &str = "1.0.0";
-
-/// Policies of set_mempolicy(2) and their flags, as config-linux.md, "Memory policy" names them.
-const POLICY_MODES: [&str; 7] = [
-    "MPOL_BIND",
-    "MPOL_DEFAULT",
-    "MPOL_INTERLEAVE",
-    "MPOL_LOCAL",
-    "MPOL_PREFERRED",
-    "MPOL_PREFERRED_MANY",
-    "MPOL_WEIGHTED_INTERLEAVE",
-];
-const POLICY_FLAGS: [&str; 3] =
-    ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
 
 /// What coble can do (features.md), whatever the host can. The answer is always the same.
 pub fn features() -> Features {
@@ -102,15 +90,10 @@ fn intel_rdt() -> IntelRdt {
 }
 
 fn memory_policy() -> MemoryPolicy {
-    let takes = |mode: &str, nodes: &str, flags: &[&str]| {
-        let policy = json!({"mode": mode, "nodes": nodes, "flags": flags});
-        takes(&[("/linux/memoryPolicy", policy)])
-    };
-    // Two of them are about no nodes at all.
-    let modes =
-        POLICY_MODES.into_iter().filter(|mode| takes(mode, "0", &[]) || takes(mode, "", &[]));
-    let flags = POLICY_FLAGS.into_iter().filter(|flag| takes("MPOL_BIND", "0", &[flag]));
-    MemoryPolicy { modes: Some(owned(modes)), flags: Some(owned(flags)) }
+    let mut modes = owned(MEMORY_POLICIES);
+    modes.sort_unstable();
+    let flags = MEMORY_POLICY_FLAGS.iter().map(|(name, _)| *name);
+    MemoryPolicy { modes: Some(modes), flags: Some(owned(flags)) }
 }
 
 fn idmap() -> Enabled {
@@ -220,7 +203,15 @@ mod tests {
         let options = features().mount_options.unwrap();
         let claims_option = options.iter().any(|option| option == "idmap");
         assert_eq!(linux.mount_extensions.unwrap().idmap.unwrap().enabled, Some(claims_option));
+        let takes = |mode: &str, nodes: &str, flags: &[&str]| {
+            let policy = json!({"mode": mode, "nodes": nodes, "flags": flags});
+            takes(&[("/linux/memoryPolicy", policy)])
+        };
         let policy = linux.memory_policy.unwrap();
-        assert_eq!(policy.modes.unwrap().is_empty(), policy.flags.unwrap().is_empty());
+        let (modes, flags) = (policy.modes.unwrap(), policy.flags.unwrap());
+        // Two modes are about no nodes at all.
+        assert!(modes.iter().all(|mode| takes(mode, "0", &[]) || takes(mode, "", &[])));
+        assert!(flags.iter().all(|flag| takes("MPOL_BIND", "0", &[flag])));
+        assert_eq!((modes.len(), flags.len()), (7, 3));
     }
 }

@@ -311,6 +311,7 @@ impl Making {
             memory_swap: memory_swap(spec),
             setgroups: self.launch.setgroups,
             personality: spec.linux.as_ref().and_then(|linux| linux.personality.clone()),
+            memory_policy: spec.linux.as_ref().and_then(|linux| linux.memory_policy.clone()),
             has_keyring: !self.launch.no_new_keyring,
             process: spec.process.clone().unwrap_or_default(),
             hooks: spec.hooks.as_ref().map(kept).filter(|hooks| *hooks != Hooks::default()),

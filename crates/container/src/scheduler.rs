@@ -4,6 +4,7 @@ use coble_plan::Step;
 use coble_spec::{IoPriority, Scheduler};
 
 use crate::error::{Error, Result};
+use crate::validate::quoted;
 
 /// `SCHED_*`, sched(7).
 const POLICIES: [(&str, u32); 6] = [
@@ -64,7 +65,9 @@ pub(crate) fn io_priority_step(io: &IoPriority) -> Result<Step<'static>> {
 
 fn find<T: Copy>(table: &[(&str, T)], name: &str) -> Result<T> {
     let found = table.iter().find(|(known, _)| *known == name);
-    found.map(|(_, value)| *value).ok_or_else(|| Error::new(format!("unknown name {name:?}")))
+    found
+        .map(|(_, value)| *value)
+        .ok_or_else(|| Error::new(format!("unknown name {}", quoted(name))))
 }
 
 #[cfg(test)]

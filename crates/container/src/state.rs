@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use coble_cgroup::Record as CgroupRecord;
-use coble_spec::{Hooks, Namespace, Personality, Process};
+use coble_spec::{Hooks, MemoryPolicy, Namespace, Personality, Process};
 use serde::{Deserialize, Serialize};
 
 use crate::init::Init;
@@ -98,6 +98,8 @@ pub(crate) struct Record {
     pub(crate) setgroups: Setgroups,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) personality: Option<Personality>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_policy: Option<MemoryPolicy>,
     /// Whether processes join the container's session keyring.
     pub(crate) has_keyring: bool,
     /// What exec'ed processes are like unless they say otherwise.

@@ -21,9 +21,11 @@ use std::fmt;
 
 use coble_spec::{Linux, Process, Resources, Spec};
 
+use crate::memory_policy::resolve;
 pub(crate) use hooks::kinds as hook_kinds;
 pub use id::{MAX_ID, validate_id};
 pub(crate) use intel_rdt::check as check_intel_rdt;
+pub(crate) use text::quoted;
 
 /// What is wrong with a configuration, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +94,7 @@ fn members(spec: &Spec) -> Result<(), Invalid> {
     devices::check(linux)?;
     cgroup::check(linux)?;
     sysctl::check(spec, linux)?;
+    memory_policy(linux)?;
     if let Some(rdt) = &linux.intel_rdt {
         intel_rdt::check(rdt).map_err(|invalid| invalid.below("/linux/intelRdt"))?;
     }
@@ -104,8 +107,15 @@ fn members(spec: &Spec) -> Result<(), Invalid> {
 /// The first thing that is wrong.
 pub fn validate_process(process: &Process) -> Result<(), Invalid> {
     text::without_nul(process)?;
-    process::check(process)?;
-    unsupported::exec(process)
+    process::check(process)
+}
+
+fn memory_policy(linux: &Linux) -> Result<(), Invalid> {
+    let Some(policy) = &linux.memory_policy else { return Ok(()) };
+    let invalid = |(place, reason): (String, String)| {
+        Invalid::at(format!("/linux/memoryPolicy{place}"), reason)
+    };
+    resolve(policy).map(drop).map_err(invalid)
 }
 
 /// Checks the limits of an `update` by themselves; pointers start at the resources object.

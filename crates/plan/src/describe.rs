@@ -10,6 +10,8 @@ use crate::{List, Step, mount};
 impl Display for Step<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match *self {
+            Self::Processors { mask: [] } => f.write_str("run on every processor of the cgroup"),
+            Self::Processors { mask } => write!(f, "run on the processors {}", numbers(mask)),
             Self::Setns { kind, path } => {
                 write!(f, "join the {} namespace at {}", kinds(kind), text(path))
             }
@@ -168,6 +170,13 @@ impl Step<'_> {
                 write!(f, "set the I/O priority to class {}, level {}", value >> 13, value & 7)
             }
             Self::Personality { persona } => write!(f, "set the personality to {persona:#x}"),
+            Self::MemoryPolicy { mode, nodes } => {
+                write!(f, "set the memory policy {}", memory_policy(mode))?;
+                match nodes {
+                    [] => Ok(()),
+                    nodes => write!(f, " of the nodes {}", numbers(nodes)),
+                }
+            }
             Self::Bound { keep } => {
                 write!(f, "keep {} capabilities in the bounding set ({keep:#x})", keep.count_ones())
             }
@@ -226,6 +235,32 @@ fn words(list: List<'_>) -> String {
 
 fn lines(lines: &CStr) -> String {
     text(lines).trim_end().replace('\n', ", ")
+}
+
+/// The numbers of the bits in a mask, as cpuset(7) writes lists.
+fn numbers(mask: &[u8]) -> String {
+    let is_set = |bit: &usize| mask.get(bit / 8).is_some_and(|byte| byte & 1 << (bit % 8) != 0);
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for bit in (0..mask.len() * 8).filter(is_set) {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == bit => *last = bit,
+            _ => ranges.push((bit, bit)),
+        }
+    }
+    let texts = ranges.iter().map(|(first, last)| match first == last {
+        true => std::format!("{first}"),
+        false => std::format!("{first}-{last}"),
+    });
+    texts.collect::<Vec<_>>().join(",")
+}
+
+/// A mode of set_mempolicy(2) with its flags, as `linux/mempolicy.h` names them.
+fn memory_policy(mode: u32) -> String {
+    let is_set = |(_, bit): &&(&str, u32)| mode & bit != 0;
+    let all = crate::MEMORY_POLICY_FLAGS.iter().fold(0, |all, (_, bit)| all | bit);
+    let name = crate::MEMORY_POLICIES.get((mode & !all) as usize).copied().unwrap_or("unknown");
+    let flags = crate::MEMORY_POLICY_FLAGS.iter().filter(is_set).map(|(flag, _)| *flag);
+    core::iter::once(name).chain(flags).collect::<Vec<_>>().join(" | ")
 }
 
 fn limit(value: u64) -> String {

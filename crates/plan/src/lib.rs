@@ -52,6 +52,26 @@ pub const RLIMITS: [&str; 16] = [
     "RLIMIT_RTTIME",
 ];
 
+/// The modes of set_mempolicy(2) by their numbers, those of `linux/mempolicy.h`.
+#[cfg(feature = "std")]
+pub const MEMORY_POLICIES: [&str; 7] = [
+    "MPOL_DEFAULT",
+    "MPOL_PREFERRED",
+    "MPOL_BIND",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+/// Flags of set_mempolicy(2), `linux/mempolicy.h`.
+#[cfg(feature = "std")]
+pub const MEMORY_POLICY_FLAGS: [(&str, u32); 3] = [
+    ("MPOL_F_NUMA_BALANCING", 1 << 13),
+    ("MPOL_F_RELATIVE_NODES", 1 << 14),
+    ("MPOL_F_STATIC_NODES", 1 << 15),
+];
+
 /// Bits of [`Step::MountFs`], [`Step::MountBind`] and [`Step::Remount`].
 pub mod mount {
     /// A tmpfs without `mode=` takes over the mode of the directory that it covers.

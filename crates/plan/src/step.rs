@@ -49,6 +49,11 @@ macro_rules! steps {
 }
 
 steps! {
+    /// Lets the process run on some processors, or on all that its cgroup has, sched_setaffinity(2).
+    Processors {
+        /// Processor N is bit N % 8 of byte N / 8; empty for all.
+        mask: &'a [u8],
+    },
     /// Joins the namespace at a path on the host, setns(2).
     Setns {
         /// `CLONE_NEW*` of its kind.
@@ -361,6 +366,13 @@ steps! {
     Personality {
         /// `PER_*`.
         persona: u32,
+    },
+    /// Sets the NUMA memory policy, set_mempolicy(2).
+    MemoryPolicy {
+        /// `MPOL_*`, with flags.
+        mode: u32,
+        /// Node N is bit N % 8 of byte N / 8; the length is a multiple of 8.
+        nodes: &'a [u8],
     },
     /// Drops capabilities from the bounding set, prctl(2).
     Bound {

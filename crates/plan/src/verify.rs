@@ -90,7 +90,8 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::Console { .. }
         | Step::AppArmor { .. }
         | Step::SelinuxLabel { .. } => return None,
-        Step::OomScoreAdj { .. }
+        Step::Processors { .. }
+        | Step::OomScoreAdj { .. }
         | Step::Setns { .. }
         | Step::JoinProcess { .. }
         | Step::BecomeRoot {} => Phase::Join,

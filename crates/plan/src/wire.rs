@@ -1,8 +1,8 @@
 //! The wire format: a tag byte per step, then its fields in order.
 //!
 //! Numbers are little-endian and unaligned. A string is its length without the NUL (u32), its bytes and a
-//! NUL, so that it serves as a C string where it lies. A list is its count (u32), the length of its bytes
-//! (u32) and its strings, each with a NUL.
+//! NUL, so that it serves as a C string where it lies. Bytes are their length (u32) and themselves. A list is its
+//! count (u32), the length of its bytes (u32) and its strings, each with a NUL.
 
 use core::ffi::CStr;
 
@@ -70,6 +70,19 @@ impl<'a> Field<'a> for &'a CStr {
         let text = self.to_bytes_with_nul();
         (text.len() as u32 - 1).write(bytes);
         bytes.extend_from_slice(text);
+    }
+}
+
+impl<'a> Field<'a> for &'a [u8] {
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        let length = u32::read(reader)? as usize;
+        reader.take(length)
+    }
+
+    #[cfg(feature = "std")]
+    fn write(&self, bytes: &mut std::vec::Vec<u8>) {
+        (self.len() as u32).write(bytes);
+        bytes.extend_from_slice(self);
     }
 }
 

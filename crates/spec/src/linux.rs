@@ -54,9 +54,9 @@ pub struct Linux {
     /// Intel Resource Director Technology.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intel_rdt: Option<IntelRdt>,
-    /// NUMA memory policy, as written.
+    /// NUMA memory policy, set_mempolicy(2).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_policy: Option<Verbatim>,
+    pub memory_policy: Option<MemoryPolicy>,
     /// personality(2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personality: Option<Personality>,
@@ -238,6 +238,19 @@ pub struct Personality {
     /// `LINUX` or `LINUX32`.
     pub domain: String,
     /// None is defined by the specification.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+}
+
+/// `linux.memoryPolicy`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryPolicy {
+    /// A name such as `MPOL_INTERLEAVE`.
+    pub mode: String,
+    /// A list such as `0-3,7`; some modes want none.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
+    pub nodes: String,
+    /// Names such as `MPOL_F_STATIC_NODES`.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
 }

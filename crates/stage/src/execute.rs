@@ -16,7 +16,8 @@ use coble_sys::rustix::process::{
 use coble_sys::rustix::system::{setdomainname, sethostname};
 use coble_sys::rustix::thread::set_no_new_privs;
 use coble_sys::{
-    SchedAttr, ioprio_set, libc, loopback_up, personality, sched_setaffinity_all, sigaction_default,
+    CPU_MASK, SchedAttr, ioprio_set, libc, loopback_up, personality, sched_setaffinity,
+    set_mempolicy, sigaction_default,
 };
 
 use crate::bytes::PathBytes;
@@ -35,12 +36,10 @@ use crate::{console, identity, namespace, procfs, program, rendezvous};
 /// signal(7), `_NSIG` of the kernel.
 const LAST_SIGNAL: i32 = 64;
 
-/// What holds for every plan: no file mode mask is in the way, no signal is left ignored, the process may run
-/// on every CPU of its cpuset even if the caller is bound to some, and it does not outlive a parent that is
-/// killed.
+/// What holds for every plan: no file mode mask is in the way, no signal is left ignored, and the process does not
+/// outlive a parent that is killed.
 pub(crate) fn prepare() -> Outcome {
     umask(Mode::empty());
-    sched_setaffinity_all().during("sched_setaffinity")?;
     for signal in 1..=LAST_SIGNAL {
         if !matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
             sigaction_default(signal).during("rt_sigaction")?;
@@ -51,6 +50,7 @@ pub(crate) fn prepare() -> Outcome {
 
 pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
     match *step {
+        Step::Processors { mask } => set_processors(mask),
         Step::Setns { kind, path } => namespace::join_path(context, kind, path),
         Step::JoinProcess { pidfd, kinds } => namespace::join_process(context, pidfd, kinds),
         Step::BecomeRoot {} => namespace::become_root(),
@@ -169,6 +169,7 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         }
         Step::IoPriority { value } => ioprio_set(value).during("ioprio_set"),
         Step::Personality { persona } => personality(persona).during("personality"),
+        Step::MemoryPolicy { mode, nodes } => set_memory_policy(mode, nodes),
         Step::Bound { keep } => identity::bound(keep),
         Step::SetUser { uid, gid, groups, setgroups } => {
             identity::set_user(uid, gid, groups, setgroups)
@@ -189,6 +190,15 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         // `execute` and `build` have taken every other step.
         _ => Err(crate::Fault::words("the step has no executor")),
     }
+}
+
+fn set_processors(mask: &[u8]) -> Outcome {
+    let all = [u8::MAX; CPU_MASK];
+    sched_setaffinity(if mask.is_empty() { &all } else { mask }).during("sched_setaffinity")
+}
+
+fn set_memory_policy(mode: u32, nodes: &[u8]) -> Outcome {
+    set_mempolicy(mode, nodes).during("set_mempolicy")
 }
 
 fn set_propagation(path: &CStr, flags: u32) -> Outcome {

@@ -24,8 +24,9 @@ pub use mount_setattr::{MountAttr, mount_setattr};
 pub use namespace::{setns, unshare};
 use process::close_range_cloexec;
 pub use process::{
-    SchedAttr, exit_group, fork, getcwd, ioprio_set, keyctl_describe, keyctl_join_session_keyring,
-    keyctl_setperm, personality, sched_setaffinity_all, sched_setattr,
+    CPU_MASK, SchedAttr, exit_group, fork, getcwd, ioprio_set, keyctl_describe,
+    keyctl_join_session_keyring, keyctl_setperm, personality, sched_getaffinity, sched_setaffinity,
+    sched_setattr, set_mempolicy,
 };
 pub use resource::{resource, rlimit};
 pub use rustix;

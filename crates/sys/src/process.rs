@@ -1,5 +1,5 @@
 //! Calls on the process itself that rustix has not: close_range(2), personality(2), ioprio_set(2),
-//! sched_setaffinity(2), sched_setattr(2), keyctl(2), getcwd(2), fork(2), exit_group(2).
+//! sched_setaffinity(2), sched_setattr(2), set_mempolicy(2), keyctl(2), getcwd(2), fork(2), exit_group(2).
 
 use core::ffi::CStr;
 use core::mem::size_of;
@@ -27,16 +27,48 @@ pub fn personality(persona: u32) -> Result<()> {
     unsafe { syscall(libc::SYS_personality, [persona as usize, 0, 0, 0, 0, 0]) }.map(drop)
 }
 
-/// Lets the calling thread run on every CPU that its cpuset has, sched_setaffinity(2).
+/// Bytes of a mask that has a bit for each CPU that Linux can be built for.
+pub const CPU_MASK: usize = 8192 / 8;
+
+/// Lets the calling thread run on the CPUs of `mask`, where CPU N is bit N % 8 of byte N / 8, sched_setaffinity(2).
+/// The kernel passes over those that it has not, and those that the thread's cpuset has not.
 ///
 /// # Errors
-/// As sched_setaffinity(2).
-pub fn sched_setaffinity_all() -> Result<()> {
-    // The most that Linux can be built for; the kernel passes over CPUs that it has not.
-    let all = [u8::MAX; 8192 / 8];
-    let args = [0, all.len(), all.as_ptr() as usize, 0, 0, 0];
+/// As sched_setaffinity(2); `EINVAL` if no CPU is left.
+pub fn sched_setaffinity(mask: &[u8]) -> Result<()> {
+    let args = [0, mask.len(), mask.as_ptr() as usize, 0, 0, 0];
     // SAFETY: the kernel only reads the mask, which lives through the call.
     unsafe { syscall(libc::SYS_sched_setaffinity, args) }.map(drop)
+}
+
+/// The CPUs on which the calling thread may run, as [`sched_setaffinity`] takes them.
+///
+/// # Errors
+/// As sched_getaffinity(2).
+pub fn sched_getaffinity() -> Result<[u8; CPU_MASK]> {
+    let mut words = [0u64; CPU_MASK / 8];
+    let args = [0, CPU_MASK, words.as_mut_ptr() as usize, 0, 0, 0];
+    // SAFETY: the kernel writes at most as many bytes as it is told.
+    unsafe { syscall(libc::SYS_sched_getaffinity, args) }?;
+    let mut mask = [0; CPU_MASK];
+    for (bytes, word) in mask.chunks_exact_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    Ok(mask)
+}
+
+/// Sets the NUMA memory policy of the calling thread, which its programs keep, set_mempolicy(2): `mode` is a mode
+/// and its flags, node N is bit N % 8 of byte N / 8 of `nodes`, whose length is a multiple of 8.
+///
+/// # Errors
+/// As set_mempolicy(2); `ENOSYS` from a kernel without NUMA.
+pub fn set_mempolicy(mode: u32, nodes: &[u8]) -> Result<()> {
+    debug_assert!(nodes.len().is_multiple_of(8), "the kernel reads words");
+    // The kernel takes one bit less than it is told.
+    let (pointer, bits) =
+        if nodes.is_empty() { (0, 0) } else { (nodes.as_ptr() as usize, nodes.len() * 8 + 1) };
+    // SAFETY: the kernel only reads the nodes, which live through the call.
+    unsafe { syscall(libc::SYS_set_mempolicy, [mode as usize, pointer, bits, 0, 0, 0]) }.map(drop)
 }
 
 /// Sets the I/O priority of the calling thread; `priority` is class << 13 | level.

@@ -74,6 +74,8 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     let mut plan = Plan::default();
     let plan_ref = &mut plan;
 
+    // The caller may be bound to some, as a thread of a manager of containers is.
+    plan_ref.push(Step::Processors { mask: &[] }, "");
     // While the host's /proc is writable for us and before rights are lost in other namespaces.
     process::oom_score_adj(job, plan_ref);
     // Namespaces that clone3(2) did not make; the rest of the plan runs in all of them.

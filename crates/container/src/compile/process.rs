@@ -10,6 +10,7 @@ use super::{Job, Namespaces};
 use crate::capability::Sets;
 use crate::error::{Error, Result};
 use crate::id_map::is_own_only;
+use crate::memory_policy::policy_step;
 use crate::rlimit;
 use crate::state::Setgroups;
 
@@ -80,7 +81,9 @@ pub(crate) fn label_steps(process: &Process, origin: &str, plan: &mut Plan) -> R
 pub(super) fn assume(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
     let process = configured(job)
         .ok_or_else(|| Error::new("config.json: process property must not be empty"))?;
-    personality_step(job.spec.linux.as_ref().and_then(|linux| linux.personality.as_ref()), plan);
+    let linux = job.spec.linux.as_ref();
+    personality_step(linux.and_then(|linux| linux.personality.as_ref()), plan);
+    policy_step(linux.and_then(|linux| linux.memory_policy.as_ref()), plan)?;
     let assumption = Assumption {
         process,
         origin: "/process",

@@ -1,6 +1,6 @@
 //! What an exec'ed process is like: the container's own, and what differs.
 
-use coble_spec::Process;
+use coble_spec::{CpuAffinity, Process};
 
 /// How a process is described.
 #[derive(Clone, Debug)]
@@ -37,10 +37,19 @@ pub struct Additions {
 }
 
 impl ExecProcess {
-    /// The whole process, with the container's own as what is not said.
+    /// The whole process, with the container's own as what is not said; of one that is described wholly these are
+    /// the processors alone.
     pub(super) fn merge(&self, base: &Process) -> Process {
         let additions = match self {
-            Self::Whole(process) => return (**process).clone(),
+            Self::Whole(process) => {
+                let mut process = (**process).clone();
+                let is_said = |affinity: &CpuAffinity| *affinity != CpuAffinity::default();
+                // It is the container's word on every exec, until one says otherwise.
+                process.exec_cpu_affinity = process.exec_cpu_affinity.filter(is_said);
+                process.exec_cpu_affinity =
+                    process.exec_cpu_affinity.or_else(|| base.exec_cpu_affinity.clone());
+                return process;
+            }
             Self::Additions(additions) => additions,
         };
         let mut process = base.clone();

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use coble_plan::verify;
-use coble_spec::Capabilities;
+use coble_spec::{Capabilities, CpuAffinity, MemoryPolicy};
 use serde_json::{Value, json};
 
 use super::*;
@@ -34,6 +34,23 @@ fn merged(additions: Additions) -> Process {
 fn a_whole_process_is_taken_as_it_is() {
     let whole = Process { args: strings(&["x"]), cwd: "/y".into(), ..Process::default() };
     assert_eq!(ExecProcess::Whole(Box::new(whole.clone())).merge(&base()), whole);
+}
+
+#[test]
+fn the_containers_processors_are_those_of_every_exec_that_has_no_others() {
+    let affinity = |initial: &str, last: &str| {
+        Some(CpuAffinity { initial: initial.into(), last: last.into() })
+    };
+    let base = Process { exec_cpu_affinity: affinity("0", "1"), ..base() };
+    let whole = |exec_cpu_affinity| {
+        let process = Process { exec_cpu_affinity, ..Process::default() };
+        ExecProcess::Whole(Box::new(process)).merge(&base).exec_cpu_affinity
+    };
+    assert_eq!(whole(None), affinity("0", "1"));
+    assert_eq!(whole(affinity("", "")), affinity("0", "1"));
+    assert_eq!(whole(affinity("2", "")), affinity("2", ""));
+    let additions = ExecProcess::Additions(Additions::default());
+    assert_eq!(additions.merge(&base).exec_cpu_affinity, affinity("0", "1"));
 }
 
 #[test]
@@ -119,7 +136,8 @@ fn lines(record: &Record, process: &Process) -> Vec<String> {
     let target = OwnedFd::from(File::open("/dev/null").unwrap());
     let assumption =
         Assumption { process, origin: "", setgroups: Setgroups::Allowed, environment: &[] };
-    let plan = compile(record, &target, None, &assumption).unwrap();
+    let processors = Processors::of(process.exec_cpu_affinity.as_ref()).unwrap();
+    let plan = compile(record, &target, None, &assumption, &processors).unwrap();
     assert_eq!(verify(&plan), Ok(()));
     plan.iter().map(|(step, origin)| format!("{step} [{origin}]")).collect()
 }
@@ -131,6 +149,7 @@ fn the_plan_leads_into_the_container_and_no_further() {
     assert_eq!(
         lines(&record, &process),
         [
+            "run on every processor of the cgroup []",
             "set oom_score_adj to 3 [/oomScoreAdj]",
             "ask for the AppArmor profile: exec a [/apparmorProfile]",
             "ask for the SELinux context s [/selinuxLabel]",
@@ -153,6 +172,18 @@ fn the_plan_leads_into_the_container_and_no_further() {
             "run ls [/args]",
         ]
     );
+}
+
+#[test]
+fn processors_and_memory_are_those_that_are_asked_for() {
+    let affinity = CpuAffinity { initial: "1".into(), last: "0-1,70".into() };
+    let process = Process { exec_cpu_affinity: Some(affinity), ..merged(Additions::default()) };
+    let policy = MemoryPolicy { mode: "MPOL_BIND".into(), nodes: "0".into(), flags: Vec::new() };
+    let record = Record { memory_policy: Some(policy), ..record(&[]) };
+    let lines = lines(&record, &process);
+    assert_eq!(lines[0], "run on the processors 0-1,70 [/execCPUAffinity/final]");
+    let policy = "set the memory policy MPOL_BIND of the nodes 0 [/linux/memoryPolicy]";
+    assert!(lines.contains(&policy.to_owned()), "{lines:#?}");
 }
 
 #[test]

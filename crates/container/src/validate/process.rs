@@ -4,6 +4,7 @@ use coble_spec::{Capabilities, Process, Rlimit, User};
 
 use super::Invalid;
 use super::text::{self, quoted};
+use crate::processors::Processors;
 use crate::scheduler::{io_priority_step, scheduler_step};
 use crate::{capability, rlimit};
 
@@ -20,6 +21,9 @@ pub(super) fn check(process: &Process) -> Result<(), Invalid> {
     process.capabilities.as_ref().map_or(Ok(()), capabilities)?;
     rlimits(&process.rlimits)?;
     scheduling(process)?;
+    Processors::of(process.exec_cpu_affinity.as_ref()).map_err(|(member, reason)| {
+        Invalid::at(format!("/execCPUAffinity/{member}"), text::one_line(&reason))
+    })?;
     match process.oom_score_adj {
         Some(score) if !(-1000..=1000).contains(&score) => {
             let reason = format!("{score} is not between -1000 and 1000");

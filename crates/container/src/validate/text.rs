@@ -11,7 +11,7 @@ use super::Invalid;
 const QUOTED: usize = 100;
 
 /// `text` in quotes, as a message may show it: without control characters, and not without end.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{:?}...", &text[..end]),
         None => format!("{text:?}"),

@@ -1,6 +1,6 @@
 //! What coble can't do yet. Each function here goes when its subject comes.
 
-use coble_spec::{Linux, Process, Spec};
+use coble_spec::{Linux, Spec};
 
 use super::Invalid;
 use super::text::{member, quoted};
@@ -12,12 +12,6 @@ pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
     seccomp(spec, linux)?;
     sections(linux)?;
     mount_label(linux)
-}
-
-/// The process of an `exec`. `execCPUAffinity` isn't for the container's first process (config.md, "Linux
-/// Process").
-pub(super) fn exec(process: &Process) -> Result<(), Invalid> {
-    refuse(process.exec_cpu_affinity.is_some(), "/execCPUAffinity", "CPU affinities")
 }
 
 fn refuse(present: bool, pointer: &str, subject: &str) -> Result<(), Invalid> {
@@ -44,7 +38,6 @@ fn seccomp(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
 }
 
 fn sections(linux: &Linux) -> Result<(), Invalid> {
-    refuse(linux.memory_policy.is_some(), "/linux/memoryPolicy", "NUMA memory policies")?;
     refuse(!linux.net_devices.is_empty(), "/linux/netDevices", "moves of network devices")
 }
 

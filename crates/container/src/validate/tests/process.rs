@@ -203,8 +203,13 @@ fn the_process_of_an_exec() {
         ),
         (
             "/process/execCPUAffinity",
-            json!({}),
-            "/execCPUAffinity: CPU affinities are not supported yet",
+            json!({ "initial": "0-x" }),
+            "/execCPUAffinity/initial: \"0-x\" is neither a number nor a range such as 0-3",
+        ),
+        (
+            "/process/execCPUAffinity",
+            json!({ "initial": "0", "final": "3-1" }),
+            "/execCPUAffinity/final: \"3-1\" is not a range",
         ),
     ] {
         assert_eq!(process(&[(pointer, new)]).unwrap_err(), message);
@@ -225,6 +230,16 @@ fn messages_are_one_line_of_bearable_length() {
         let message = refused(&[(pointer, json!(hostile))]);
         assert!(message.lines().count() == 1 && !message.contains('\u{2028}'), "{pointer}");
         assert!(message.len() < 600, "{pointer}: {} bytes", message.len());
+    }
+    for (section, member) in [
+        ("/process/scheduler", json!({ "policy": hostile })),
+        ("/process/execCPUAffinity", json!({ "final": hostile })),
+        ("/linux/memoryPolicy", json!({ "mode": hostile })),
+        ("/linux/memoryPolicy", json!({ "mode": "MPOL_BIND", "nodes": hostile })),
+        ("/linux/memoryPolicy", json!({ "mode": "MPOL_LOCAL", "flags": [hostile] })),
+    ] {
+        let message = refused(&[(section, member)]);
+        assert!(message.lines().count() == 1 && message.len() < 600, "{section}: {message}");
     }
     let invalid = Invalid::at("", "a\nb\u{2029}");
     assert_eq!(invalid.to_string(), r"/: a\nb\u{2029}");

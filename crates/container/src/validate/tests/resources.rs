@@ -257,14 +257,48 @@ fn cgroups() {
 fn what_is_not_there_yet() {
     for (pointer, new, subject) in [
         ("/linux/mountLabel", json!("x"), "SELinux labels"),
-        ("/linux/memoryPolicy", json!({}), "NUMA memory policies"),
         ("/linux/netDevices", json!({ "eth0": {} }), "moves of network devices"),
     ] {
         let message = format!("{pointer}: {subject} are not supported yet");
         assert_eq!(refused(&[(pointer, new)]), message);
     }
     accepted(&[("/process/apparmorProfile", json!("")), ("/linux/mountLabel", json!(""))]);
-    accepted(&[("/process/execCPUAffinity", json!({ "initial": "0" }))]);
+}
+
+#[test]
+fn processors_and_memory_policy() {
+    accepted(&[("/process/execCPUAffinity", json!({}))]);
+    accepted(&[("/process/execCPUAffinity", json!({ "initial": "0", "final": "0-3,7,5000" }))]);
+    let policy = |mode: &str, nodes: &str| json!({ "mode": mode, "nodes": nodes });
+    accepted(&[("/linux/memoryPolicy", policy("MPOL_INTERLEAVE", "0-3,2000"))]);
+    accepted(&[("/linux/memoryPolicy", json!({ "mode": "MPOL_LOCAL" }))]);
+    one_each(&[
+        (
+            "/process/execCPUAffinity",
+            json!({ "final": "," }),
+            "/process/execCPUAffinity/final: there is no number in the list \",\"",
+        ),
+        (
+            "/linux/memoryPolicy",
+            policy("MPOL_MOON", ""),
+            "/linux/memoryPolicy/mode: invalid memory policy mode \"MPOL_MOON\"",
+        ),
+        (
+            "/linux/memoryPolicy",
+            policy("MPOL_BIND", "65537"),
+            "/linux/memoryPolicy/nodes: \"65537\": values larger than 65536 are not supported",
+        ),
+        (
+            "/linux/memoryPolicy",
+            policy("MPOL_DEFAULT", "0"),
+            "/linux/memoryPolicy/nodes: memory policy mode MPOL_DEFAULT takes no nodes",
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({ "mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"] }),
+            "/linux/memoryPolicy/flags/0: invalid memory policy flag \"MPOL_F_X\"",
+        ),
+    ]);
 }
 
 #[test]
