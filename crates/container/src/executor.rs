@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
-use coble_plan::{Failure, MESSAGE_MAX, Message, Plan, Step};
+use coble_plan::{Failure, GO_ON, MAPPED, MESSAGE_MAX, Message, Plan, Step};
 use coble_spec::NamespaceKind;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
@@ -53,6 +53,8 @@ pub(crate) enum Said {
     Console(OwnedFd),
     Ready,
     Moved(i32),
+    /// A new mount, and the step that says how its ids are mapped.
+    Mount(u32, OwnedFd),
     Failed {
         step: u32,
         errno: i32,
@@ -103,7 +105,16 @@ impl Executor {
 
     /// Lets it go on.
     pub(crate) fn answer(&self) -> Result<()> {
-        match send(&self.socket, &[1], SendFlags::NOSIGNAL) {
+        self.send(GO_ON)
+    }
+
+    /// Tells it that the ids of its mount are mapped.
+    pub(crate) fn answer_mapped(&self) -> Result<()> {
+        self.send(MAPPED)
+    }
+
+    fn send(&self, answer: u8) -> Result<()> {
+        match send(&self.socket, &[answer], SendFlags::NOSIGNAL) {
             // Whether it is gone is found when it is listened to.
             Ok(_) | Err(Errno::PIPE) => Ok(()),
             Err(errno) => Err(Error::os("send", errno)),
@@ -168,7 +179,8 @@ impl Executor {
     }
 }
 
-fn destroy(pidfd: BorrowedFd<'_>) {
+/// Ends a child and takes it away.
+pub(crate) fn destroy(pidfd: BorrowedFd<'_>) {
     // It may have ended, or somebody else may wait for it.
     let _ = pidfd_send_signal(pidfd, libc::SIGKILL);
     let _ = reap(pidfd);
@@ -222,6 +234,7 @@ impl Said {
             Message::Console => Self::Console(descriptor.ok_or_else(unreadable)?),
             Message::Ready => Self::Ready,
             Message::Moved { pid } => Self::Moved(pid),
+            Message::MapIds { step } => Self::Mount(step, descriptor.ok_or_else(unreadable)?),
             Message::Failed(Failure { step, errno, action, detail }) => Self::Failed {
                 step,
                 errno,

@@ -33,15 +33,21 @@ fn map(pid: i32, file: &str, helper: &str, mappings: &[IdMapping], own: Option<u
     if own.is_some_and(|own| !is_own_only(mappings, own)) {
         return run_helper(pid, helper, mappings);
     }
+    write_proc(pid, file, &lines(mappings))
+}
+
+/// What `/proc/PID/uid_map` and `gid_map` take.
+pub(crate) fn lines(mappings: &[IdMapping]) -> String {
     let mut lines = String::new();
     for mapping in mappings {
         // Writing to a String can't fail.
         let _ = writeln!(lines, "{} {} {}", mapping.container_id, mapping.host_id, mapping.size);
     }
-    write_proc(pid, file, &lines)
+    lines
 }
 
-fn write_proc(pid: i32, file: &str, text: &str) -> Result<()> {
+/// Writes a file of the process.
+pub(crate) fn write_proc(pid: i32, file: &str, text: &str) -> Result<()> {
     let path = format!("/proc/{pid}/{file}");
     fs::write(&path, text).map_err(|error| Error::at("write", path, error))
 }

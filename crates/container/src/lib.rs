@@ -44,6 +44,8 @@ mod list;
 mod loan;
 mod make;
 mod memory_policy;
+mod mount_ids;
+mod mount_mapper;
 mod mount_options;
 mod number_list;
 mod overlay;
@@ -69,6 +71,7 @@ mod store;
 mod sysctl;
 mod timestamp;
 mod update;
+mod user_namespace;
 mod validate;
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::id_map::map_ids;
 use crate::init::Init;
 use crate::interrupt::{Interrupt, Watch};
 use crate::loan::Loan;
+use crate::mount_mapper::MountMapper;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::resctrl::{Group, Resctrl};
@@ -214,6 +215,7 @@ impl Making {
     /// A step that failed, or a hook.
     pub(crate) fn await_ready(&mut self) -> Result<()> {
         let mut is_ready = false;
+        let mut mapper = MountMapper::default();
         loop {
             match self.executor()?.listen(self.interrupt.as_ref())? {
                 Said::Nothing if is_ready => return self.entry.set_made(),
@@ -228,6 +230,13 @@ impl Making {
                         None => self.relay = Some(Relay::begin(console)?),
                     }
                     self.executor()?.answer()?;
+                }
+                Said::Mount(step, mount) => {
+                    let pid = self.executor()?.pid;
+                    mapper
+                        .map(&self.launch.plan, step, mount.as_fd(), pid)
+                        .map_err(|error| error.within(NOT_STARTED))?;
+                    self.executor()?.answer_mapped()?;
                 }
                 Said::Ready if self.purpose == Purpose::Create => return self.entry.set_made(),
                 Said::Ready => is_ready = true,

@@ -13,12 +13,14 @@
 //!   to be made in it.
 
 mod data;
+mod id_map;
 mod known;
 
 use std::fmt;
 use std::str::FromStr;
 
 pub(crate) use data::Datum;
+pub(crate) use id_map::{IdMap, Range};
 pub(crate) use known::known;
 
 /// Attributes of one mount, `MOUNT_ATTR_*` of `linux/mount.h`, mount_setattr(2).
@@ -89,6 +91,8 @@ pub(crate) struct MountOptions {
     pub remount: bool,
     /// Fill the new tmpfs with what it covers (`tmpcopyup`).
     pub copy_up: bool,
+    /// Map the ids of the mount (`idmap`, `ridmap`).
+    pub id_map: Option<IdMap>,
     /// Parameters of the file system, in the order written.
     pub data: Vec<Datum>,
 }
@@ -134,11 +138,10 @@ impl MountOptions {
             "rbind" => (self.bind, self.recursive) = (true, true),
             "remount" => self.remount = true,
             "tmpcopyup" => self.copy_up = true,
-            "idmap" | "ridmap" => return Err(ID_MAPPED),
-            _ if option.starts_with("idmap=") || option.starts_with("ridmap=") => {
-                return Err(ID_MAPPED);
-            }
-            _ => self.apply_flag(option)?,
+            _ => match IdMap::parse(option) {
+                Some(map) => self.id_map = Some(map?),
+                None => self.apply_flag(option)?,
+            },
         }
         Ok(())
     }
@@ -238,8 +241,6 @@ const CLEAR: [(u64, &str); 4] = [
     (ms::MANDLOCK, "nomand"),
     (ms::LAZYTIME, "nolazytime"),
 ];
-
-const ID_MAPPED: &str = "id-mapped mounts are not supported yet";
 
 /// The mount(2) flags of attributes that are one bit each.
 fn one_by_one(attributes: u64) -> u64 {

@@ -48,6 +48,14 @@ impl Display for Step<'_> {
             Self::HoldSource { source, .. } => {
                 write!(f, "hold the host's {}, which may be out of reach", text(source))
             }
+            Self::MapIds { uids, gids, recursive } => {
+                let all = if recursive == 0 { "" } else { " and all below" };
+                write!(f, "let the parent map the ids of the next mount{all}: ")?;
+                if uids.is_empty() {
+                    return f.write_str("as the container's user namespace does");
+                }
+                write!(f, "users {}; groups {}", lines(uids), lines(gids))
+            }
             Self::MountFs { .. } | Self::MountClassic { .. } | Self::MountBind { .. } => {
                 self.fmt_mount(f)
             }

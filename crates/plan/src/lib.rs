@@ -22,7 +22,7 @@ mod wire;
 #[cfg(feature = "std")]
 pub use list::ListBuf;
 pub use list::{List, ListIter};
-pub use message::{Failure, MESSAGE_MAX, Message};
+pub use message::{Failure, GO_ON, MAPPED, MESSAGE_MAX, Message};
 #[cfg(feature = "std")]
 pub use plan::Plan;
 pub use step::Step;

@@ -5,6 +5,13 @@ use crate::wire::{Field, Reader};
 /// Upper bound of an encoded message's length.
 pub const MESSAGE_MAX: usize = 4096 + 256;
 
+/// The byte that the parent answers with when the executor may go on.
+pub const GO_ON: u8 = 1;
+
+/// The byte that it answers to [`Message::MapIds`] with. Another one than [`GO_ON`], which the parent sends unasked
+/// as soon as the container is recorded.
+pub const MAPPED: u8 = 2;
+
 /// A message of the executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
@@ -14,6 +21,12 @@ pub enum Message<'a> {
     RuntimeHooks,
     /// The terminal's other end comes with this message; the executor waits for one byte.
     Console,
+    /// A new mount comes with this message, whose ids the parent has to map; the executor waits for
+    /// [`MAPPED`].
+    MapIds {
+        /// Index of the [`crate::Step::MapIds`] that says how.
+        step: u32,
+    },
     /// Everything is done but waiting for `start`, or running the program.
     Ready,
     /// The executor goes on in another process, a child of the parent.
@@ -62,6 +75,10 @@ impl<'a> Message<'a> {
                 put(&[4]);
                 put(&pid.to_le_bytes());
             }
+            Self::MapIds { step } => {
+                put(&[5]);
+                put(&step.to_le_bytes());
+            }
         }
         end
     }
@@ -83,6 +100,7 @@ impl<'a> Message<'a> {
             2 => Self::Console,
             3 => Self::Ready,
             4 => Self::Moved { pid: i32::read(&mut reader)? },
+            5 => Self::MapIds { step: u32::read(&mut reader)? },
             _ => return None,
         })
     }
@@ -102,6 +120,7 @@ mod tests {
             Message::Console,
             Message::Ready,
             Message::Moved { pid: 4_194_304 },
+            Message::MapIds { step: 12 },
         ] {
             let mut buffer = [0; MESSAGE_MAX];
             let length = message.encode(&mut buffer);

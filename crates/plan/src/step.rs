@@ -171,6 +171,16 @@ steps! {
         /// The path.
         source: &'a CStr,
     },
+    /// Has the parent map the ids of the mount that follows, mount_setattr(2) with `MOUNT_ATTR_IDMAP` (Linux 5.12):
+    /// a user namespace's root may not. Without lines they are mapped as the container's user namespace does.
+    MapIds {
+        /// Lines of `/proc/PID/uid_map`, user_namespaces(7): the id in the file system, on the host, how many.
+        uids: &'a CStr,
+        /// Lines of `/proc/PID/gid_map`.
+        gids: &'a CStr,
+        /// Whether those of the mounts below it are mapped too.
+        recursive: u32,
+    },
     /// Mounts a path of the host, open_tree(2), mount_setattr(2), move_mount(2).
     MountBind {
         /// Path on the host.

@@ -37,13 +37,13 @@ enum Phase {
 /// # Errors
 /// [`Disorder`] for the first step that breaks a rule: namespaces are joined first; the root is opened
 /// before anything is mounted below it and changed after the last mount; a source is held for the mount that
-/// follows; what the root hides from is restricted afterwards; capabilities are set after the user; the last
+/// follows, and ids are mapped for the mount that follows; what the root hides from is restricted afterwards; capabilities are set after the user; the last
 /// step, and no other, runs the program.
 pub fn verify(plan: &Plan) -> Result<(), Disorder> {
     let mut reached = Phase::Join;
     let mut user_set = false;
     let mut root_open = false;
-    let mut is_held = false;
+    let (mut is_held, mut is_mapped) = (false, false);
     let disorder = |step, reason: &str| Err(Disorder { step, reason: reason.into() });
     for (index, (step, _)) in plan.iter().enumerate() {
         let phase = phase(&step).unwrap_or(reached);
@@ -56,7 +56,11 @@ pub fn verify(plan: &Plan) -> Result<(), Disorder> {
         if is_held && !matches!(step, Step::MountBind { .. }) {
             return disorder(index, "a source is held that is not mounted next");
         }
+        if is_mapped && !takes_mapping(&step) {
+            return disorder(index, "ids are mapped of what is not mounted next");
+        }
         is_held = matches!(step, Step::HoldSource { .. });
+        is_mapped = matches!(step, Step::MapIds { .. });
         if matches!(step, Step::SetCapabilities { .. }) && !user_set {
             return disorder(index, "capabilities are set before the user");
         }
@@ -81,6 +85,10 @@ fn opens_root(step: &Step<'_>) -> bool {
             | Step::UseDirectory { .. }
             | Step::UseCurrentRoot {}
     )
+}
+
+fn takes_mapping(step: &Step<'_>) -> bool {
+    matches!(step, Step::HoldSource { .. } | Step::MountBind { .. } | Step::MountFs { .. })
 }
 
 /// Where a step belongs; `None` for those that belong to more than one stretch.
@@ -110,6 +118,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         Step::MountFs { .. }
         | Step::MountClassic { .. }
         | Step::HoldSource { .. }
+        | Step::MapIds { .. }
         | Step::MountBind { .. }
         | Step::Remount { .. }
         | Step::Mknod { .. }
@@ -192,6 +201,9 @@ mod tests {
         assert_eq!(reason(&[OPEN, Step::PivotRoot { has_peers: 0 }, mask, EXEC]).0, 2);
         let hold = Step::HoldSource { fd: 9, source: c"/data" };
         assert_eq!(reason(&[OPEN, hold, mask, EXEC]).0, 2);
+        let map = Step::MapIds { uids: c"0 1 1\n", gids: c"0 1 1\n", recursive: 0 };
+        assert_eq!(reason(&[OPEN, map, mask, EXEC]).0, 2);
+        assert_eq!(reason(&[OPEN, map, hold, mask, EXEC]).0, 3);
         assert_eq!(reason(&[CAPABILITIES, USER, EXEC]).0, 0);
         assert_eq!(reason(&[USER, Step::Bound { keep: 0 }, EXEC]).0, 1);
         assert_eq!(reason(&[EXEC, USER]).0, 0);

@@ -1,14 +1,10 @@
 //! The container's terminal.
 
-use core::mem::MaybeUninit;
-
-use coble_plan::{MESSAGE_MAX, Message};
+use coble_plan::Message;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{
     FileType, Gid, OFlags, ResolveFlags, Uid, fchown, fstat, fstatfs, major, minor,
 };
-use coble_sys::rustix::io::IoSlice;
-use coble_sys::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use coble_sys::rustix::process::ioctl_tiocsctty;
 use coble_sys::rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use coble_sys::rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -18,7 +14,7 @@ use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
 use crate::mount::{clone_tree, move_onto};
 use crate::path::{Leaf, open, reach};
-use crate::rendezvous::await_answer;
+use crate::rendezvous::{await_answer, hand_over};
 
 /// statfs(2)
 const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
@@ -43,7 +39,9 @@ pub(crate) fn make_console(
     if mount {
         mount_console(context, slave.as_fd())?;
     }
-    hand_over(context, master.as_fd())?;
+    hand_over(context, Message::Console, master.as_fd())?;
+    // Nothing may be written to it before somebody has taken it and set it up.
+    await_answer(context)?;
     drop(master);
     ioctl_tiocsctty(&slave).during("ioctl")?;
     dup2_stdin(&slave).during("dup2")?;
@@ -79,18 +77,4 @@ fn mount_console(context: &Context<'_>, slave: BorrowedFd<'_>) -> Outcome {
     let tree = clone_tree(slave, c"", false)?;
     let place = reach(context.root()?, path, Leaf::File, ResolveFlags::NO_SYMLINKS)?;
     move_onto(tree.as_fd(), place.fd.as_fd()).on("move_mount", path)
-}
-
-fn hand_over(context: &Context<'_>, master: BorrowedFd<'_>) -> Outcome {
-    let mut buffer = [0; MESSAGE_MAX];
-    let length = Message::Console.encode(&mut buffer);
-    let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [master];
-    control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let data = [IoSlice::new(&buffer[..length])];
-    sendmsg(context.inherited.parent, &data, &mut control, SendFlags::NOSIGNAL)
-        .during("sendmsg")?;
-    // Nothing may be written to it before somebody has taken it and set it up.
-    await_answer(context)
 }

@@ -18,8 +18,12 @@ pub(crate) struct Context<'a> {
     pub(crate) parent: Option<(PathBytes, OwnedFd)>,
     /// `/proc` of the host, known to be a procfs.
     pub(crate) host_proc: Option<OwnedFd>,
+    /// Whether the parent has said that it goes on before it was asked.
+    pub(crate) is_answered: bool,
     /// What the next bind mount shows if its source can't be reached.
     pub(crate) source: Option<OwnedFd>,
+    /// The step that says how the ids of the next mount are mapped.
+    pub(crate) mapping: Option<u32>,
     /// The null device that masks files, where it was mounted first.
     pub(crate) null: Option<OwnedFd>,
     /// The empty directory that masks others, where it was mounted first.
@@ -42,7 +46,9 @@ impl<'a> Context<'a> {
             root: None,
             parent: None,
             host_proc: None,
+            is_answered: false,
             source: None,
+            mapping: None,
             null: None,
             mask: None,
             is_forgetful: false,

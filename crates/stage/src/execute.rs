@@ -99,6 +99,10 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
             mount_classic(context, fstype, source, ms_flags, data, target)
         }
         Step::HoldSource { fd, .. } => hold_source(context, fd),
+        Step::MapIds { .. } => {
+            context.mapping = Some(context.step);
+            Ok(())
+        }
         Step::MountBind {
             source,
             destination,

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::fmt::Write as _;
 
-use coble_plan::{List, mount as bits};
+use coble_plan::{List, Message, mount as bits};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, FileType, ResolveFlags, fstat, fstatvfs};
 use coble_sys::rustix::io::{Errno, read};
@@ -20,6 +20,7 @@ use crate::copy_up::copy_up;
 use crate::fault::{During, Fault, Outcome};
 use crate::path::{Leaf, Place, reach};
 use crate::procfs::{host_proc, is_procfs, link_to};
+use crate::rendezvous::{await_mapped, hand_over};
 
 /// The bits that change a mount, and how.
 #[derive(Clone, Copy, Default)]
@@ -57,6 +58,7 @@ pub(crate) fn mount_fs(context: &mut Context<'_>, fs: &NewFs<'_>, target: Target
     if fs.flags & bits::COPY_UP != 0 {
         copy_up(host_proc(context)?, place.fd.as_fd(), target.path, tree.as_fd())?;
     }
+    map_ids(context, tree.as_fd())?;
     attach(context, &tree, &place, target)?;
     change_classic(tree.as_fd(), Change { set: late, ..Change::default() })
 }
@@ -165,6 +167,7 @@ pub(crate) fn mount_bind(
         Err(fault) if fault.errno == Errno::ACCESS.raw_os_error() => held.ok_or(fault)?,
         tree => tree?,
     };
+    map_ids(context, tree.as_fd())?;
     change(tree.as_fd(), mount)?;
     change(tree.as_fd(), all)?;
     let kind = FileType::from_raw_mode(fstat(&tree).on("fstat", source)?.st_mode);
@@ -204,6 +207,17 @@ pub(crate) fn clone_tree(
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     open_tree(directory, path, flags).on("open_tree", path)
+}
+
+/// Has the ids of a mount mapped if the step before has asked for it. It must not be attached yet.
+fn map_ids(context: &mut Context<'_>, tree: BorrowedFd<'_>) -> Outcome {
+    match context.mapping.take() {
+        Some(step) => {
+            hand_over(context, Message::MapIds { step }, tree)?;
+            await_mapped(context)
+        }
+        None => Ok(()),
+    }
 }
 
 /// Finds or makes the place of a mount.

@@ -1,9 +1,15 @@
 //! Points at which the executor and the outside meet.
 
-use coble_plan::{MESSAGE_MAX, Message};
+use core::mem::MaybeUninit;
+
+use coble_plan::{GO_ON, MAPPED, MESSAGE_MAX, Message};
 use coble_sys::exit_group;
-use coble_sys::rustix::io::Errno;
-use coble_sys::rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
+use coble_sys::rustix::fd::BorrowedFd;
+use coble_sys::rustix::io::{Errno, IoSlice};
+use coble_sys::rustix::net::{
+    RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, accept_with,
+    recv, send, sendmsg,
+};
 use coble_sys::rustix::process::set_parent_process_death_signal;
 
 use crate::context::Context;
@@ -16,12 +22,54 @@ pub(crate) fn tell(context: &Context<'_>, message: Message<'_>) -> Outcome {
     send(context.inherited.parent, &buffer[..length], SendFlags::NOSIGNAL).during("send").map(drop)
 }
 
-/// Waits for the parent's answer. Without one there is nobody left to work for.
-pub(crate) fn await_answer(context: &Context<'_>) -> Outcome {
+/// Sends the parent a message with a descriptor.
+pub(crate) fn hand_over(
+    context: &Context<'_>,
+    message: Message<'_>,
+    descriptor: BorrowedFd<'_>,
+) -> Outcome {
+    let mut buffer = [0; MESSAGE_MAX];
+    let length = message.encode(&mut buffer);
+    let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let data = [IoSlice::new(&buffer[..length])];
+    sendmsg(context.inherited.parent, &data, &mut control, SendFlags::NOSIGNAL)
+        .during("sendmsg")
+        .map(drop)
+}
+
+/// Waits until the parent says that it goes on.
+pub(crate) fn await_answer(context: &mut Context<'_>) -> Outcome {
+    if context.is_answered {
+        context.is_answered = false;
+        return Ok(());
+    }
+    match answer(context)? {
+        GO_ON => Ok(()),
+        _ => Err(Fault::words("the parent answers what was not asked")),
+    }
+}
+
+/// Waits until the parent has mapped the ids of a mount. That it goes on may have been said before.
+pub(crate) fn await_mapped(context: &mut Context<'_>) -> Outcome {
+    match answer(context)? {
+        MAPPED => Ok(()),
+        GO_ON if !context.is_answered => {
+            context.is_answered = true;
+            await_mapped(context)
+        }
+        _ => Err(Fault::words("the parent answers what was not asked")),
+    }
+}
+
+/// The parent's next answer. Without one there is nobody left to work for.
+fn answer(context: &Context<'_>) -> Outcome<u8> {
     let mut answer = [0];
     loop {
         match recv(context.inherited.parent, &mut answer, RecvFlags::empty()) {
-            Ok((1, _)) => return Ok(()),
+            Ok((1, _)) => return Ok(answer[0]),
             Ok(_) => exit_group(1),
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).during("recv"),
@@ -30,7 +78,7 @@ pub(crate) fn await_answer(context: &Context<'_>) -> Outcome {
 }
 
 /// [`coble_plan::Step::RuntimeHooks`]
-pub(crate) fn runtime_hooks(context: &Context<'_>) -> Outcome {
+pub(crate) fn runtime_hooks(context: &mut Context<'_>) -> Outcome {
     tell(context, Message::RuntimeHooks)?;
     await_answer(context)
 }

@@ -4,12 +4,14 @@ use std::ffi::CString;
 use std::path::Path;
 
 use coble_plan::{ListBuf, Plan, Step, mount as bits};
-use coble_spec::{Mount, NamespaceKind};
+use coble_spec::{Linux, Mount, NamespaceKind};
 
 use super::cgroup::cgroup;
 use super::text::{c_path, c_string, clean};
 use super::{Job, Namespaces};
 use crate::error::{Error, Result};
+use crate::id_map::lines;
+use crate::mount_ids::MountIds;
 use crate::mount_options::{MountOptions, attr, ms};
 
 /// fsconfig(2) takes values of at most this many bytes.
@@ -36,6 +38,8 @@ pub(super) struct Wanted<'a> {
     pub(super) destination: CString,
     pub(super) origin: String,
     pub(super) flags: u32,
+    /// How its ids are mapped.
+    ids: Option<MountIds>,
 }
 
 impl Wanted<'_> {
@@ -90,6 +94,7 @@ pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
             remount(&wanted, plan)?;
         } else if wanted.options.binds(&mount.kind) {
             let source = c_path(&job.bundle.join(&mount.source))?;
+            map_ids(job, &wanted, plan)?;
             if let Some(fd) = job.sources.get(index).copied().flatten() {
                 plan.push(Step::HoldSource { fd, source: &source }, wanted.origin.clone());
             }
@@ -97,7 +102,7 @@ pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
         } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
             cgroup(job, namespaces, &wanted, plan)?;
         } else {
-            file_system(&wanted, plan)?;
+            file_system(job, &wanted, plan)?;
         }
         more_propagation(job, &wanted, plan);
     }
@@ -111,6 +116,11 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
     if !options.remount && !options.binds(&mount.kind) {
         options.reach_the_mount();
     }
+    let none = Linux::default();
+    let ids =
+        MountIds::of(mount, &options, job.spec.linux.as_ref().unwrap_or(&none)).map_err(|bad| {
+            Error::new(format!("config.json: {origin}/{}: {}", bad.member, bad.reason))
+        })?;
     let path = below_root(job, &mount.destination);
     let mut flags = classic(job);
     if matches!(mount.kind.as_str(), "proc" | "sysfs") {
@@ -119,7 +129,7 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
     if mount.kind == "proc" || PROC_FILES.contains(&path.as_str()) {
         flags |= bits::OVER_PROC;
     }
-    Ok(Wanted { mount, options, destination: c_string(path)?, origin, flags })
+    Ok(Wanted { mount, options, destination: c_string(path)?, origin, flags, ids })
 }
 
 /// A destination as seen from the root. Some engines write the path that it has on the host.
@@ -179,7 +189,23 @@ fn bind(wanted: &Wanted<'_>, source: &CString, plan: &mut Plan) -> Result<()> {
     Ok(())
 }
 
-fn file_system(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
+/// Has the parent map the ids of the mount whose step comes next.
+fn map_ids(job: &Job<'_>, wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
+    let Some(ids) = &wanted.ids else { return Ok(()) };
+    if wanted.flags & bits::CLASSIC_ATTRIBUTES != 0 {
+        return Err(wanted.refusal("id-mapped mounts need mount_setattr(2) (Linux 5.12)"));
+    }
+    if job.facts.uid != 0 {
+        let reason = "id-mapped mounts are not supported for rootless containers";
+        return Err(wanted.refusal(reason));
+    }
+    let (uids, gids) = (c_string(lines(&ids.uids))?, c_string(lines(&ids.gids))?);
+    let step = Step::MapIds { uids: &uids, gids: &gids, recursive: u32::from(ids.recursive) };
+    plan.push(step, wanted.origin.clone());
+    Ok(())
+}
+
+fn file_system(job: &Job<'_>, wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
     let options = &wanted.options;
     let data_fits = || {
         let short = |value: &Option<String>| {
@@ -219,6 +245,7 @@ fn file_system(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
         flags,
         propagation: first_propagation(options),
     };
+    map_ids(job, wanted, plan)?;
     plan.push(step, wanted.origin.clone());
     Ok(())
 }
@@ -232,6 +259,12 @@ fn through_mount(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
     let options = &wanted.options;
     if options.copy_up {
         return Err(wanted.refusal("tmpcopyup can't go with options that need mount(2)"));
+    }
+    if wanted.ids.is_some() {
+        let kind = &wanted.mount.kind;
+        let reason =
+            format!("the ids of a mount of the type {kind:?} can't be mapped with these options");
+        return Err(wanted.refusal(&reason));
     }
     let (kind, source) =
         (c_string(wanted.mount.kind.as_str())?, c_string(wanted.mount.source.as_str())?);

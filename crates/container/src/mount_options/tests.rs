@@ -181,13 +181,38 @@ fn commas_separate_except_in_quotes_and_after_a_backslash() {
 
 #[test]
 fn what_cannot_be_done_is_refused() {
-    for option in ["idmap", "ridmap", "idmap=uids=0-1-1", "ridmap=x"] {
+    for option in [
+        "idmap=",
+        "ridmap=x",
+        "idmap=uids=0-1-1",
+        "idmap=uids=0-1;gids=0-1-1",
+        "idmap=uids=-1-1-1;gids=0-1-1",
+    ] {
         let error = MountOptions::parse(&["ro", option]).unwrap_err();
         assert_eq!((error.index, error.option.as_str()), (1, option));
-        assert!(error.to_string().ends_with("id-mapped mounts are not supported yet"), "{error}");
+        assert!(error.to_string().contains("a mapping is written as uids="), "{error}");
     }
     let error = MountOptions::parse(&["=x"]).unwrap_err();
     assert_eq!(error.to_string(), r#"mount option "=x": an option needs a name"#);
+}
+
+#[test]
+fn ids_are_mapped() {
+    assert_eq!(parse("rbind ro").id_map, None);
+    assert_eq!(parse("idmap").id_map, Some(IdMap::default()));
+    assert_eq!(parse("idmap ridmap").id_map, Some(IdMap { recursive: true, ..IdMap::default() }));
+    let range = |container_id, host_id, size, relative| Range {
+        mapping: coble_spec::IdMapping { container_id, host_id, size },
+        relative,
+    };
+    let expected = IdMap {
+        recursive: false,
+        uids: vec![range(0, 1, 10, false), range(10, 11, 10, true)],
+        gids: vec![range(0, 100, 4_294_967_295, false)],
+    };
+    let both = "idmap=uids=0-1-10#@10-11-10;gids=0-100-4294967295";
+    assert_eq!(parse(both).id_map, Some(expected));
+    assert_eq!(data(&["idmapped", "ridmaps=1"]).len(), 2, "others are the file system's own");
 }
 
 #[test]
@@ -241,6 +266,8 @@ fn any_mixture_is_consistent() {
         "silent",
         "loud",
         "iversion",
+        "idmap",
+        "ridmap",
         "k=v",
         "flag",
     ];

@@ -14,11 +14,7 @@ pub(super) fn check(linux: &Linux, user: &User) -> Result<(), Invalid> {
         [("uidMappings", &linux.uid_mappings, "uid"), ("gidMappings", &linux.gid_mappings, "gid")]
     {
         let pointer = format!("/linux/{member}");
-        if list.len() > MAX_LINES {
-            let reason = format!("{} mappings, at most {MAX_LINES} are possible", list.len());
-            return Err(Invalid::at(pointer, reason));
-        }
-        ranges(list).map_err(|invalid| invalid.below(&pointer))?;
+        self::list(list, &pointer)?;
         // The container is put together as its root, who owns its files and mounts.
         if new && !has(list, 0) {
             let reason = format!("user namespaces enabled, but no mapping found for {kind} 0");
@@ -26,6 +22,15 @@ pub(super) fn check(linux: &Linux, user: &User) -> Result<(), Invalid> {
         }
     }
     process(linux, user)
+}
+
+/// Checks a list of mappings that stands at `pointer`.
+pub(super) fn list(list: &[IdMapping], pointer: &str) -> Result<(), Invalid> {
+    if list.len() > MAX_LINES {
+        let reason = format!("{} mappings, at most {MAX_LINES} are possible", list.len());
+        return Err(Invalid::at(pointer, reason));
+    }
+    ranges(list).map_err(|invalid| invalid.below(pointer))
 }
 
 /// Whether an id inside the namespace has one outside.

@@ -4,6 +4,7 @@ use coble_spec::{Linux, Mount, NamespaceKind};
 
 use super::text::quoted;
 use super::{Invalid, mappings, namespaces};
+use crate::mount_ids::MountIds;
 use crate::mount_options::MountOptions;
 
 pub(super) fn check(mounts: &[Mount], linux: &Linux) -> Result<(), Invalid> {
@@ -21,13 +22,6 @@ fn one(mount: &Mount, linux: &Linux) -> Result<(), Invalid> {
         let reason = format!("mount option {}: {}", quoted(&bad.option), bad.reason);
         Invalid::at(format!("/options/{}", bad.index), reason)
     })?;
-    for (member, list) in
-        [("/uidMappings", &mount.uid_mappings), ("/gidMappings", &mount.gid_mappings)]
-    {
-        if !list.is_empty() {
-            return Err(Invalid::at(member, "id-mapped mounts are not supported yet"));
-        }
-    }
     let bind = options.binds(&mount.kind);
     if !options.remount {
         source(mount, bind)?;
@@ -45,7 +39,17 @@ fn one(mount: &Mount, linux: &Linux) -> Result<(), Invalid> {
     if options.copy_up && (bind || options.remount || mount.kind != "tmpfs") {
         return Err(Invalid::at("/options", "tmpcopyup needs a new file system of the type tmpfs"));
     }
+    id_mapping(mount, &options, linux)?;
     owners(&options, linux)
+}
+
+fn id_mapping(mount: &Mount, options: &MountOptions, linux: &Linux) -> Result<(), Invalid> {
+    let ids = MountIds::of(mount, options, linux)
+        .map_err(|bad| Invalid::at(format!("/{}", bad.member), bad.reason))?;
+    let ids = ids.unwrap_or_default();
+    let at = |own: &[_], member| if own.is_empty() { "/options" } else { member };
+    mappings::list(&ids.uids, at(&mount.uid_mappings, "/uidMappings"))?;
+    mappings::list(&ids.gids, at(&mount.gid_mappings, "/gidMappings"))
 }
 
 /// A relative destination is one relative to the root: the specification forbids it, but engines write it.

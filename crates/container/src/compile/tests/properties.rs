@@ -14,10 +14,12 @@ fn exists(config: &Value, pointer: &str) -> bool {
 
 /// What compile may refuse of a configuration that has passed the checks: what depends on the host, or on
 /// more than one part at once.
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 8] = [
     "a mount namespace can't be joined",
     "needs mount_setattr(2)",
     "tmpcopyup",
+    "id-mapped mounts ",
+    "can't be mapped with these options",
     "read-only to a user namespace without mount_setattr",
     "the host's cgroups can't be shown with another option",
     "cgroups have no iversion",

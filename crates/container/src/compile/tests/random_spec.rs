@@ -29,7 +29,7 @@ const KINDS: [&str; 11] = [
     "bind", "none", "", "tmpfs", "proc", "sysfs", "cgroup", "cgroup2", "overlay", "mqueue", "ext4",
 ];
 
-const OPTIONS: [&str; 40] = [
+const OPTIONS: [&str; 43] = [
     "ro",
     "rw",
     "nosuid",
@@ -70,6 +70,9 @@ const OPTIONS: [&str; 40] = [
     "context=\"a,b\"",
     "nosuid,nodev,ro",
     "newinstance",
+    "idmap",
+    "ridmap",
+    "idmap=uids=0-1000-5;gids=@0-0-5",
 ];
 
 /// One of the numbers from 0 on, with a chance of one in `bound` each.
@@ -109,10 +112,15 @@ fn mount(random: &mut Prng) -> Value {
         0 => json!(format!("x={}", "y".repeat(250 + random.below(12)))),
         _ => json!(random.pick(&OPTIONS)),
     });
-    json!({
+    let mut mount = json!({
         "destination": random.pick(&PATHS), "type": random.pick(&KINDS),
         "source": random.pick(&["/s", "s/../t", "proc", "//x"]), "options": options
-    })
+    });
+    if one_in(random, 12) {
+        let map = json!([{ "containerID": random.below(9), "hostID": 7, "size": 1 }]);
+        merge(&mut mount, json!({ "uidMappings": map, "gidMappings": map }));
+    }
+    mount
 }
 
 fn device(random: &mut Prng) -> Value {

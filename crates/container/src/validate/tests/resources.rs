@@ -48,18 +48,24 @@ fn mounts() {
         ),
         (
             "/mounts/2/options/1",
-            json!("ridmap"),
-            "/mounts/2/options/1: mount option \"ridmap\": id-mapped mounts are not supported yet",
+            json!("ridmap=1"),
+            "/mounts/2/options/1: mount option \"ridmap=1\": a mapping is written as \
+             uids=0-1000-10#20-2000-5;gids=0-1000-10",
         ),
         (
             "/mounts/2/uidMappings",
             json!([{ "containerID": 0, "hostID": 0, "size": 1 }]),
-            "/mounts/2/uidMappings: id-mapped mounts are not supported yet",
+            "/mounts/2/gidMappings: id-mapped mounts must have both uid and gid mappings specified",
         ),
         (
             "/mounts/2/gidMappings",
             json!([{ "containerID": 0, "hostID": 0, "size": 1 }]),
-            "/mounts/2/gidMappings: id-mapped mounts are not supported yet",
+            "/mounts/2/uidMappings: id-mapped mounts must have both uid and gid mappings specified",
+        ),
+        (
+            "/mounts/2/options/1",
+            json!("idmap=uids=0-0-2;gids=0-0-1#1-0-1"),
+            "/mounts/2/options/1/hostID: 0 is in another mapping too",
         ),
     ]);
     for word in ["sync", "dirsync", "mand", "lazytime", "iversion"] {
