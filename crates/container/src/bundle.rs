@@ -39,24 +39,27 @@ impl Bundle {
 pub(crate) fn read_config(path: &Path) -> Result<Spec> {
     let text = std::fs::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
-            Error::new(format!("JSON specification file {} not found", path.display()))
+            Error::config("", format!("JSON specification file {} not found", path.display()))
         }
         _ => Error::at("read", path, error),
     })?;
     let spec = coble_spec::parse(&text)
-        .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+        .map_err(|error| Error::config(error.pointer(), format!("{}: {error}", path.display())))?;
     validate_read(&spec, &text)
-        .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+        .map_err(|error| Error::config(&error.pointer, format!("{}: {error}", path.display())))?;
     Ok(spec)
 }
 
 /// The root must be a directory and no symbolic link: who may change the link may choose the root.
 fn find_rootfs(bundle: &Path, spec: &Spec) -> Result<PathBuf> {
     let root = spec.root.as_ref().ok_or_else(|| {
-        Error::new(format!("{}: /root: missing", bundle.join("config.json").display()))
+        let config = bundle.join("config.json");
+        Error::config("/root", format!("{}: /root: missing", config.display()))
     })?;
     let path = bundle.join(&root.path);
-    let bad = |why: &str| Error::new(format!("invalid rootfs {}: {why}", path.display()));
+    let bad = |why: &str| {
+        Error::config("/root/path", format!("invalid rootfs {}: {why}", path.display()))
+    };
     let metadata =
         path.symlink_metadata().map_err(|error| Error::at("invalid rootfs", &path, error))?;
     if metadata.is_symlink() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use coble_cgroup::Cgroup;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hooks;
 use crate::kill::end;
 use crate::resctrl::Group;
@@ -41,9 +41,8 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Er
     let status = status_of(record, entry.stage())?;
     if !force && !matches!(status, Status::Stopped | Status::Created) {
         let id = &record.id;
-        return Err(Error::new(format!(
-            "cannot delete container {id} that is not stopped: {status}"
-        )));
+        let words = format!("cannot delete container {id} that is not stopped: {status}");
+        return Err(Error::of(ErrorKind::WrongStatus(status), words));
     }
     let cgroup = Cgroup::from_record(&record.cgroup)?;
     if status == Status::Paused {

@@ -18,7 +18,7 @@ use crate::compile::{
 };
 use crate::console::{check_console, send_console};
 use crate::descriptors::passed_on;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, Said, Start, explain};
 use crate::foreground::{Foreground, Signals};
 use crate::loan::Loan;
@@ -63,19 +63,22 @@ impl Exec {
     pub fn execute(&self) -> Result<Finished> {
         let (record, stage) = await_made(&self.root, &self.id)?;
         match status_of(&record, stage)? {
-            Status::Stopped => return Err(Error::new(STOPPED)),
+            Status::Stopped => return Err(stopped()),
             Status::Paused if !self.ignore_paused => {
-                return Err(Error::new(
+                return Err(Error::of(
+                    ErrorKind::WrongStatus(Status::Paused),
                     "cannot exec in a paused container (use --ignore-paused to override)",
                 ));
             }
             Status::Creating => {
-                return Err(Error::new("cannot exec in a container that is being created"));
+                let kind = ErrorKind::WrongStatus(Status::Creating);
+                return Err(Error::of(kind, "cannot exec in a container that is being created"));
             }
             _ => {}
         }
         let process = self.process.merge(&record.process);
-        validate_process(&process).map_err(|error| Error::new(format!("process: {error}")))?;
+        validate_process(&process)
+            .map_err(|error| Error::config(&error.pointer, format!("process: {error}")))?;
         check_console(process.terminal, self.console_socket.as_deref(), !self.detach)?;
         let signals = if self.detach { None } else { Some(Signals::take(false)?) };
         let mut running = self.launch(&record, &process)?;
@@ -94,7 +97,7 @@ impl Exec {
 
     fn launch(&self, record: &Record, process: &Process) -> Result<Running> {
         let (preserve_fds, environment) = passed_on(self.preserve_fds)?;
-        let target = record.init.pidfd()?.ok_or_else(|| Error::new(STOPPED))?;
+        let target = record.init.pidfd()?.ok_or_else(stopped)?;
         let assumption = Assumption {
             process,
             origin: "",
@@ -227,10 +230,12 @@ fn root_of(record: &Record) -> Result<Option<OwnedFd>> {
     let root = openat(CWD, &path, flags, Mode::empty())
         .map_err(|errno| Error::at("open", &path, errno))?;
     // The number may have changed hands before it was opened.
-    if record.init.is_alive()? { Ok(Some(root)) } else { Err(Error::new(STOPPED)) }
+    if record.init.is_alive()? { Ok(Some(root)) } else { Err(stopped()) }
 }
 
-const STOPPED: &str = "cannot exec in a stopped container";
+fn stopped() -> Error {
+    Error::of(ErrorKind::WrongStatus(Status::Stopped), "cannot exec in a stopped container")
+}
 
 /// The plan of an exec: into the container's namespaces, and from there as its own process.
 fn compile(

@@ -16,7 +16,7 @@ use coble_sys::rustix::process::{WaitId, WaitIdOptions, waitid};
 use coble_sys::{Child, SPAWN_FAILED, Spawn, libc, pidfd_send_signal, setns};
 
 use crate::compile::{Namespaces, clone_flag};
-use crate::error::{Error, Result, errno_words};
+use crate::error::{Error, ErrorKind, Result, errno_words};
 use crate::interrupt::{Interrupt, Watch};
 use crate::sealed;
 
@@ -249,8 +249,9 @@ impl Said {
 pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: &str) -> Error {
     let why = if errno == 0 { String::new() } else { errno_words(Errno::from_raw_os_error(errno)) };
     let found = plan.get(step as usize);
+    let errno = (errno != 0).then_some(errno);
     if let Some((Step::FindProgram { .. } | Step::Exec { .. }, _)) = found {
-        return Error::new(explain_program(action, detail, &why));
+        return Error::of(ErrorKind::Program { errno }, explain_program(action, detail, &why));
     }
     if let Some((Step::Hook { .. }, origin)) = found {
         let place = origin.trim_start_matches("/hooks/").rsplit_once('/');
@@ -268,7 +269,12 @@ pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: 
             text.push_str(part);
         }
     }
-    Error::new(text)
+    let kind = found.map_or(ErrorKind::Other, |(step, origin)| ErrorKind::Step {
+        step: step.name(),
+        pointer: origin.to_owned(),
+        errno,
+    });
+    Error::of(kind, text)
 }
 
 /// The same for a failure after the wait for `start`, where the plan is not known any more: a hook's or the
@@ -281,7 +287,8 @@ pub(crate) fn explain_late(failure: &Failure<'_>) -> Error {
         errno => errno_words(Errno::from_raw_os_error(errno)),
     };
     if action == "exec" {
-        return Error::new(explain_program(&action, &detail, &why));
+        let errno = (failure.errno != 0).then_some(failure.errno);
+        return Error::of(ErrorKind::Program { errno }, explain_program(&action, &detail, &why));
     }
     explain_hook("startContainer hook", [&action, &detail, &why])
 }
@@ -289,7 +296,7 @@ pub(crate) fn explain_late(failure: &Failure<'_>) -> Error {
 /// The words of the hooks that the parent runs, too.
 fn explain_hook(name: &str, parts: [&str; 3]) -> Error {
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    Error::new(format!("error running {name}: {}", parts.join(": ")))
+    Error::of(ErrorKind::Hook, format!("error running {name}: {}", parts.join(": ")))
 }
 
 /// The words by which engines tell a program that is missing (127) from one that can't be run (126).

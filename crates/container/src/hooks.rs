@@ -12,7 +12,7 @@ use coble_sys::rustix::fd::AsFd;
 use coble_sys::rustix::fs::{MemfdFlags, memfd_create};
 use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt::Watch;
 
 /// Bytes of a failed hook's output that stand in the error.
@@ -46,7 +46,12 @@ pub(crate) fn run_poststop(hooks: &[Hook], state: &str, bundle: &Path) -> Vec<Er
 
 fn failed(name: &str, index: usize, hook: &Hook, outcome: Result<()>) -> Result<()> {
     outcome.map_err(|error| {
-        error.within(&format!("error running {name} hook #{index}: {}", hook.path))
+        let kind = match error.kind() {
+            ErrorKind::Interrupted => ErrorKind::Interrupted,
+            _ => ErrorKind::Hook,
+        };
+        let words = format!("error running {name} hook #{index}: {}: {error}", hook.path);
+        Error::of(kind, words)
     })
 }
 

@@ -24,7 +24,8 @@ pub(crate) fn refuse_host_sysctls(spec: &Spec) -> Result<()> {
         };
         if let Some(key) = linux.sysctl.keys().find(of_it) {
             let kind = namespace.kind;
-            return Err(Error::new(format!("sysctl {key:?} not allowed in host {kind} namespace")));
+            let words = format!("sysctl {key:?} not allowed in host {kind} namespace");
+            return Err(Error::config("/linux/sysctl", words));
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::Errno;
 use coble_sys::{libc, sigaction_is_ignored, signalfd};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// What a user or a service manager ends a command with.
 const SIGNALS: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
@@ -57,7 +57,10 @@ impl Watch<'_> {
         let [is_ready, is_interrupted, is_over] = watched.map(|fd| !fd.revents().is_empty());
         match (is_ready, is_interrupted, is_over) {
             (true, ..) => Ok(true),
-            (_, true, _) => Err(Error::new("interrupted by a signal before the program ran")),
+            (_, true, _) => {
+                let words = "interrupted by a signal before the program ran";
+                Err(Error::of(ErrorKind::Interrupted, words))
+            }
             (.., true) => Err(Error::new("the container's process has ended meanwhile")),
             _ => Ok(false),
         }

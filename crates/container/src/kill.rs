@@ -9,10 +9,10 @@ use coble_sys::rustix::fd::AsFd;
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt::Watch;
 use crate::signal::Signal;
-use crate::state::Record;
+use crate::state::{Record, Status};
 use crate::status::has_own_pids;
 use crate::store::peek;
 
@@ -35,14 +35,20 @@ pub fn kill(root: &Path, id: &str, signal: Signal, all: bool) -> Result<()> {
         return Ok(());
     }
     let Some(pidfd) = record.init.pidfd()? else {
-        return if all { Ok(()) } else { Err(Error::new(format!("container not running: {id}"))) };
+        return if all { Ok(()) } else { Err(not_running(id)) };
     };
     match pidfd_send_signal(pidfd.as_fd(), signal.number()) {
         Ok(()) if signal == Signal::KILL => Ok(Cgroup::from_record(&record.cgroup)?.thaw_killed()?),
         Ok(()) => Ok(()),
-        Err(Errno::SRCH) => Err(Error::new(format!("container not running: {id}"))),
+        Err(Errno::SRCH) => Err(not_running(id)),
         Err(errno) => Err(Error::os("send the signal", errno)),
     }
+}
+
+/// The words that containerd and Docker look for.
+fn not_running(id: &str) -> Error {
+    let kind = ErrorKind::WrongStatus(Status::Stopped);
+    Error::of(kind, format!("container not running: {id}"))
 }
 
 /// Signals each process of the container's cgroup. Says whether there was one.

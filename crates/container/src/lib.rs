@@ -79,7 +79,7 @@ mod prng;
 
 pub use create::Create;
 pub use delete::delete;
-pub use error::Error;
+pub use error::{Error, ErrorKind, Result};
 pub use example::{ExampleHost, config_text, example, example_config};
 pub use exec::{Additions, Exec, ExecProcess};
 pub use facts::{Facts, WITHOUT};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hooks;
 use crate::interrupt::Watch;
 use crate::rendezvous::release;
@@ -17,20 +17,23 @@ use crate::store::{Entry, absent};
 pub fn start(root: &Path, id: &str) -> Result<()> {
     let entry = Entry::find(root, id)?;
     let record = entry.read()?.ok_or_else(|| absent(id))?;
-    match status_of(&record, entry.stage())? {
-        Status::Created => {}
-        Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
-        Status::Running => return Err(Error::new("cannot start an already running container")),
-        Status::Paused => return Err(Error::new("cannot start a container in the paused state")),
-        Status::Creating => {
-            return Err(Error::new("cannot start a container that is being created"));
-        }
-    }
+    refuse_started(status_of(&record, entry.stage())?)?;
     let released = release(&entry);
     entry.set_started()?;
     released?;
     entry.unlock()?;
     run_poststart(&record)
+}
+
+fn refuse_started(status: Status) -> Result<()> {
+    let words = match status {
+        Status::Created => return Ok(()),
+        Status::Stopped => "cannot start a container that has stopped",
+        Status::Running => "cannot start an already running container",
+        Status::Paused => "cannot start a container in the paused state",
+        Status::Creating => "cannot start a container that is being created",
+    };
+    Err(Error::of(ErrorKind::WrongStatus(status), words))
 }
 
 /// A container whose hook fails is stopped (runtime.md, "Lifecycle", step 9).

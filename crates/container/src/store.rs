@@ -22,7 +22,7 @@ use coble_sys::rustix::fs::{
 use coble_sys::rustix::io::{Errno, read, write};
 use coble_sys::rustix::process::geteuid;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::resctrl::Group;
 use crate::state::Record;
 use crate::validate::validate_id;
@@ -83,12 +83,14 @@ impl Entry {
         match made {
             Ok(()) => {}
             Err(Errno::EXIST) => {
-                return Err(Error::new(format!("container with given ID already exists: {id}")));
+                let words = format!("container with given ID already exists: {id}");
+                return Err(Error::of(ErrorKind::AlreadyExists, words));
             }
             Err(errno) => return Err(Error::at("make", path, errno)),
         }
-        Self::open(path, |_| Ok(()))?
-            .ok_or_else(|| Error::new(format!("container {id} was deleted at once")))
+        Self::open(path, |_| Ok(()))?.ok_or_else(|| {
+            Error::of(ErrorKind::DoesNotExist, format!("container {id} was deleted at once"))
+        })
     }
 
     /// Opens and locks the directory of a container.
@@ -299,7 +301,7 @@ fn tell(directory: BorrowedFd<'_>, path: &Path, id: &str) -> Result<(Record, Sta
 
 /// The words that containerd looks for.
 pub(crate) fn absent(id: &str) -> Error {
-    Error::new(format!("container does not exist: {id}"))
+    Error::of(ErrorKind::DoesNotExist, format!("container does not exist: {id}"))
 }
 
 /// The names in a state folder, sorted.
@@ -317,7 +319,7 @@ pub(crate) fn ids(root: &Path) -> Result<Vec<String>> {
 }
 
 fn check_id(id: &str) -> Result<()> {
-    validate_id(id).map_err(Error::new)
+    validate_id(id).map_err(|words| Error::of(ErrorKind::InvalidId, words))
 }
 
 /// The folder holds what nobody else may see: environments, and sockets that start containers.
@@ -350,9 +352,8 @@ fn await_lock(directory: &OwnedFd, operation: FlockOperation, path: &Path) -> Re
     while !try_lock(directory, operation, path)? {
         if Instant::now() >= end {
             let id = path.file_name().unwrap_or_default().display();
-            return Err(Error::new(format!(
-                "container {id} is being created or changed by another process"
-            )));
+            let words = format!("container {id} is being created or changed by another process");
+            return Err(Error::of(ErrorKind::Locked, words));
         }
         std::thread::sleep(Duration::from_millis(1));
     }

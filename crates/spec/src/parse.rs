@@ -26,6 +26,16 @@ pub enum ParseError {
     },
 }
 
+impl ParseError {
+    /// The JSON pointer (RFC 6901) to the value that is wrong; empty for the whole text.
+    pub fn pointer(&self) -> &str {
+        match self {
+            Self::Syntax { .. } => "",
+            Self::Value { pointer, .. } => pointer,
+        }
+    }
+}
+
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

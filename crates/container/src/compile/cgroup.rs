@@ -94,11 +94,12 @@ fn bind_host_cgroup(
     }
     let read_only = if own.is_none() && user { attr::RDONLY } else { 0 };
     if read_only != 0 && wanted.flags & bits::CLASSIC_ATTRIBUTES != 0 {
-        return Err(Error::new(format!(
-            "config.json: {}: the host's cgroups can't be shown read-only to a user namespace without \
-             mount_setattr (Linux 5.12)",
-            wanted.origin
-        )));
+        let origin = &wanted.origin;
+        let words = format!(
+            "config.json: {origin}: the host's cgroups can't be shown read-only to a user namespace without \
+             mount_setattr (Linux 5.12)"
+        );
+        return Err(Error::config(origin, words));
     }
     let set = wanted.options.attr_set;
     // The host's attributes stay. An access time mode is a value, which can't be set without being cleared.

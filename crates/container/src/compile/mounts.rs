@@ -44,7 +44,7 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     pub(super) fn refusal(&self, reason: &str) -> Error {
-        Error::new(format!("config.json: {}/options: {reason}", self.origin))
+        bad_options(&self.origin, reason)
     }
 
     /// Attributes of all below can't be set one by one: the child does not know what is there.
@@ -109,10 +109,16 @@ pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
     Ok(())
 }
 
+fn bad_options(origin: &str, reason: &str) -> Error {
+    let pointer = format!("{origin}/options");
+    let words = format!("config.json: {pointer}: {reason}");
+    Error::config(pointer, words)
+}
+
 fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<'a>> {
     let origin = format!("/mounts/{index}");
     let mut options = MountOptions::parse(&mount.options)
-        .map_err(|error| Error::new(format!("config.json: {origin}/options: {error}")))?;
+        .map_err(|error| bad_options(&origin, &error.to_string()))?;
     if !options.remount && !options.binds(&mount.kind) {
         options.reach_the_mount();
     }

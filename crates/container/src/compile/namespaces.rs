@@ -72,10 +72,13 @@ impl Namespaces {
     fn inherit_joined(&mut self) -> Result<()> {
         for (kind, path, index) in self.joined.drain(..) {
             if kind == NamespaceKind::Mount {
-                return Err(Error::new(format!(
-                    "config.json: /linux/namespaces/{index}/path: a mount namespace can't be joined from a \
+                return Err(Error::config(
+                    format!("/linux/namespaces/{index}/path"),
+                    format!(
+                        "config.json: /linux/namespaces/{index}/path: a mount namespace can't be joined from a \
                      new user namespace"
-                )));
+                    ),
+                ));
             }
             self.inherited.push((kind, c_string(path)?));
         }
@@ -190,8 +193,9 @@ pub(super) fn names(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
         plan.push(Step::Domainname { name: &name }, "/domainname");
     }
     for (key, value) in spec.linux.iter().flat_map(|linux| &linux.sysctl) {
-        let path = sysctl::path(key)
-            .ok_or_else(|| Error::new(format!("config.json: /linux/sysctl: bad key {key:?}")))?;
+        let path = sysctl::path(key).ok_or_else(|| {
+            Error::config("/linux/sysctl", format!("config.json: /linux/sysctl: bad key {key:?}"))
+        })?;
         let (path, value) = (c_string(path)?, c_string(value.as_str())?);
         let origin = format!("/linux/sysctl/{}", key.replace('~', "~0").replace('/', "~1"));
         plan.push(Step::Sysctl { path: &path, value: &value }, origin);

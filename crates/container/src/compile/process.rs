@@ -79,8 +79,9 @@ pub(crate) fn label_steps(process: &Process, origin: &str, plan: &mut Plan) -> R
 }
 
 pub(super) fn assume(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
-    let process = configured(job)
-        .ok_or_else(|| Error::new("config.json: process property must not be empty"))?;
+    let process = configured(job).ok_or_else(|| {
+        Error::config("/process", "config.json: process property must not be empty")
+    })?;
     let linux = job.spec.linux.as_ref();
     personality_step(linux.and_then(|linux| linux.personality.as_ref()), plan);
     policy_step(linux.and_then(|linux| linux.memory_policy.as_ref()), plan)?;
@@ -125,8 +126,11 @@ pub(crate) fn assume_process(
     let Assumption { process, origin, .. } = assumption;
     scheduling(process, origin, plan)?;
     for (index, limit) in process.rlimits.iter().enumerate() {
-        let resource = rlimit::number(&limit.kind)
-            .ok_or_else(|| Error::new(format!("{origin}/rlimits/{index}/type: unknown")))?;
+        let resource = rlimit::number(&limit.kind).ok_or_else(|| {
+            let pointer = format!("{origin}/rlimits/{index}/type");
+            let words = format!("{pointer}: unknown");
+            Error::config(pointer, words)
+        })?;
         let step = Step::Rlimit { resource, soft: limit.soft, hard: limit.hard };
         plan.push(step, format!("{origin}/rlimits/{index}"));
     }
@@ -168,7 +172,9 @@ fn scheduling(process: &Process, origin: &str, plan: &mut Plan) -> Result<()> {
 fn capabilities(process: &Process, origin: &str) -> Result<Sets> {
     let Some(lists) = &process.capabilities else { return Ok(Sets::default()) };
     Sets::of(lists).map_err(|(set, unknown)| {
-        Error::new(format!("{origin}/capabilities/{set}/{}: {unknown}", unknown.index))
+        let pointer = format!("{origin}/capabilities/{set}/{}", unknown.index);
+        let words = format!("{pointer}: {unknown}");
+        Error::config(pointer, words)
     })
 }
 
