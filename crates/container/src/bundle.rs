@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use coble_spec::Spec;
 
 use crate::error::{Error, Result};
-use crate::validate::validate_read;
+use crate::validate::{validate, validate_read};
 
 /// A bundle that was read and checked.
 #[derive(Debug)]
@@ -19,17 +19,25 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Reads the bundle in a directory.
+    /// Reads the bundle in a directory, or takes a configuration in place of its `config.json`.
     ///
     /// # Errors
-    /// No or a bad `config.json`, or no directory that can be a root.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    /// No or a bad configuration, or no directory that can be a root.
+    pub(crate) fn read(path: &Path, spec: Option<&Spec>) -> Result<Self> {
         let path =
             path.canonicalize().map_err(|error| Error::at("open the bundle", path, error))?;
-        let spec = read_config(&path.join("config.json"))?;
+        let spec = match spec {
+            Some(spec) => checked(spec)?,
+            None => read_config(&path.join("config.json"))?,
+        };
         let rootfs = find_rootfs(&path, &spec)?;
         Ok(Self { path, rootfs, spec })
     }
+}
+
+fn checked(spec: &Spec) -> Result<Spec> {
+    validate(spec).map_err(|error| Error::config(&error.pointer, format!("config: {error}")))?;
+    Ok(spec.clone())
 }
 
 /// A `config.json` that was checked.

@@ -2,43 +2,58 @@
 
 use std::path::PathBuf;
 
-use crate::error::{Error, Result};
+use coble_spec::Spec;
+
+use crate::child::Spawned;
+use crate::descriptors::Activation;
+use crate::error::Result;
 use crate::make::{Making, Purpose};
 use crate::pid_file::write_pid_file;
+use crate::streams::Streams;
 
-/// A container to be made.
+/// A container to be made (runtime.md, "Create").
+///
+/// Paths that are not absolute start at the working directory, which a program with several threads should not
+/// rely on.
 #[derive(Clone, Debug, Default)]
 pub struct Create {
-    /// The state folder.
+    /// The state folder, made with mode 0700 if it is missing: [`default_root`](crate::default_root), or one of the
+    /// program's own, which keeps its containers apart from others.
     pub root: PathBuf,
-    /// The container's name: letters, digits, `_`, `+`, `-` and `.`.
+    /// The container's name: letters, digits, `_`, `+`, `-` and `.`, at most [`MAX_ID`](crate::MAX_ID) of them.
     pub id: String,
-    /// The bundle's directory.
+    /// The bundle's directory (bundle.md). Hooks run there, and `root.path` and the sources of bind mounts may be
+    /// relative to it.
     pub bundle: PathBuf,
-    /// Where the process id is written.
+    /// The configuration; without one it is the bundle's `config.json`.
+    pub spec: Option<Box<Spec>>,
+    /// Where the process id is written, in decimal and without a line end: whole or not at all.
     pub pid_file: Option<PathBuf>,
-    /// Unix socket that gets the terminal.
+    /// Unix socket that gets the terminal: one message with one descriptor, the master's. Needed if the process has
+    /// a terminal, but for a [`Run`](crate::Run) that stays, which relays it.
     pub console_socket: Option<PathBuf>,
-    /// Move the root instead of pivot_root(2).
+    /// The program's standard streams.
+    pub streams: Streams,
+    /// Move the root instead of pivot_root(2), for a root on the initial ramdisk.
     pub no_pivot: bool,
-    /// Stay in the caller's session keyring.
+    /// Stay in the caller's session keyring, keyrings(7).
     pub no_new_keyring: bool,
-    /// Descriptors from 3 on that the program gets, besides those of `LISTEN_FDS`.
+    /// Sockets that the program gets from descriptor 3 on.
+    pub activation: Activation,
+    /// How many of this process's descriptors the program gets besides, from 3 on and behind the sockets. Each must
+    /// be open without close-on-exec: in a program with several threads that calls for care.
     pub preserve_fds: u32,
 }
 
 impl Create {
-    /// Makes the container. It waits for [`crate::start`]. Returns what it doesn't get although it asks for it, as
-    /// warnings.
+    /// Makes the container. Its process waits for [`start`](crate::start), and stays when the calling thread ends.
     ///
     /// # Errors
     /// The first step that fails; then nothing is left of the container.
-    pub fn execute(&self) -> Result<Vec<Error>> {
+    pub fn execute(&self) -> Result<Spawned> {
         let mut making = Making::begin(self, Purpose::Create)?;
         making.await_ready()?;
         write_pid_file(self.pid_file.as_deref(), making.executor()?.pid)?;
-        let warnings = making.warnings();
-        making.keep();
-        Ok(warnings)
+        making.leave()
     }
 }

@@ -12,12 +12,13 @@ use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use coble_sys::rustix::io::Errno;
 
 use crate::capability;
+use crate::child::Spawned;
 use crate::compile::{
     Assumption, Namespaces, assume_process, c_string, clone_flag, console_step, keyring_name,
     label_steps, personality_step,
 };
 use crate::console::{check_console, send_console};
-use crate::descriptors::passed_on;
+use crate::descriptors::Activation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, Said, Start, explain};
 use crate::foreground::{Foreground, Signals};
@@ -31,11 +32,12 @@ use crate::run::Finished;
 use crate::state::{Record, Status};
 use crate::status::status_of;
 use crate::store::await_made;
+use crate::streams::Streams;
 use crate::validate::validate_process;
 pub use process::{Additions, ExecProcess};
 
-/// A process to run in a container.
-#[derive(Clone, Debug)]
+/// A process to run in a container (not part of the runtime specification; as `runc exec`).
+#[derive(Clone, Debug, Default)]
 pub struct Exec {
     /// The state folder.
     pub root: PathBuf,
@@ -47,9 +49,13 @@ pub struct Exec {
     pub detach: bool,
     /// Where the process id is written.
     pub pid_file: Option<PathBuf>,
-    /// Unix socket that gets the terminal.
+    /// Unix socket that gets the terminal, as for [`Create`](crate::Create).
     pub console_socket: Option<PathBuf>,
-    /// Descriptors from 3 on that the program gets, besides those of `LISTEN_FDS`.
+    /// The program's standard streams.
+    pub streams: Streams,
+    /// Sockets that the program gets from descriptor 3 on.
+    pub activation: Activation,
+    /// How many of this process's descriptors the program gets besides, as for [`Create`](crate::Create).
     pub preserve_fds: u32,
     /// Go on in a paused container.
     pub ignore_paused: bool,
@@ -58,45 +64,75 @@ pub struct Exec {
 impl Exec {
     /// Runs the process to its end, or with `detach` to its start.
     ///
+    /// Without `detach` it takes the whole process into service, as a command does that stands in for the program:
+    /// every signal that reaches the calling thread is passed on, SIGCHLD gets its default action back, and the
+    /// standard streams are relayed if the process has a terminal. [`Exec::spawn`] does nothing of this.
+    ///
     /// # Errors
     /// The container does not run, or the first step that fails.
     pub fn execute(&self) -> Result<Finished> {
-        let (record, stage) = await_made(&self.root, &self.id)?;
-        match status_of(&record, stage)? {
-            Status::Stopped => return Err(stopped()),
-            Status::Paused if !self.ignore_paused => {
-                return Err(Error::of(
-                    ErrorKind::WrongStatus(Status::Paused),
-                    "cannot exec in a paused container (use --ignore-paused to override)",
-                ));
-            }
-            Status::Creating => {
-                let kind = ErrorKind::WrongStatus(Status::Creating);
-                return Err(Error::of(kind, "cannot exec in a container that is being created"));
-            }
-            _ => {}
+        if self.detach {
+            let Spawned { warnings, .. } = self.spawn()?;
+            return Ok(Finished { status: 0, warnings });
         }
+        let (record, process) = self.look(true)?;
+        let signals = Signals::take(false)?;
+        let (executor, relay) = self.begin(&record, &process)?;
+        let foreground = Foreground {
+            signals: &signals,
+            pidfd: executor.pidfd.as_fd(),
+            pid: executor.pid,
+            relay,
+        };
+        let status = foreground.attend()?.status();
+        Ok(Finished { status, warnings: capability::warnings(&process) })
+    }
+
+    /// Runs the process and returns once its program runs, whatever `detach` says. It stays when the calling thread
+    /// ends.
+    ///
+    /// # Errors
+    /// The container does not run, or the first step that fails.
+    pub fn spawn(&self) -> Result<Spawned> {
+        let (record, process) = self.look(false)?;
+        let (executor, _) = self.begin(&record, &process)?;
+        Ok(Spawned { child: executor.into_child(), warnings: capability::warnings(&process) })
+    }
+
+    /// The container and the process, if it can be run there.
+    fn look(&self, stays: bool) -> Result<(Record, Process)> {
+        let (record, stage) = await_made(&self.root, &self.id)?;
+        self.refuse(status_of(&record, stage)?)?;
         let process = self.process.merge(&record.process);
         validate_process(&process)
             .map_err(|error| Error::config(&error.pointer, format!("process: {error}")))?;
-        check_console(process.terminal, self.console_socket.as_deref(), !self.detach)?;
-        let signals = if self.detach { None } else { Some(Signals::take(false)?) };
-        let mut running = self.launch(&record, &process)?;
-        let relay = running.await_program(self.console_socket.as_deref())?;
-        write_pid_file(self.pid_file.as_deref(), running.executor.pid)?;
-        let warnings = capability::warnings(&process);
-        let Some(signals) = signals else { return Ok(Finished { status: 0, warnings }) };
-        let foreground = Foreground {
-            signals: &signals,
-            pidfd: running.executor.pidfd.as_fd(),
-            pid: running.executor.pid,
-            relay,
+        check_console(process.terminal, self.console_socket.as_deref(), stays)?;
+        self.streams.check(process.terminal)?;
+        Ok((record, process))
+    }
+
+    fn refuse(&self, status: Status) -> Result<()> {
+        let words = match status {
+            Status::Stopped => return Err(stopped()),
+            Status::Paused if !self.ignore_paused => {
+                "cannot exec in a paused container (use --ignore-paused to override)"
+            }
+            Status::Creating => "cannot exec in a container that is being created",
+            Status::Created | Status::Running | Status::Paused => return Ok(()),
         };
-        Ok(Finished { status: foreground.attend()?.status(), warnings })
+        Err(Error::of(ErrorKind::WrongStatus(status), words))
+    }
+
+    /// Until the program runs. Also returns its terminal, if no socket takes it.
+    fn begin(&self, record: &Record, process: &Process) -> Result<(Executor, Option<Relay>)> {
+        let mut running = self.launch(record, process)?;
+        let relay = running.await_program(self.console_socket.as_deref())?;
+        write_pid_file(self.pid_file.as_deref(), running.executor()?.pid)?;
+        Ok((running.release()?, relay))
     }
 
     fn launch(&self, record: &Record, process: &Process) -> Result<Running> {
-        let (preserve_fds, environment) = passed_on(self.preserve_fds)?;
+        let (preserve_fds, environment) = self.activation.passed_on(self.preserve_fds)?;
         let target = record.init.pidfd()?.ok_or_else(stopped)?;
         let assumption = Assumption {
             process,
@@ -128,6 +164,7 @@ impl Exec {
                     listener: None,
                     preserve_fds,
                     keep: &keep,
+                    streams: self.streams.descriptors(),
                 })
             })
         };
@@ -142,51 +179,61 @@ impl Exec {
             }
             started => started?,
         };
-        let running = Running { executor, plan, is_kept: false };
+        let running = Running { executor: Some(executor), plan };
+        let executor = running.executor()?;
         if cgroup.needs_enter() {
-            cgroup.enter(running.executor.pid, is_cloned_into)?;
+            cgroup.enter(executor.pid, is_cloned_into)?;
         }
         group.map_or(Ok(()), |group| group.join(running.executor.pid))?;
         if loan.raises() {
-            loan.give(running.executor.pid);
+            loan.give(executor.pid);
         }
         if gated {
-            running.executor.answer()?;
+            executor.answer()?;
         }
         Ok(running)
     }
 }
 
-/// The executor of an exec. What is dropped before its program runs is ended.
+/// The executor of an exec. What is dropped before it is released is ended.
 struct Running {
-    executor: Executor,
+    executor: Option<Executor>,
     plan: Plan,
-    is_kept: bool,
 }
 
 impl Running {
+    fn executor(&self) -> Result<&Executor> {
+        self.executor.as_ref().ok_or_else(|| Error::new("no executor was started"))
+    }
+
+    /// Its program runs.
+    fn release(mut self) -> Result<Executor> {
+        self.executor.take().ok_or_else(|| Error::new("no executor was started"))
+    }
+
     /// Listens to the executor until the program runs. Returns its terminal, if no socket takes it.
     fn await_program(&mut self, socket: Option<&Path>) -> Result<Option<Relay>> {
         let mut relay = None;
         let mut is_ready = false;
         loop {
-            match self.executor.listen(None)? {
+            match self.executor()?.listen(None)? {
                 Said::Ready => is_ready = true,
                 Said::Nothing if !is_ready => {
-                    return Err(self.executor.silence().within(NOT_STARTED));
+                    return Err(self.executor()?.silence().within(NOT_STARTED));
                 }
-                Said::Nothing => {
-                    self.is_kept = true;
-                    return Ok(relay);
-                }
+                Said::Nothing => return Ok(relay),
                 Said::Console(terminal) => {
                     match socket {
                         Some(socket) => send_console(socket, terminal)?,
                         None => relay = Some(Relay::begin(terminal)?),
                     }
-                    self.executor.answer()?;
+                    self.executor()?.answer()?;
                 }
-                Said::Moved(pid) => self.executor.follow(pid)?,
+                Said::Moved(pid) => {
+                    if let Some(executor) = &mut self.executor {
+                        executor.follow(pid)?;
+                    }
+                }
                 Said::Failed { step, errno, action, detail } => {
                     let error = explain(&self.plan, step, errno, &action, &detail);
                     return Err(error.within(NOT_STARTED));
@@ -201,8 +248,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.is_kept {
-            self.executor.destroy();
+        if let Some(executor) = &self.executor {
+            executor.destroy();
         }
     }
 }

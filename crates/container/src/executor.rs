@@ -12,9 +12,10 @@ use coble_sys::rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
     SocketType, recvmsg, send, socketpair,
 };
-use coble_sys::rustix::process::{WaitId, WaitIdOptions, waitid};
-use coble_sys::{Child, SPAWN_FAILED, Spawn, libc, pidfd_send_signal, setns};
+use coble_sys::rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use coble_sys::{SPAWN_FAILED, Spawn, libc, pidfd_send_signal, setns};
 
+use crate::child::Child;
 use crate::compile::{Namespaces, clone_flag};
 use crate::error::{Error, ErrorKind, Result, errno_words};
 use crate::interrupt::{Interrupt, Watch};
@@ -34,6 +35,8 @@ pub(crate) struct Start<'a> {
     pub(crate) preserve_fds: u32,
     /// Further descriptors that the plan names.
     pub(crate) keep: &'a [BorrowedFd<'a>],
+    /// Standard streams in place of the caller's.
+    pub(crate) streams: [Option<BorrowedFd<'a>>; 3],
 }
 
 /// A running executor.
@@ -94,8 +97,8 @@ impl Executor {
             arguments: &arguments,
             close_from: start.preserve_fds.saturating_add(3),
             keep: &keep,
+            streams: start.streams,
             gate: start.gated.then_some(theirs.as_fd()),
-            gate_keeper: socket.as_fd(),
         };
         let child = with_joined(&start.namespaces.inherited, || {
             spawn.spawn().map_err(|errno| Error::os("clone3", errno))
@@ -157,7 +160,16 @@ impl Executor {
             .map_err(|errno| Error::os("take over the executor's child", errno))?;
         let first = std::mem::replace(&mut self.pidfd, pidfd);
         self.pid = pid;
-        reap(first.as_fd()).map(drop)
+        match reap(first.as_fd()) {
+            // A caller who ignores SIGCHLD, or waits for any child.
+            Err(error) if error.errno() == Some(Errno::CHILD) => Ok(()),
+            reaped => reaped.map(drop),
+        }
+    }
+
+    /// Leaves its process, in which the program runs or waits for `start`, to the caller.
+    pub(crate) fn into_child(self) -> Child {
+        Child::new(self.pid, self.pidfd)
     }
 
     /// Ends it and takes it away.
@@ -204,16 +216,26 @@ impl Ended {
 /// Waits for a child's end.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<Ended> {
     loop {
-        match waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED) {
-            Ok(Some(status)) => {
-                return Ok(Ended {
-                    exited: status.exit_status(),
-                    signal: status.terminating_signal(),
-                });
-            }
-            Ok(None) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(Error::os("waitid", errno)),
+        if let Some(ended) = wait(pidfd, WaitIdOptions::EXITED)? {
+            return Ok(ended);
         }
+    }
+}
+
+/// How a child ended, if it has; then it is taken away.
+pub(crate) fn ended(pidfd: BorrowedFd<'_>) -> Result<Option<Ended>> {
+    wait(pidfd, WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+}
+
+fn wait(pidfd: BorrowedFd<'_>, options: WaitIdOptions) -> Result<Option<Ended>> {
+    let of = |status: WaitIdStatus| Ended {
+        exited: status.exit_status(),
+        signal: status.terminating_signal(),
+    };
+    match waitid(WaitId::PidFd(pidfd), options) {
+        Ok(status) => Ok(status.map(of)),
+        Err(Errno::INTR) => Ok(None),
+        Err(errno) => Err(Error::os("waitid", errno)),
     }
 }
 
@@ -316,8 +338,8 @@ fn explain_program(action: &str, program: &str, why: &str) -> String {
 /// Starts the executor's process in namespaces that the caller's thread joins for the time.
 fn with_joined(
     namespaces: &[(NamespaceKind, CString)],
-    start: impl FnOnce() -> Result<Child>,
-) -> Result<Child> {
+    start: impl FnOnce() -> Result<coble_sys::Child>,
+) -> Result<coble_sys::Child> {
     let mut back = Vec::new();
     let joined = namespaces.iter().try_for_each(|(kind, path)| {
         let name = if *kind == NamespaceKind::Network { "net" } else { kind.as_str() };
@@ -325,7 +347,14 @@ fn with_joined(
         let flag = u64::from(clone_flag(*kind));
         let other = open(path)?;
         setns(other.as_fd(), flag).map_err(|errno| {
-            Error::at("join the namespace", path.to_string_lossy().as_ref(), errno)
+            let path = path.to_string_lossy();
+            match errno {
+                // time_namespaces(7)
+                Errno::USERS => Error::new(format!(
+                    "join the namespace {path}: a process with several threads can't join a {kind} namespace"
+                )),
+                errno => Error::at("join the namespace", path.as_ref(), errno),
+            }
         })?;
         back.push((own, flag));
         Ok(())

@@ -37,8 +37,8 @@ impl Facts {
     /// # Errors
     /// If `/proc` or the cgroup mounts can't be read.
     pub fn look() -> Result<Self> {
-        let namespace = stat(c"/proc/self/ns/user")
-            .map_err(|errno| Error::at("stat", "/proc/self/ns/user", errno))?;
+        let namespace = stat(c"/proc/thread-self/ns/user")
+            .map_err(|errno| Error::at("stat", "/proc/thread-self/ns/user", errno))?;
         Ok(Self {
             uid: geteuid().as_raw(),
             gid: getegid().as_raw(),

@@ -21,7 +21,7 @@ pub(crate) fn resctrl_mount() -> Result<Option<PathBuf>> {
 }
 
 fn mountinfo() -> Result<String> {
-    let path = "/proc/self/mountinfo";
+    let path = "/proc/thread-self/mountinfo";
     std::fs::read_to_string(path).map_err(|error| Error::at("read", path, error))
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn refuse_host_sysctls(spec: &Spec) -> Result<()> {
 
 fn is_own(kind: NamespaceKind, path: &str) -> Result<bool> {
     let own = format!(
-        "/proc/self/ns/{}",
+        "/proc/thread-self/ns/{}",
         if kind == NamespaceKind::Network { "net" } else { kind.as_str() }
     );
     let identity = |path: &str| {

@@ -1,26 +1,88 @@
-//! The library: from a bundle to a running container.
+//! A library that makes containers and works with them: what the command `coble` does, as functions.
 //!
-//! `config.json` becomes a plan ([`compile`]), the plan is executed by the container's first process
-//! (coble-stage), and this process only starts it, listens to it and records it. One file per verb; no thread is
-//! started, nothing is logged, every error is returned.
+//! `config.json` becomes a plan, which is data; the plan is executed by a small program of its own (coble-stage), which
+//! becomes the container's first process; this process only starts it, listens to it and records it. No daemon is
+//! needed: a container that one program has made can be used by another, which has the same state folder.
+//!
+//! | Verb | Function | What it does |
+//! |---|---|---|
+//! | create | [`Create::execute`] | makes a container whose process waits |
+//! | start | [`start()`] | lets that process run |
+//! | run | [`Run::spawn`], [`Run::execute`] | both at once; the second also waits for the end, and deletes |
+//! | exec | [`Exec::spawn`], [`Exec::execute`] | one more process; the second also waits for its end |
+//! | kill | [`kill()`] | sends a signal |
+//! | delete | [`delete()`] | removes what is left |
+//! | state | [`state()`] | where in its life a container is |
+//! | list | [`list()`] | all containers of a state folder |
+//! | ps | [`processes`] | the processes of a container |
+//! | plan | [`plan()`] | what create would do, in words |
+//! | spec | [`example()`] | a configuration to begin with |
+//! | try | [`Try`] | a command over the host's own files |
+//!
+//! The types of configurations are those of [`spec`]; [`validate()`] checks one without a host.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), coble_container::Error> {
-//! use coble_container::{Create, Run, default_root};
+//! use coble_container::{Create, Signal, delete, kill, start};
 //!
+//! let root = "/run/mine";
 //! let create = Create {
-//!     root: default_root()?,
-//!     id: "one".into(),
-//!     bundle: "/srv/one".into(),
+//!     root: root.into(),
+//!     id: "web".into(),
+//!     bundle: "/srv/web".into(),
 //!     ..Create::default()
 //! };
-//! let finished = Run { create, ..Run::default() }.execute()?;
+//! let mut made = create.execute()?;
+//! start(root.as_ref(), "web")?;
+//! kill(root.as_ref(), "web", Signal::TERM, false)?;
+//! println!("{}", made.child.wait()?);
+//! delete(root.as_ref(), "web", false)?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Errors
+//!
+//! Every function returns its error; nothing is logged. An [`Error`] is one line for people, and an [`ErrorKind`] for
+//! programs. After an error nothing is left of a new container.
+//!
+//! # Threads
+//!
+//! No function starts a thread, and none has state of its own: whatever is known of a container is in its state folder,
+//! where each container is locked for itself (flock(2)). So all of them can be called from any number of threads at
+//! once, for different containers and for the same one. They block: an asynchronous program calls them where it may
+//! block (tokio's `spawn_blocking`), and may poll the pidfd of a [`Child`].
+//!
+//! What a program with several threads can rely on:
+//!
+//! - The working directory, the environment, the file mode mask, the signal handlers and the limits of the process stay
+//!   as they are. For an instant the calling thread blocks its signals, and where a new user namespace is combined
+//!   with joined ones it is in those; it comes back from them before the function returns.
+//! - Every descriptor is close-on-exec from the beginning, so that a program which another thread starts gets none.
+//! - A container gets no descriptor of the process but its standard streams and those of [`Create::preserve_fds`].
+//! - Only children that a function has made itself are waited for, each by its pidfd.
+//! - A container or process that was made outlives the thread that made it, and the process.
+//!
+//! What it has to see to:
+//!
+//! - [`Run::execute`] and [`Exec::execute`] without `detach`, and [`Try`], take the process into service. They are
+//!   made for commands, and say what they change.
+//! - The container's first process is a child of this process: somebody has to wait for it ([`Child::wait`]), or a zombie
+//!   stays until the program ends.
+//! - A part of the program that waits for any child (wait(2) with -1), or that ignores SIGCHLD, takes the status of
+//!   hooks and helpers away; hooks then count as failed.
+//! - A process that another thread forks (fork(2)) and that runs no other program keeps copies of all descriptors: a
+//!   function may then wait for its end.
+//! - A time namespace can't be joined together with a new user namespace (time_namespaces(7)).
+//!
+//! # Rights
+//!
+//! Root makes every kind of container, a plain user those with a user namespace of their own. `docs/security.md` says
+//! what is trusted, `SPECIFICATION.md` what is promised.
 
 mod bundle;
 mod capability;
+mod child;
 mod compile;
 mod console;
 mod create;
@@ -68,6 +130,7 @@ mod start;
 mod state;
 mod status;
 mod store;
+mod streams;
 mod sysctl;
 mod timestamp;
 mod update;
@@ -77,8 +140,14 @@ mod validate;
 #[cfg(test)]
 mod prng;
 
+pub use child::{Child, Spawned};
+/// Control groups, as [`Facts`] has them.
+pub use coble_cgroup as cgroup;
+/// The OCI configuration as plain data.
+pub use coble_spec as spec;
 pub use create::Create;
 pub use delete::delete;
+pub use descriptors::Activation;
 pub use error::{Error, ErrorKind, Result};
 pub use example::{ExampleHost, config_text, example, example_config};
 pub use exec::{Additions, Exec, ExecProcess};
@@ -100,6 +169,25 @@ pub use start::start;
 pub use state::{State, Status};
 pub use status::state;
 pub use store::default_root;
+pub use streams::Streams;
 pub use timestamp::rfc3339;
 pub use update::Update;
 pub use validate::{Invalid, MAX_ID, validate, validate_id, validate_process, validate_resources};
+
+/// Every type of the library can be sent to and used by other threads.
+#[cfg(test)]
+const _: () = {
+    const fn is_shared<T: Send + Sync + 'static>() {}
+    is_shared::<Create>();
+    is_shared::<Run>();
+    is_shared::<Exec>();
+    is_shared::<Try>();
+    is_shared::<Spawned>();
+    is_shared::<Finished>();
+    is_shared::<State>();
+    is_shared::<Error>();
+    is_shared::<Facts>();
+    is_shared::<PrintedPlan>();
+    is_shared::<spec::Spec>();
+    is_shared::<cgroup::Cgroup>();
+};

@@ -10,11 +10,11 @@ use coble_sys::rustix::fd::AsFd;
 
 use crate::bundle::Bundle;
 use crate::capability;
+use crate::child::Spawned;
 use crate::compile::{Job, Launch, Options, compile, listed, state_parts};
 use crate::console::{check_console, send_console};
 use crate::create::Create;
 use crate::delete::end_all;
-use crate::descriptors::passed_on;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Said, Start, explain};
 use crate::facts::Facts;
@@ -33,6 +33,7 @@ use crate::sources::Sources;
 use crate::state::Record;
 use crate::status::has_own_pids;
 use crate::store::Entry;
+use crate::streams::Streams;
 use crate::timestamp::rfc3339;
 
 /// What a container is made for.
@@ -63,6 +64,7 @@ pub(crate) struct Making {
     launch: Launch,
     executor: Option<Executor>,
     console_socket: Option<PathBuf>,
+    streams: Streams,
     kept: bool,
 }
 
@@ -72,12 +74,13 @@ impl Making {
     /// # Errors
     /// The first step that fails; then nothing is left.
     pub(crate) fn begin(create: &Create, purpose: Purpose) -> Result<Self> {
-        let bundle = Bundle::read(&create.bundle)?;
+        let bundle = Bundle::read(&create.bundle, create.spec.as_deref())?;
         refuse_host_sysctls(&bundle.spec)?;
         let resctrl = Resctrl::wanted_by(&bundle.spec)?;
         let terminal = bundle.spec.process.as_ref().is_some_and(|process| process.terminal);
         check_console(terminal, create.console_socket.as_deref(), purpose == Purpose::Foreground)?;
-        let (preserve_fds, environment) = passed_on(create.preserve_fds)?;
+        create.streams.check(terminal)?;
+        let (preserve_fds, environment) = create.activation.passed_on(create.preserve_fds)?;
         let options = Options {
             no_pivot: create.no_pivot,
             no_new_keyring: create.no_new_keyring,
@@ -105,6 +108,7 @@ impl Making {
             launch: Launch::default(),
             executor: None,
             console_socket: create.console_socket.clone(),
+            streams: create.streams.clone(),
             kept: false,
         };
         making.make_cgroup()?;
@@ -185,6 +189,7 @@ impl Making {
             listener: listener.as_ref().map(AsFd::as_fd),
             preserve_fds: self.launch.preserve_fds,
             keep: &sources.descriptors(),
+            streams: self.streams.descriptors(),
         })?);
         let is_cloned_into = directory.is_some();
         self.limit()?;
@@ -342,6 +347,14 @@ impl Making {
     /// The container stays.
     pub(crate) fn keep(mut self) {
         self.kept = true;
+    }
+
+    /// The container stays, and its first process is the caller's.
+    pub(crate) fn leave(mut self) -> Result<Spawned> {
+        let warnings = self.warnings();
+        let executor = self.executor.take().ok_or_else(|| Error::new("no executor was started"))?;
+        self.keep();
+        Ok(Spawned { child: executor.into_child(), warnings })
     }
 
     /// The container has ended: removes what is left of it and runs the hooks that follow. Returns those that

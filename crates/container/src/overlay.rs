@@ -33,7 +33,7 @@ pub struct Try {
 
 impl Try {
     /// Makes the bundle, runs it, waits for the end, and removes the bundle if it isn't to be kept.
-    /// Returns the command's exit status as [`Run::execute`] does.
+    /// Returns the command's exit status as [`Run::execute`] does, and takes the process into service as that does.
     ///
     /// # Errors
     /// The directory to keep isn't empty, no directory for the changes can be made, or what [`Run::execute`]
@@ -66,11 +66,7 @@ impl Try {
             root: self.root.clone().unwrap_or_else(|| own_root.clone()),
             id,
             bundle: bundle.to_owned(),
-            pid_file: None,
-            console_socket: None,
-            no_pivot: false,
-            no_new_keyring: false,
-            preserve_fds: 0,
+            ..Create::default()
         };
         let result = Run { create, detach: false, keep: false, no_subreaper: false }
             .execute()

@@ -2,13 +2,14 @@
 
 use coble_sys::rustix::fd::AsFd;
 
+use crate::child::Spawned;
 use crate::create::Create;
 use crate::error::{Error, Result};
 use crate::foreground::{Foreground, Signals};
 use crate::make::{Making, Purpose};
 use crate::pid_file::write_pid_file;
 
-/// A container to be run.
+/// A container to be run: made, started, and with [`Run::execute`] waited for and deleted.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     /// The container.
@@ -17,7 +18,7 @@ pub struct Run {
     pub detach: bool,
     /// Leave the container's state behind when it has ended.
     pub keep: bool,
-    /// Leave orphans of the container to the host's first process.
+    /// Leave orphans of the container to the next reaper above, mostly the host's first process.
     pub no_subreaper: bool,
 }
 
@@ -33,21 +34,34 @@ pub struct Finished {
 impl Run {
     /// Runs the program to its end, or with `detach` to its start.
     ///
+    /// Without `detach` it takes the whole process into service, as a command does that stands in for the program,
+    /// and is not for a program that does other things at the same time: every signal that reaches the calling
+    /// thread is passed on, SIGCHLD gets its default action back, the process becomes the reaper of the container's
+    /// orphans and with them of all its own (PR_SET_CHILD_SUBREAPER, prctl(2); not with `no_subreaper`), and its
+    /// standard streams are relayed if the container has a terminal. [`Run::spawn`] does nothing of this.
+    ///
     /// # Errors
     /// The first step that fails; then nothing is left of the container.
     pub fn execute(&self) -> Result<Finished> {
         if self.detach {
-            let making = self.start()?;
-            let warnings = making.warnings();
-            making.keep();
+            let Spawned { warnings, .. } = self.spawn()?;
             return Ok(Finished { status: 0, warnings });
         }
         self.stay()
     }
 
+    /// Runs the program and returns once it runs, whatever `detach`, `keep` and `no_subreaper` say. The container
+    /// stays when the calling thread ends. Once the program has ended, the caller waits for the child and
+    /// [deletes](crate::delete) the container.
+    ///
+    /// # Errors
+    /// The first step that fails; then nothing is left of the container.
+    pub fn spawn(&self) -> Result<Spawned> {
+        self.start(Purpose::Detached)?.leave()
+    }
+
     /// Until the program runs.
-    fn start(&self) -> Result<Making> {
-        let purpose = if self.detach { Purpose::Detached } else { Purpose::Foreground };
+    fn start(&self, purpose: Purpose) -> Result<Making> {
         let mut making = Making::begin(&self.create, purpose)?;
         making.await_ready()?;
         write_pid_file(self.create.pid_file.as_deref(), making.executor()?.pid)?;
@@ -58,7 +72,7 @@ impl Run {
 
     fn stay(&self) -> Result<Finished> {
         let signals = Signals::take(!self.no_subreaper)?;
-        let mut making = self.start()?;
+        let mut making = self.start(Purpose::Foreground)?;
         let mut warnings = making.warnings();
         let relay = making.relay.take();
         let foreground = Foreground {

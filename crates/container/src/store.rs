@@ -151,7 +151,7 @@ impl Entry {
     /// The path by which the socket is bound, short whatever the folder's path is: unix(7) allows 108 bytes.
     pub(crate) fn socket_path(&self, name: &str) -> String {
         use coble_sys::rustix::fd::AsRawFd;
-        format!("/proc/self/fd/{}/{name}", self.directory.as_raw_fd())
+        format!("/proc/thread-self/fd/{}/{name}", self.directory.as_raw_fd())
     }
 
     /// Records where the cgroup will be.

@@ -22,12 +22,12 @@ pub use interface::loopback_up;
 pub use libc;
 pub use mount_setattr::{MountAttr, mount_setattr};
 pub use namespace::{setns, unshare};
-use process::close_range_cloexec;
 pub use process::{
     CPU_MASK, SchedAttr, exit_group, fork, getcwd, ioprio_set, keyctl_describe,
     keyctl_join_session_keyring, keyctl_setperm, personality, sched_getaffinity, sched_setaffinity,
     sched_setattr, set_mempolicy,
 };
+use process::{close_range, close_range_cloexec};
 pub use resource::{resource, rlimit};
 pub use rustix;
 pub use signal::{

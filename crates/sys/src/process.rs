@@ -18,6 +18,15 @@ pub(crate) fn close_range_cloexec(first: u32) -> Result<()> {
     unsafe { syscall(libc::SYS_close_range, args) }.map(drop)
 }
 
+/// Closes the descriptors from `first` to `last` (Linux 5.9).
+///
+/// # Errors
+/// As close_range(2).
+pub(crate) fn close_range(first: u32, last: u32) -> Result<()> {
+    // SAFETY: only a child that shares no descriptors with another process calls it, and uses none of these.
+    unsafe { syscall(libc::SYS_close_range, [first as usize, last as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
 /// Sets the execution domain, personality(2).
 ///
 /// # Errors

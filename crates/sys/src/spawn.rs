@@ -6,13 +6,14 @@ use core::ptr::null;
 
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{Gid, Uid};
-use rustix::io::{Errno, FdFlags, Result, close, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, Result, close, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Resource, getrlimit};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 
 use crate::clone3::{Child, clone3};
-use crate::{close_range_cloexec, exit_group, fexecve, sigprocmask};
+use crate::{close_range, close_range_cloexec, exit_group, fexecve, sigprocmask};
 
 /// The status with which the child ends when it can't run the program.
 pub const SPAWN_FAILED: i32 = 126;
@@ -35,12 +36,12 @@ pub struct Spawn<'a> {
     pub close_from: u32,
     /// Descriptors that it gets all the same, under their own numbers.
     pub keep: &'a [BorrowedFd<'a>],
+    /// Its standard input, output and error in place of the caller's.
+    pub streams: [Option<BorrowedFd<'a>>; 3],
     /// A socket from which one byte must come before the child goes on; it ends when the socket is closed. If
     /// the child is in a new user namespace it then becomes that namespace's user and group 0. Without a gate
     /// the call returns only once the program has been started.
     pub gate: Option<BorrowedFd<'a>>,
-    /// The other end of the gate's socket, which the child must not hold: it would never be closed.
-    pub gate_keeper: BorrowedFd<'a>,
 }
 
 /// What the child needs, on the parent's stack.
@@ -90,9 +91,12 @@ extern "C" fn begin(preamble: *const Preamble<'_>) -> ! {
 }
 
 fn pass_gate(spawn: &Spawn<'_>) -> Option<()> {
+    set_streams(spawn.streams).ok()?;
+    match spawn.gate {
+        Some(_) => close_others(spawn).ok()?,
+        None => close_on_exec(spawn.close_from).ok()?,
+    }
     if let Some(gate) = spawn.gate {
-        // SAFETY: this is the child's own copy of the descriptor, and nothing in the child uses it.
-        unsafe { close(spawn.gate_keeper.as_raw_fd()) };
         let (received, _) = recv(gate, &mut [0u8], RecvFlags::empty()).ok()?;
         if received != 1 {
             return None;
@@ -103,11 +107,55 @@ fn pass_gate(spawn: &Spawn<'_>) -> Option<()> {
         set_thread_res_gid(gid, gid, gid).ok()?;
         set_thread_res_uid(uid, uid, uid).ok()?;
     }
-    close_on_exec(spawn.close_from).ok()?;
     for descriptor in spawn.keep {
         fcntl_setfd(descriptor, FdFlags::empty()).ok()?;
     }
     Some(())
+}
+
+/// Copies come first: one stream may have the number that is another's place.
+fn set_streams(streams: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
+    let copy =
+        |stream: Option<BorrowedFd<'_>>| stream.map(|fd| fcntl_dupfd_cloexec(fd, 3)).transpose();
+    let [input, output, error] = streams;
+    let (input, output, error) = (copy(input)?, copy(output)?, copy(error)?);
+    input.map_or(Ok(()), dup2_stdin)?;
+    output.map_or(Ok(()), dup2_stdout)?;
+    error.map_or(Ok(()), dup2_stderr)
+}
+
+/// Closes what the child doesn't get, while it waits: the other end of its own gate, and what other threads of the
+/// caller have open, such as the ends of the gates of their children. Held by each other, none would ever be closed.
+fn close_others(spawn: &Spawn<'_>) -> Result<()> {
+    let kept = || spawn.keep.iter().chain([&spawn.program]).chain(&spawn.gate);
+    let mut first = spawn.close_from;
+    let next = |first| kept().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd >= first).min();
+    while let Some(number) = next(first) {
+        if number > first {
+            close_all(first, number - 1)?;
+        }
+        first = number + 1;
+    }
+    close_all(first, u32::MAX)
+}
+
+/// A sandbox of the caller may hide close_range(2); then they are closed one by one, as many as the limit allows.
+fn close_all(first: u32, last: u32) -> Result<()> {
+    match close_range(first, last) {
+        Err(Errno::NOSYS) => {}
+        outcome => return outcome,
+    }
+    for number in first..descriptors().min(last.saturating_add(1)) {
+        // SAFETY: the number is not -1; the child has a table of its own, and uses none of these.
+        unsafe { close(number as i32) };
+    }
+    Ok(())
+}
+
+/// The number that no descriptor reaches.
+fn descriptors() -> u32 {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
+    u32::try_from(limit).unwrap_or(u32::MAX)
 }
 
 /// Before Linux 5.11 close_range(2) can't mark; then they are marked one by one, as many as the limit allows.
@@ -116,8 +164,7 @@ fn close_on_exec(first: u32) -> Result<()> {
         Err(Errno::INVAL | Errno::NOSYS) => {}
         outcome => return outcome,
     }
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
-    for number in first..u32::try_from(limit).unwrap_or(u32::MAX) {
+    for number in first..descriptors() {
         // SAFETY: the number is not -1, and one that is not open is answered with an error.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number as i32) };
         match fcntl_setfd(descriptor, FdFlags::CLOEXEC) {

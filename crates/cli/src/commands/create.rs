@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use coble_container::Create;
+use coble_container::{Activation, Create};
 
 use crate::call::Call;
 use crate::failure::Failure;
@@ -66,7 +66,7 @@ pub(crate) static COMMAND: Command = Command {
 };
 
 fn execute(call: &Call) -> Result<u8, Failure> {
-    call.warn(&from(call)?.execute()?);
+    call.warn(&from(call)?.execute()?.warnings);
     Ok(0)
 }
 
@@ -87,6 +87,8 @@ pub(crate) fn described(call: &Call, root: PathBuf, id: &str) -> Result<Create, 
         console_socket: flags.path(&CONSOLE_SOCKET),
         no_pivot: flags.has(&NO_PIVOT),
         no_new_keyring: flags.has(&NO_NEW_KEYRING),
+        activation: Activation::from_environment(),
         preserve_fds: flags.number(&PRESERVE_FDS)?.unwrap_or(0),
+        ..Create::default()
     })
 }

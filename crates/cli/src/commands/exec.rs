@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use coble_container::{Additions, Exec, ExecProcess};
+use coble_container::{Activation, Additions, Exec, ExecProcess};
 use coble_spec::Process;
 
 use super::create::{ABOUT_COMMAND, ABOUT_DESCRIPTORS, CONSOLE_SOCKET, PID_FILE, PRESERVE_FDS};
@@ -146,8 +146,10 @@ fn exec(call: &Call) -> Result<Exec, Failure> {
         detach: flags.has(&DETACH),
         pid_file: flags.path(&PID_FILE),
         console_socket: flags.path(&CONSOLE_SOCKET),
+        activation: Activation::from_environment(),
         preserve_fds: flags.number(&PRESERVE_FDS)?.unwrap_or(0),
         ignore_paused: flags.has(&IGNORE_PAUSED),
+        ..Exec::default()
     })
 }
 

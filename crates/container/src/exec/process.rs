@@ -36,6 +36,12 @@ pub struct Additions {
     pub selinux_label: Option<String>,
 }
 
+impl Default for ExecProcess {
+    fn default() -> Self {
+        Self::Additions(Additions::default())
+    }
+}
+
 impl ExecProcess {
     /// The whole process, with the container's own as what is not said; of one that is described wholly these are
     /// the processors alone.
