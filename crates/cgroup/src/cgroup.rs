@@ -1,6 +1,6 @@
 //! A container's cgroup: one directory in every hierarchy.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{self, Mode, OFlags};
@@ -18,7 +18,7 @@ pub struct Cgroup {
     pub(crate) places: Vec<Place>,
     /// The configuration says where: then it is no good anywhere else, nor can it be left out.
     pub(crate) is_explicit: bool,
-    directory: OnceCell<OwnedFd>,
+    directory: OnceLock<OwnedFd>,
 }
 
 impl Cgroup {
@@ -36,7 +36,7 @@ impl Cgroup {
         Ok(Self {
             places: unified.chain(legacy).collect::<Result<_, _>>()?,
             is_explicit: !cgroups_path.is_empty(),
-            directory: OnceCell::new(),
+            directory: OnceLock::new(),
         })
     }
 
@@ -50,7 +50,7 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Unreadable`] if it doesn't come from there.
     pub fn from_record(record: &Record) -> Result<Self, Error> {
-        Ok(Self { places: record.read()?, is_explicit: true, directory: OnceCell::new() })
+        Ok(Self { places: record.read()?, is_explicit: true, directory: OnceLock::new() })
     }
 
     /// Its directories, one in each hierarchy.

@@ -18,7 +18,7 @@ pub struct Error {
 
 /// The reason of an [`Error`], for programs.
 ///
-/// ```
+/// ```no_run
 /// use coble_container::{ErrorKind, state};
 ///
 /// let error = state("/nowhere".as_ref(), "web").unwrap_err();

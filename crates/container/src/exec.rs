@@ -91,6 +91,9 @@ impl Exec {
     /// Runs the process and returns once its program runs, whatever `detach` says. It stays when the calling thread
     /// ends.
     ///
+    /// Somebody has to wait for the child: a container's first process ends only once all others of its pid namespace
+    /// have been waited for (pid_namespaces(7)).
+    ///
     /// # Errors
     /// The container does not run, or the first step that fails.
     pub fn spawn(&self) -> Result<Spawned> {
