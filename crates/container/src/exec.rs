@@ -187,7 +187,7 @@ impl Exec {
         if cgroup.needs_enter() {
             cgroup.enter(executor.pid, is_cloned_into)?;
         }
-        group.map_or(Ok(()), |group| group.join(running.executor.pid))?;
+        group.map_or(Ok(()), |group| group.join(executor.pid))?;
         if loan.raises() {
             loan.give(executor.pid);
         }

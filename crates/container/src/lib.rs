@@ -11,10 +11,12 @@
 //! | run | [`Run::spawn`], [`Run::execute`] | both at once; the second also waits for the end, and deletes |
 //! | exec | [`Exec::spawn`], [`Exec::execute`] | one more process; the second also waits for its end |
 //! | kill | [`kill()`] | sends a signal |
+//! | pause, resume | [`pause()`], [`resume()`] | holds all processes of a container, and lets them go on |
 //! | delete | [`delete()`] | removes what is left |
 //! | state | [`state()`] | where in its life a container is |
 //! | list | [`list()`] | all containers of a state folder |
 //! | ps | [`processes`] | the processes of a container |
+//! | features | [`features()`] | what a configuration may ask for |
 //! | plan | [`plan()`] | what create would do, in words |
 //! | spec | [`example()`] | a configuration to begin with |
 //! | try | [`Try`] | a command over the host's own files |

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use coble_cgroup::Cgroup;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::state::Status;
 use crate::status::status_of;
 use crate::store::{Entry, Stage, absent};
@@ -19,10 +19,14 @@ pub fn pause(root: &Path, id: &str) -> Result<()> {
     let entry = Entry::find(root, id)?;
     let record = entry.read()?.ok_or_else(|| absent(id))?;
     let stage = entry.stage();
-    match status_of(&record, stage)? {
-        Status::Running | Status::Created => {}
-        Status::Stopped => return Err(Error::new(format!("container not running: {id}"))),
-        status => return Err(Error::new(format!("container not running: {id} is {status}"))),
+    let status = status_of(&record, stage)?;
+    let words = match status {
+        Status::Running | Status::Created => None,
+        Status::Stopped => Some(format!("container not running: {id}")),
+        status => Some(format!("container not running: {id} is {status}")),
+    };
+    if let Some(words) = words {
+        return Err(Error::of(ErrorKind::WrongStatus(status), words));
     }
     let cgroup = Cgroup::from_record(&record.cgroup)?;
     cgroup.freeze()?;

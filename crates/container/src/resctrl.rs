@@ -141,7 +141,9 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn refused(member: &str, words: &str) -> Error {
-    Error::new(format!("config.json: /linux/intelRdt{member}: {words}"))
+    let pointer = format!("/linux/intelRdt{member}");
+    let words = format!("config.json: {pointer}: {words}");
+    Error::config(pointer, words)
 }
 
 #[cfg(test)]

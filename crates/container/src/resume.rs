@@ -4,7 +4,8 @@ use std::path::Path;
 
 use coble_cgroup::Cgroup;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::status::status_of;
 use crate::store::{Entry, absent};
 
 /// Lets the processes of the container `id` go that [`crate::pause`] holds. Cgroups below the container's own that were
@@ -18,7 +19,9 @@ pub fn resume(root: &Path, id: &str) -> Result<()> {
     let cgroup = Cgroup::from_record(&record.cgroup)?;
     let is_held = entry.is_held();
     if !record.init.is_alive()? || !(is_held || cgroup.frozen()?) {
-        return Err(Error::new(format!("container not paused: {id}")));
+        let status = status_of(&record, entry.stage())?;
+        let words = format!("container not paused: {id}");
+        return Err(Error::of(ErrorKind::WrongStatus(status), words));
     }
     cgroup.thaw()?;
     if is_held { entry.let_go() } else { Ok(()) }
