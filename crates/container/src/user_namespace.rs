@@ -17,7 +17,7 @@ use crate::id_map::write_proc;
 /// # Errors
 /// The kernel's.
 pub(crate) fn make(uids: &str, gids: &str) -> Result<OwnedFd> {
-    let (keeper, gate) =
+    let (_keeper, gate) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(|errno| Error::os("socketpair", errno))?;
     // Only a process can be the first of a namespace. This one never passes its gate.
@@ -28,8 +28,8 @@ pub(crate) fn make(uids: &str, gids: &str) -> Result<OwnedFd> {
         arguments: &[],
         close_from: 3,
         keep: &[],
+        streams: [None; 3],
         gate: Some(gate.as_fd()),
-        gate_keeper: keeper.as_fd(),
     };
     let child = spawn.spawn().map_err(|errno| Error::os("clone3", errno))?;
     let namespace = map(child.pid, uids, gids);
