@@ -30,7 +30,7 @@ _coble() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $command:$word in
-        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:--preserve-fds | run:-b | run:--bundle | run:--console-socket | run:--pid-file | run:--preserve-fds | create:-b | create:--bundle | create:--console-socket | create:--pid-file | create:--preserve-fds | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema)
+        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:-f | plan:--config | plan:--preserve-fds | run:-b | run:--bundle | run:-f | run:--config | run:--console-socket | run:--pidfd-socket | run:--preserve-fds | run:--pid-file | create:-b | create:--bundle | create:-f | create:--config | create:--console-socket | create:--pidfd-socket | create:--preserve-fds | create:--pid-file | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--pidfd-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -69,6 +69,10 @@ _coble() {
         __coble_files -d
         return
         ;;
+    plan:-f | plan:--config)
+        __coble_files -f
+        return
+        ;;
     plan:--preserve-fds)
         :
         return
@@ -77,11 +81,15 @@ _coble() {
         __coble_files -d
         return
         ;;
+    run:-f | run:--config)
+        __coble_files -f
+        return
+        ;;
     run:--console-socket)
         __coble_files -f
         return
         ;;
-    run:--pid-file)
+    run:--pidfd-socket)
         __coble_files -f
         return
         ;;
@@ -89,20 +97,32 @@ _coble() {
         :
         return
         ;;
+    run:--pid-file)
+        __coble_files -f
+        return
+        ;;
     create:-b | create:--bundle)
         __coble_files -d
+        return
+        ;;
+    create:-f | create:--config)
+        __coble_files -f
         return
         ;;
     create:--console-socket)
         __coble_files -f
         return
         ;;
-    create:--pid-file)
+    create:--pidfd-socket)
         __coble_files -f
         return
         ;;
     create:--preserve-fds)
         :
+        return
+        ;;
+    create:--pid-file)
+        __coble_files -f
         return
         ;;
     exec:-p | exec:--process)
@@ -142,6 +162,10 @@ _coble() {
         return
         ;;
     exec:--console-socket)
+        __coble_files -f
+        return
+        ;;
+    exec:--pidfd-socket)
         __coble_files -f
         return
         ;;
@@ -244,11 +268,11 @@ _coble() {
         :*) __coble_words '--debug --log --log-format --root --systemd-cgroup --rootless -h --help -v --version' ;;
         try:0) __coble_words '--keep -h --help' ;;
         spec:*) __coble_words '-b --bundle --rootless -h --help' ;;
-        plan:*) __coble_words '-b --bundle --json --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
-        run:*) __coble_words '-b --bundle --console-socket -d --detach --keep --pid-file --no-subreaper --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
-        create:*) __coble_words '-b --bundle --console-socket --pid-file --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
+        plan:*) __coble_words '-b --bundle -f --config --json --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
+        run:*) __coble_words '-b --bundle -f --config --no-pivot --no-new-keyring --console-socket --pidfd-socket --preserve-fds -d --detach --keep --pid-file --no-subreaper -h --help' ;;
+        create:*) __coble_words '-b --bundle -f --config --no-pivot --no-new-keyring --console-socket --pidfd-socket --preserve-fds --pid-file -h --help' ;;
         start:*) __coble_words '-h --help' ;;
-        exec:0) __coble_words '-p --process --cwd -e --env --cgroup -u --user -g --additional-gids -c --cap --no-new-privs --apparmor --process-label -t --tty --console-socket --preserve-fds -d --detach --pid-file --ignore-paused -h --help' ;;
+        exec:0) __coble_words '-p --process --cwd -e --env --cgroup -u --user -g --additional-gids -c --cap --no-new-privs --apparmor --process-label -t --tty --console-socket --pidfd-socket --preserve-fds -d --detach --pid-file --ignore-paused -h --help' ;;
         list:*) __coble_words '-f --format -q --quiet -h --help' ;;
         state:*) __coble_words '-h --help' ;;
         ps:0) __coble_words '-f --format -h --help' ;;

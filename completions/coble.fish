@@ -80,6 +80,7 @@ complete -c coble -n '__coble_is spec' -s h -l help -d 'print help and exit'
 
 # plan
 complete -c coble -n '__coble_is plan' -s b -l bundle -x -a '(__fish_complete_directories)' -d 'folder with config.json (default: the current one)'
+complete -c coble -n '__coble_is plan' -s f -l config -r -F -d 'configuration to take in place of config.json in the bundle'
 complete -c coble -n '__coble_is plan' -l json -d 'print JSON: a list of steps'
 complete -c coble -n '__coble_is plan' -l no-pivot -d 'change the root without pivot_root(2), for a root on the initial ramdisk'
 complete -c coble -n '__coble_is plan' -l no-new-keyring -d 'keep the caller\'s session keyring'
@@ -88,24 +89,28 @@ complete -c coble -n '__coble_is plan' -s h -l help -d 'print help and exit'
 
 # run
 complete -c coble -n '__coble_is run' -s b -l bundle -x -a '(__fish_complete_directories)' -d 'folder with config.json (default: the current one)'
+complete -c coble -n '__coble_is run' -s f -l config -r -F -d 'configuration to take in place of config.json in the bundle'
+complete -c coble -n '__coble_is run' -l no-pivot -d 'change the root without pivot_root(2), for a root on the initial ramdisk'
+complete -c coble -n '__coble_is run' -l no-new-keyring -d 'keep the caller\'s session keyring'
 complete -c coble -n '__coble_is run' -l console-socket -r -F -d 'unix socket that receives the terminal\'s master side'
+complete -c coble -n '__coble_is run' -l pidfd-socket -r -F -d 'unix socket that receives a pidfd of the process'
+complete -c coble -n '__coble_is run' -l preserve-fds -x -d 'pass N more descriptors than the standard ones and those of $LISTEN_FDS'
 complete -c coble -n '__coble_is run' -s d -l detach -d 'return as soon as the process runs'
 complete -c coble -n '__coble_is run' -l keep -d 'keep the container\'s state after its process has ended'
 complete -c coble -n '__coble_is run' -l pid-file -r -F -d 'write the process id to FILE'
 complete -c coble -n '__coble_is run' -l no-subreaper -d 'leave orphans of the container to the system\'s reaper'
-complete -c coble -n '__coble_is run' -l no-pivot -d 'change the root without pivot_root(2), for a root on the initial ramdisk'
-complete -c coble -n '__coble_is run' -l no-new-keyring -d 'keep the caller\'s session keyring'
-complete -c coble -n '__coble_is run' -l preserve-fds -x -d 'pass N more descriptors than the standard ones and those of $LISTEN_FDS'
 complete -c coble -n '__coble_is run' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is run' -a '(__coble_containers)' -d ID
 
 # create
 complete -c coble -n '__coble_is create' -s b -l bundle -x -a '(__fish_complete_directories)' -d 'folder with config.json (default: the current one)'
-complete -c coble -n '__coble_is create' -l console-socket -r -F -d 'unix socket that receives the terminal\'s master side'
-complete -c coble -n '__coble_is create' -l pid-file -r -F -d 'write the process id to FILE'
+complete -c coble -n '__coble_is create' -s f -l config -r -F -d 'configuration to take in place of config.json in the bundle'
 complete -c coble -n '__coble_is create' -l no-pivot -d 'change the root without pivot_root(2), for a root on the initial ramdisk'
 complete -c coble -n '__coble_is create' -l no-new-keyring -d 'keep the caller\'s session keyring'
+complete -c coble -n '__coble_is create' -l console-socket -r -F -d 'unix socket that receives the terminal\'s master side'
+complete -c coble -n '__coble_is create' -l pidfd-socket -r -F -d 'unix socket that receives a pidfd of the process'
 complete -c coble -n '__coble_is create' -l preserve-fds -x -d 'pass N more descriptors than the standard ones and those of $LISTEN_FDS'
+complete -c coble -n '__coble_is create' -l pid-file -r -F -d 'write the process id to FILE'
 complete -c coble -n '__coble_is create' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is create' -a '(__coble_containers)' -d ID
 
@@ -126,6 +131,7 @@ complete -c coble -n '__coble_is exec' -l apparmor -x -d 'AppArmor profile of th
 complete -c coble -n '__coble_is exec' -l process-label -x -d 'SELinux label of the process'
 complete -c coble -n '__coble_is exec' -s t -l tty -d 'give the process a terminal'
 complete -c coble -n '__coble_is exec' -l console-socket -r -F -d 'unix socket that receives the terminal\'s master side'
+complete -c coble -n '__coble_is exec' -l pidfd-socket -r -F -d 'unix socket that receives a pidfd of the process'
 complete -c coble -n '__coble_is exec' -l preserve-fds -x -d 'pass N more descriptors than the standard ones and those of $LISTEN_FDS'
 complete -c coble -n '__coble_is exec' -s d -l detach -d 'return as soon as the process runs'
 complete -c coble -n '__coble_is exec' -l pid-file -r -F -d 'write the process id to FILE'

@@ -42,7 +42,10 @@ impl Command {
     /// The command of that name.
     pub(crate) fn named(name: &OsStr) -> Result<&'static Self, Failure> {
         let command = commands().find(|command| name == command.name);
-        command.ok_or_else(|| Failure::new(format!("unknown command {name:?}, see \"coble help\"")))
+        command.ok_or_else(|| match NOT_YET.iter().find(|not_yet| name == **not_yet) {
+            Some(name) => Failure::new(format!("{name}: checkpoints are not supported yet")),
+            None => Failure::new(format!("unknown command {name:?}, see \"coble help\"")),
+        })
     }
 
     /// Its own flags and [`HELP`].
@@ -275,6 +278,9 @@ pub(crate) static GROUPS: &[Group] = &[
         ],
     },
 ];
+
+/// Commands of other runtimes that people may look for, and that are not there yet.
+const NOT_YET: [&str; 2] = ["checkpoint", "restore"];
 
 /// Every command, in the order of help.
 pub(crate) fn commands() -> impl Iterator<Item = &'static Command> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use coble_spec::Spec;
 
+use crate::create::Create;
 use crate::error::{Error, Result};
 use crate::validate::{validate, validate_read};
 
@@ -19,16 +20,19 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Reads the bundle in a directory, or takes a configuration in place of its `config.json`.
+    /// Reads the bundle and its configuration: that which is given, that of another file, or its `config.json`.
     ///
     /// # Errors
     /// No or a bad configuration, or no directory that can be a root.
-    pub(crate) fn read(path: &Path, spec: Option<&Spec>) -> Result<Self> {
+    pub(crate) fn read(create: &Create) -> Result<Self> {
+        let path = &create.bundle;
         let path =
             path.canonicalize().map_err(|error| Error::at("open the bundle", path, error))?;
-        let spec = match spec {
-            Some(spec) => checked(spec)?,
-            None => read_config(&path.join("config.json"))?,
+        let spec = match (&create.spec, &create.config) {
+            (Some(_), Some(_)) => return Err(Error::new("a configuration and a file with one")),
+            (Some(spec), None) => checked(spec)?,
+            (None, Some(file)) => read_config(file)?,
+            (None, None) => read_config(&path.join("config.json"))?,
         };
         let rootfs = find_rootfs(&path, &spec)?;
         Ok(Self { path, rootfs, spec })

@@ -1,14 +1,12 @@
 //! Who gets the container's terminal.
 
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use coble_sys::rustix::fd::{AsFd, OwnedFd};
-use coble_sys::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use crate::error::{Error, Result};
+use crate::send_fd::send_fd;
 
 /// Checks that somebody takes the terminal, if there is one, and that nobody waits for it otherwise.
 ///
@@ -36,12 +34,6 @@ pub(crate) fn check_console(terminal: bool, socket: Option<&Path>, foreground: b
 pub(crate) fn send_console(socket: &Path, console: OwnedFd) -> Result<()> {
     let stream = UnixStream::connect(socket)
         .map_err(|error| Error::at("connect to the console socket", socket, error))?;
-    let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [console.as_fd()];
-    control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let data = [IoSlice::new(b"/dev/ptmx")];
-    sendmsg(&stream, &data, &mut control, SendFlags::NOSIGNAL)
-        .map_err(|errno| Error::at("send the terminal to", socket, errno))?;
-    Ok(())
+    send_fd(&stream, console.as_fd(), b"/dev/ptmx")
+        .map_err(|errno| Error::at("send the terminal to", socket, errno))
 }

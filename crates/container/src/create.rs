@@ -27,11 +27,17 @@ pub struct Create {
     pub bundle: PathBuf,
     /// The configuration; without one it is the bundle's `config.json`.
     pub spec: Option<Box<Spec>>,
+    /// A file with the configuration, in place of `spec` and of the bundle's `config.json`. Its relative paths are relative
+    /// to the bundle all the same.
+    pub config: Option<PathBuf>,
     /// Where the process id is written, in decimal and without a line end: whole or not at all.
     pub pid_file: Option<PathBuf>,
     /// Unix socket that gets the terminal: one message with one descriptor, the master's. Needed if the process has
     /// a terminal, but for a [`Run`](crate::Run) that stays, which relays it.
     pub console_socket: Option<PathBuf>,
+    /// Unix stream socket that gets a pidfd of the container's first process, beside the word `standard`, before the
+    /// program runs.
+    pub pidfd_socket: Option<PathBuf>,
     /// The program's standard streams.
     pub streams: Streams,
     /// Move the root instead of pivot_root(2), for a root on the initial ramdisk.

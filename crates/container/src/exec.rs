@@ -26,6 +26,7 @@ use crate::loan::Loan;
 use crate::make::NOT_STARTED;
 use crate::memory_policy::policy_step;
 use crate::pid_file::write_pid_file;
+use crate::pidfd_socket::{EXEC, PidfdSocket};
 use crate::processors::Processors;
 use crate::relay::Relay;
 use crate::run::Finished;
@@ -51,6 +52,8 @@ pub struct Exec {
     pub pid_file: Option<PathBuf>,
     /// Unix socket that gets the terminal, as for [`Create`](crate::Create).
     pub console_socket: Option<PathBuf>,
+    /// Unix stream socket that gets a pidfd of the process, beside the word `setns`.
+    pub pidfd_socket: Option<PathBuf>,
     /// The program's standard streams.
     pub streams: Streams,
     /// Sockets that the program gets from descriptor 3 on.
@@ -128,7 +131,10 @@ impl Exec {
 
     /// Until the program runs. Also returns its terminal, if no socket takes it.
     fn begin(&self, record: &Record, process: &Process) -> Result<(Executor, Option<Relay>)> {
+        let socket = self.pidfd_socket.as_deref();
+        let socket = socket.map(|path| PidfdSocket::connect(path, EXEC)).transpose()?;
         let mut running = self.launch(record, process)?;
+        running.pidfd_socket = socket;
         let relay = running.await_program(self.console_socket.as_deref())?;
         write_pid_file(self.pid_file.as_deref(), running.executor()?.pid)?;
         Ok((running.release()?, relay))
@@ -182,7 +188,7 @@ impl Exec {
             }
             started => started?,
         };
-        let running = Running { executor: Some(executor), plan };
+        let running = Running { executor: Some(executor), plan, pidfd_socket: None };
         let executor = running.executor()?;
         if cgroup.needs_enter() {
             cgroup.enter(executor.pid, is_cloned_into)?;
@@ -202,6 +208,8 @@ impl Exec {
 struct Running {
     executor: Option<Executor>,
     plan: Plan,
+    /// Who gets its pidfd once it is the process that stays.
+    pidfd_socket: Option<PidfdSocket>,
 }
 
 impl Running {
@@ -214,13 +222,21 @@ impl Running {
         self.executor.take().ok_or_else(|| Error::new("no executor was started"))
     }
 
+    fn send_pidfd(&mut self) -> Result<()> {
+        let Some(socket) = self.pidfd_socket.take() else { return Ok(()) };
+        socket.send(self.executor()?.pidfd.as_fd())
+    }
+
     /// Listens to the executor until the program runs. Returns its terminal, if no socket takes it.
     fn await_program(&mut self, socket: Option<&Path>) -> Result<Option<Relay>> {
         let mut relay = None;
         let mut is_ready = false;
         loop {
             match self.executor()?.listen(None)? {
-                Said::Ready => is_ready = true,
+                Said::Ready => {
+                    is_ready = true;
+                    self.send_pidfd()?;
+                }
                 Said::Nothing if !is_ready => {
                     return Err(self.executor()?.silence().within(NOT_STARTED));
                 }

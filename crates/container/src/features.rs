@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::capability;
 use crate::mount_options::known;
-use crate::validate::{hook_kinds, validate};
+use crate::validate::{ANNOTATION_PREFIXES, hook_kinds, validate};
 
 /// The first version whose configurations mean the same today.
 const OLDEST: &str = "1.0.0";
@@ -35,12 +35,9 @@ pub fn features() -> Features {
         mount_options: Some(known()),
         linux: Some(linux()),
         annotations: Some(BTreeMap::from(annotations.map(own))),
-        potentially_unsafe_config_annotations: Some(owned(UNSAFE_ANNOTATIONS)),
+        potentially_unsafe_config_annotations: Some(owned(ANNOTATION_PREFIXES)),
     }
 }
-
-/// All that begin so are read or refused, never passed over.
-const UNSAFE_ANNOTATIONS: [&str; 2] = ["coble.", "run.oci."];
 
 fn linux() -> Linux {
     let mut namespaces = owned(NamespaceKind::ALL.map(NamespaceKind::as_str));
@@ -180,6 +177,17 @@ mod tests {
                 "{option}"
             );
         }
+    }
+
+    #[test]
+    fn what_begins_as_an_unsafe_annotation_is_never_passed_over() {
+        for prefix in features().potentially_unsafe_config_annotations.unwrap() {
+            assert!(!takes(&[("/annotations", json!({ format!("{prefix}x"): "1" }))]), "{prefix}");
+        }
+        assert!(takes(&[(
+            "/annotations",
+            json!({"io.podman.annotations.x": "1", "run.ocix": ""})
+        )]));
     }
 
     /// A hook without a path is refused wherever it is read.

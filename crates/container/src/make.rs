@@ -26,6 +26,7 @@ use crate::init::Init;
 use crate::interrupt::{Interrupt, Watch};
 use crate::loan::Loan;
 use crate::mount_mapper::MountMapper;
+use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::resctrl::{Group, Resctrl};
@@ -65,6 +66,7 @@ pub(crate) struct Making {
     executor: Option<Executor>,
     console_socket: Option<PathBuf>,
     streams: Streams,
+    pidfd_sockets: Vec<PidfdSocket>,
     kept: bool,
 }
 
@@ -74,7 +76,7 @@ impl Making {
     /// # Errors
     /// The first step that fails; then nothing is left.
     pub(crate) fn begin(create: &Create, purpose: Purpose) -> Result<Self> {
-        let bundle = Bundle::read(&create.bundle, create.spec.as_deref())?;
+        let bundle = Bundle::read(create)?;
         refuse_host_sysctls(&bundle.spec)?;
         let resctrl = Resctrl::wanted_by(&bundle.spec)?;
         let terminal = bundle.spec.process.as_ref().is_some_and(|process| process.terminal);
@@ -89,6 +91,7 @@ impl Making {
             await_start: purpose == Purpose::Create,
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
         };
+        let pidfd_sockets = PidfdSocket::all(create, &bundle.spec.annotations)?;
         let facts = Facts::look()?;
         // They keep the host's mounts busy, so no longer than the executor needs to get its copies.
         let sources = Sources::open(&bundle, &facts);
@@ -109,6 +112,7 @@ impl Making {
             executor: None,
             console_socket: create.console_socket.clone(),
             streams: create.streams.clone(),
+            pidfd_sockets,
             kept: false,
         };
         making.make_cgroup()?;
@@ -301,8 +305,8 @@ impl Making {
         Ok(format!("{head}{}{tail}", self.executor()?.pid))
     }
 
-    /// Records the container, and lets it go on.
-    fn write_record(&self) -> Result<()> {
+    /// Records the container, tells who is to know its process, and lets it go on.
+    fn write_record(&mut self) -> Result<()> {
         let spec = &self.bundle.spec;
         let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::new("no cgroup was located"))?;
         let kept = |hooks: &Hooks| Hooks {
@@ -331,7 +335,10 @@ impl Making {
             hooks: spec.hooks.as_ref().map(kept).filter(|hooks| *hooks != Hooks::default()),
         };
         self.entry.write(&record)?;
-        self.executor()?.answer()
+        let sockets = std::mem::take(&mut self.pidfd_sockets);
+        let executor = self.executor()?;
+        sockets.iter().try_for_each(|socket| socket.send(executor.pidfd.as_fd()))?;
+        executor.answer()
     }
 
     /// What the program doesn't get although it asks for it.

@@ -42,7 +42,7 @@ pub struct PrintedStep {
 /// # Errors
 /// As those of [`Create::execute`] that come before it changes anything.
 pub fn plan(create: &Create) -> Result<PrintedPlan> {
-    let bundle = Bundle::read(&create.bundle, create.spec.as_deref())?;
+    let bundle = Bundle::read(create)?;
     let facts = Facts::look()?;
     let path = bundle.spec.linux.as_ref().map_or("", |linux| linux.cgroups_path.as_str());
     let cgroup = Cgroup::locate(&facts.hierarchy, path, &create.id)?;

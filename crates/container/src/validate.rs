@@ -4,6 +4,7 @@
 //! by name ([`unsupported`]), never passed over. What depends on the host (a file that is missing, a joined
 //! namespace that isn't one, a kernel that lacks a feature) is found later.
 
+mod annotations;
 mod cgroup;
 mod devices;
 mod hooks;
@@ -22,6 +23,8 @@ use std::fmt;
 use coble_spec::{Linux, Process, Resources, Spec};
 
 use crate::memory_policy::resolve;
+
+pub(crate) use annotations::PREFIXES as ANNOTATION_PREFIXES;
 pub(crate) use hooks::kinds as hook_kinds;
 pub use id::{MAX_ID, validate_id};
 pub(crate) use intel_rdt::check as check_intel_rdt;
@@ -88,6 +91,7 @@ fn members(spec: &Spec) -> Result<(), Invalid> {
         process.ok_or_else(|| Invalid::at("/process", "process property must not be empty"))?;
     process::check(process).map_err(|invalid| invalid.below("/process"))?;
     unsupported::check(spec, linux)?;
+    annotations::check(spec, linux)?;
     namespaces::check(spec, linux)?;
     mappings::check(linux, &process.user)?;
     mounts::check(&spec.mounts, linux)?;

@@ -27,6 +27,20 @@ pub(crate) const CONSOLE_SOCKET: Flag = Flag::value(
     "unix socket that receives the terminal's master side",
 )
 .under(ABOUT_DESCRIPTORS);
+pub(crate) const CONFIG: Flag = Flag::value(
+    "config",
+    Some('f'),
+    ("FILE", Values::File),
+    "configuration to take in place of config.json in the bundle",
+)
+.under(ABOUT_BUNDLE);
+pub(crate) const PIDFD_SOCKET: Flag = Flag::value(
+    "pidfd-socket",
+    None,
+    ("SOCKET", Values::File),
+    "unix socket that receives a pidfd of the process",
+)
+.under(ABOUT_DESCRIPTORS);
 pub(crate) const PID_FILE: Flag =
     Flag::value("pid-file", None, ("FILE", Values::File), "write the process id to FILE")
         .under(ABOUT_COMMAND);
@@ -50,7 +64,16 @@ pub(crate) static COMMAND: Command = Command {
     name: "create",
     summary: "create a container whose process waits for start",
     arguments: &[ID],
-    flags: &[BUNDLE, CONSOLE_SOCKET, PID_FILE, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS],
+    flags: &[
+        BUNDLE,
+        CONFIG,
+        NO_PIVOT,
+        NO_NEW_KEYRING,
+        CONSOLE_SOCKET,
+        PIDFD_SOCKET,
+        PRESERVE_FDS,
+        PID_FILE,
+    ],
     description: &[
         "Makes a container from the bundle: a folder with config.json and, usually, the root file system. \
          Everything is set up as config.json says, but the process in it does not run before \
@@ -83,8 +106,10 @@ pub(crate) fn described(call: &Call, root: PathBuf, id: &str) -> Result<Create, 
         root,
         id: id.to_owned(),
         bundle: flags.path(&BUNDLE).unwrap_or_else(|| PathBuf::from(".")),
+        config: flags.path(&CONFIG),
         pid_file: flags.path(&PID_FILE),
         console_socket: flags.path(&CONSOLE_SOCKET),
+        pidfd_socket: flags.path(&PIDFD_SOCKET),
         no_pivot: flags.has(&NO_PIVOT),
         no_new_keyring: flags.has(&NO_NEW_KEYRING),
         activation: Activation::from_environment(),

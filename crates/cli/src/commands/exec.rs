@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use coble_container::{Activation, Additions, Exec, ExecProcess};
 use coble_spec::Process;
 
-use super::create::{ABOUT_COMMAND, ABOUT_DESCRIPTORS, CONSOLE_SOCKET, PID_FILE, PRESERVE_FDS};
+use super::create::{
+    ABOUT_COMMAND, ABOUT_DESCRIPTORS, CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, PRESERVE_FDS,
+};
 use super::run::{DETACH, PROCESS_STATUSES};
 use super::user::{id, user};
 use crate::call::{Call, text};
@@ -96,6 +98,7 @@ pub(crate) static COMMAND: Command = Command {
         PROCESS_LABEL,
         TTY,
         CONSOLE_SOCKET,
+        PIDFD_SOCKET,
         PRESERVE_FDS,
         DETACH,
         PID_FILE,
@@ -147,6 +150,7 @@ fn exec(call: &Call) -> Result<Exec, Failure> {
         pid_file: flags.path(&PID_FILE),
         console_socket: flags.path(&CONSOLE_SOCKET),
         activation: Activation::from_environment(),
+        pidfd_socket: flags.path(&PIDFD_SOCKET),
         preserve_fds: flags.number(&PRESERVE_FDS)?.unwrap_or(0),
         ignore_paused: flags.has(&IGNORE_PAUSED),
         ..Exec::default()

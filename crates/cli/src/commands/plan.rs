@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::create::{self, BUNDLE, NO_NEW_KEYRING, NO_PIVOT, PRESERVE_FDS};
+use super::create::{self, BUNDLE, CONFIG, NO_NEW_KEYRING, NO_PIVOT, PRESERVE_FDS};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::stdout;
@@ -13,7 +13,7 @@ const JSON: Flag = Flag::switch("json", None, "print JSON: a list of steps");
 pub(crate) static COMMAND: Command = Command {
     name: "plan",
     summary: "print what create would do, and do nothing",
-    flags: &[BUNDLE, JSON, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS],
+    flags: &[BUNDLE, CONFIG, JSON, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS],
     description: &[
         "Prints the steps that lead from config.json to the container's process, in their order and \
          numbered, each with the place in config.json that asks for it, a JSON pointer. A step with no such \

@@ -23,14 +23,16 @@ pub(crate) static COMMAND: Command = Command {
     arguments: &[ID],
     flags: &[
         create::BUNDLE,
+        create::CONFIG,
+        create::NO_PIVOT,
+        create::NO_NEW_KEYRING,
         create::CONSOLE_SOCKET,
+        create::PIDFD_SOCKET,
+        create::PRESERVE_FDS,
         DETACH,
         KEEP,
         create::PID_FILE,
         NO_SUBREAPER,
-        create::NO_PIVOT,
-        create::NO_NEW_KEYRING,
-        create::PRESERVE_FDS,
     ],
     description: &[
         "Does what create, start and delete do, in one command: makes a container from the bundle, runs the \

@@ -37,6 +37,7 @@ fn good_lines() {
         ),
         ("--log-format json kill --all a 9", "log-format=json | kill all | a 9"),
         ("delete --force a", "| delete force | a"),
+        ("create --pidfd-socket /s -f /c a", "| create pidfd-socket=/s config=/c | a"),
         (
             "exec --process /p --console-socket /s --detach --pid-file /f a",
             "| exec process=/p console-socket=/s detach pid-file=/f | a",
@@ -108,7 +109,8 @@ fn bad_lines() {
         ("--moonwalk=1 list", "unknown flag --moonwalk"),
         ("list --moonwalk", "unknown flag --moonwalk of \"list\""),
         ("run -dx a", "unknown flag -x of \"run\""),
-        ("create --pidfd-socket /s a", "unknown flag --pidfd-socket of \"create\""),
+        ("checkpoint --image-path /i a", "checkpoint: checkpoints are not supported yet"),
+        ("restore -d a", "restore: checkpoints are not supported yet"),
         ("run --root /r a", "unknown flag --root of \"run\", which stands before the command"),
         ("list -v", "unknown flag -v of \"list\", which stands before the command"),
         ("--bundle /b run a", "unknown flag --bundle"),

@@ -1,5 +1,6 @@
 //! A small good configuration, spoilt one place at a time.
 
+mod annotations;
 mod isolation;
 mod known;
 mod mutations;

@@ -1,0 +1,53 @@
+//! Annotations that change what coble does: its own, and those of crun's that have a use here (crun.1, "Annotations").
+//!
+//! All that begin with one of [`PREFIXES`] are carried out or refused. The others are words for other programs.
+
+use coble_spec::{Linux, Spec};
+
+use super::Invalid;
+use super::text::{member, quoted};
+use crate::pidfd_socket::RECEIVER;
+
+/// How annotations begin that are meant for the runtime.
+pub(crate) const PREFIXES: [&str; 2] = ["coble.", "run.oci."];
+
+/// The annotation without which a configuration that has a `seccomp` section is refused, and its value.
+pub(super) const SECCOMP: (&str, &str) = ("coble.seccomp", "skip");
+
+/// Fail for a name in `linux.seccomp` that is no system call's.
+const FAIL_UNKNOWN_SYSCALL: &str = "run.oci.seccomp_fail_unknown_syscall";
+/// The cgroup to make below systemd's unit; empty for none.
+const SUBGROUP: &str = "run.oci.systemd.subgroup";
+
+pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
+    let annotations = spec.annotations.iter();
+    let ours =
+        annotations.filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
+    for (name, value) in ours {
+        one(name, value, linux)
+            .map_err(|reason| Invalid::at(format!("/annotations/{}", member(name)), reason))?;
+    }
+    Ok(())
+}
+
+fn one(name: &str, value: &str, linux: &Linux) -> Result<(), String> {
+    match name {
+        _ if name == SECCOMP.0 && value != SECCOMP.1 => {
+            Err(format!("{} is not {:?}, the only value there is", quoted(value), SECCOMP.1))
+        }
+        _ if name == SECCOMP.0 => Ok(()),
+        RECEIVER if !value.starts_with('/') => {
+            Err(format!("{} is not an absolute path", quoted(value)))
+        }
+        RECEIVER => Ok(()),
+        FAIL_UNKNOWN_SYSCALL if linux.seccomp.is_some() => Err(format!(
+            "without a filter no system call is looked up, and \"{}\": \"{}\" asks for none",
+            SECCOMP.0, SECCOMP.1
+        )),
+        FAIL_UNKNOWN_SYSCALL => Ok(()),
+        // There is no unit, and so no cgroup below it.
+        SUBGROUP if value.is_empty() => Ok(()),
+        SUBGROUP => Err("needs the systemd cgroup driver, which is not supported yet".to_owned()),
+        _ => Err("this annotation is not supported".to_owned()),
+    }
+}

@@ -1,0 +1,52 @@
+//! Annotations that are meant for the runtime.
+
+use super::*;
+
+fn refusal(name: &str, value: &str) -> String {
+    refused(&[(&format!("/annotations/{name}"), json!(value))])
+}
+
+fn passes(name: &str, value: &str) {
+    accepted(&[(&format!("/annotations/{name}"), json!(value))]);
+}
+
+#[test]
+fn what_is_meant_for_the_runtime_and_unknown_is_refused() {
+    for name in
+        ["run.oci.handler", "run.oci.seccomp_bpf_data", "run.oci.x", "coble.seccmp", "coble."]
+    {
+        let message = refusal(name, "1");
+        assert_eq!(message, format!("/annotations/{name}: this annotation is not supported"));
+    }
+}
+
+#[test]
+fn words_for_other_programs_pass() {
+    for name in ["run.ocix", "io.podman.annotations.init", "org.systemd.property.After", "coblex"] {
+        passes(name, "1");
+    }
+}
+
+#[test]
+fn the_receiver_of_a_pidfd_has_an_absolute_path() {
+    passes("run.oci.pidfd_receiver", "/run/socket");
+    let message = refusal("run.oci.pidfd_receiver", "socket");
+    assert_eq!(message, "/annotations/run.oci.pidfd_receiver: \"socket\" is not an absolute path");
+}
+
+#[test]
+fn what_needs_systemd_is_refused() {
+    passes("run.oci.systemd.subgroup", "");
+    let message = refusal("run.oci.systemd.subgroup", "container");
+    assert!(message.contains("needs the systemd cgroup driver"), "{message}");
+}
+
+#[test]
+fn unknown_system_calls_are_not_looked_for_without_a_filter() {
+    let name = "/annotations/run.oci.seccomp_fail_unknown_syscall";
+    accepted(&[(name, json!("1"))]);
+    let filter = ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW" }));
+    let skip = ("/annotations/coble.seccomp", json!("skip"));
+    let message = refused(&[(name, json!("1")), filter, skip]);
+    assert!(message.starts_with(&format!("{name}: without a filter")), "{message}");
+}
