@@ -53,6 +53,7 @@ pub(crate) enum Said {
     /// The program runs, or the executor has been killed.
     Nothing,
     RuntimeHooks,
+    NetworkDevices,
     Console(OwnedFd),
     Ready,
     Moved(i32),
@@ -253,6 +254,7 @@ impl Said {
         let unreadable = || Error::new("the executor can't be understood");
         Ok(match Message::decode(bytes).ok_or_else(unreadable)? {
             Message::RuntimeHooks => Self::RuntimeHooks,
+            Message::NetworkDevices => Self::NetworkDevices,
             Message::Console => Self::Console(descriptor.ok_or_else(unreadable)?),
             Message::Ready => Self::Ready,
             Message::Moved { pid } => Self::Moved(pid),

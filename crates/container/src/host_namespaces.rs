@@ -31,7 +31,8 @@ pub(crate) fn refuse_host_sysctls(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-fn is_own(kind: NamespaceKind, path: &str) -> Result<bool> {
+/// Whether the namespace at a path is the one that this process is in.
+pub(crate) fn is_own(kind: NamespaceKind, path: &str) -> Result<bool> {
     let own = format!(
         "/proc/thread-self/ns/{}",
         if kind == NamespaceKind::Network { "net" } else { kind.as_str() }

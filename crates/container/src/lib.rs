@@ -111,6 +111,8 @@ mod memory_policy;
 mod mount_ids;
 mod mount_mapper;
 mod mount_options;
+mod netlink;
+mod network_devices;
 mod number_list;
 mod overlay;
 mod pause;

@@ -26,6 +26,7 @@ use crate::init::Init;
 use crate::interrupt::{Interrupt, Watch};
 use crate::loan::Loan;
 use crate::mount_mapper::MountMapper;
+use crate::network_devices::{NetworkDevices, refuse_host_devices};
 use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
@@ -64,6 +65,8 @@ pub(crate) struct Making {
     group: Option<Group>,
     launch: Launch,
     executor: Option<Executor>,
+    /// What has been moved, as long as it can be put back.
+    devices: Option<NetworkDevices>,
     console_socket: Option<PathBuf>,
     streams: Streams,
     pidfd_sockets: Vec<PidfdSocket>,
@@ -93,6 +96,7 @@ impl Making {
         };
         let pidfd_sockets = PidfdSocket::all(create, &bundle.spec.annotations)?;
         let facts = Facts::look()?;
+        refuse_host_devices(&bundle.spec, &facts)?;
         // They keep the host's mounts busy, so no longer than the executor needs to get its copies.
         let sources = Sources::open(&bundle, &facts);
         let stays = purpose == Purpose::Foreground;
@@ -110,6 +114,7 @@ impl Making {
             group: None,
             launch: Launch::default(),
             executor: None,
+            devices: None,
             console_socket: create.console_socket.clone(),
             streams: create.streams.clone(),
             pidfd_sockets,
@@ -227,8 +232,16 @@ impl Making {
         let mut mapper = MountMapper::default();
         loop {
             match self.executor()?.listen(self.interrupt.as_ref())? {
-                Said::Nothing if is_ready => return self.entry.set_made(),
+                Said::Nothing if is_ready => {
+                    // The program runs, and the network namespace is its own to end.
+                    self.devices = None;
+                    return self.entry.set_made();
+                }
                 Said::Nothing => return Err(self.executor()?.silence().within(NOT_STARTED)),
+                Said::NetworkDevices => {
+                    self.give_devices()?;
+                    self.executor()?.answer()?;
+                }
                 Said::RuntimeHooks => {
                     self.run_hooks()?;
                     self.executor()?.answer()?;
@@ -273,6 +286,17 @@ impl Making {
             Loan::of(process).give(self.executor()?.pid);
         }
         Ok(())
+    }
+
+    fn give_devices(&mut self) -> Result<()> {
+        let Some(linux) = &self.bundle.spec.linux else { return Ok(()) };
+        let mut devices = NetworkDevices::open(self.executor()?.pid)?;
+        let given = devices.give(&linux.net_devices);
+        // In a namespace that others are in, they may have put something else in a device's place.
+        if self.launch.namespaces.makes(NamespaceKind::Network) {
+            self.devices = Some(devices);
+        }
+        given
     }
 
     fn run_hooks(&self) -> Result<()> {
@@ -402,6 +426,9 @@ impl Drop for Making {
         }
         if let Some(executor) = &self.executor {
             executor.destroy();
+        }
+        if let Some(devices) = &mut self.devices {
+            devices.take_back();
         }
         if let Some(cgroup) = &self.cgroup {
             let _ = cgroup.kill();

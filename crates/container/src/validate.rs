@@ -13,6 +13,7 @@ mod intel_rdt;
 mod mappings;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod process;
 mod sysctl;
 mod text;
@@ -93,6 +94,7 @@ fn members(spec: &Spec) -> Result<(), Invalid> {
     unsupported::check(spec, linux)?;
     annotations::check(spec, linux)?;
     namespaces::check(spec, linux)?;
+    net_devices::check(linux)?;
     mappings::check(linux, &process.user)?;
     mounts::check(&spec.mounts, linux)?;
     devices::check(linux)?;

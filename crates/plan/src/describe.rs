@@ -82,6 +82,9 @@ impl Display for Step<'_> {
                 write!(f, "make the directory {} if it is missing", text(path))
             }
             Self::AwaitRecord {} => f.write_str("wait until the parent has recorded the container"),
+            Self::NetworkDevices {} => {
+                f.write_str("let the parent move network devices into the network namespace")
+            }
             Self::RuntimeHooks {} => {
                 f.write_str("let the parent run the prestart and createRuntime hooks")
             }

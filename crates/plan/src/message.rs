@@ -19,6 +19,8 @@ pub enum Message<'a> {
     Failed(Failure<'a>),
     /// The runtime's hooks are due; the executor waits for one byte.
     RuntimeHooks,
+    /// Network devices are due; the executor waits for one byte.
+    NetworkDevices,
     /// The terminal's other end comes with this message; the executor waits for one byte.
     Console,
     /// A new mount comes with this message, whose ids the parent has to map; the executor waits for
@@ -79,6 +81,7 @@ impl<'a> Message<'a> {
                 put(&[5]);
                 put(&step.to_le_bytes());
             }
+            Self::NetworkDevices => put(&[6]),
         }
         end
     }
@@ -101,6 +104,7 @@ impl<'a> Message<'a> {
             3 => Self::Ready,
             4 => Self::Moved { pid: i32::read(&mut reader)? },
             5 => Self::MapIds { step: u32::read(&mut reader)? },
+            6 => Self::NetworkDevices,
             _ => return None,
         })
     }
@@ -121,6 +125,7 @@ mod tests {
             Message::Ready,
             Message::Moved { pid: 4_194_304 },
             Message::MapIds { step: 12 },
+            Message::NetworkDevices,
         ] {
             let mut buffer = [0; MESSAGE_MAX];
             let length = message.encode(&mut buffer);

@@ -256,6 +256,8 @@ steps! {
     },
     /// Waits until the parent has recorded the container: neither a hook nor the program runs without a state.
     AwaitRecord {},
+    /// Has the parent move network devices into the network namespace, and waits for it.
+    NetworkDevices {},
     /// Lets the parent run the hooks that belong to the runtime's namespaces, and waits.
     RuntimeHooks {},
     /// Runs a hook in the container's namespaces.

@@ -126,6 +126,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::Symlink { .. }
         | Step::MakeDirectory { .. }
         | Step::AwaitRecord {}
+        | Step::NetworkDevices {}
         | Step::RuntimeHooks {}
         | Step::Sysctl { .. }
         | Step::Hostname { .. }

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use coble_plan::{Step, mount as bits};
+use coble_plan::{Message, Step, mount as bits};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use coble_sys::rustix::io::{Errno, FdFlags, fcntl_setfd};
@@ -70,7 +70,8 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::UseDirectory { fd } => use_directory(context, fd),
         Step::UseCurrentRoot {} => open_directory(context, c"/"),
         Step::AwaitRecord {} => rendezvous::await_answer(context),
-        Step::RuntimeHooks {} => rendezvous::runtime_hooks(context),
+        Step::NetworkDevices {} => rendezvous::ask(context, Message::NetworkDevices),
+        Step::RuntimeHooks {} => rendezvous::ask(context, Message::RuntimeHooks),
         Step::Hook { path, args, env, home, timeout, state_head, state_tail } => {
             let home = (home != 0).then(|| context.home.as_c_str());
             run_hook(&Hook { path, args, env, home, timeout, state_head, state_tail })

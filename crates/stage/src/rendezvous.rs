@@ -77,9 +77,9 @@ fn answer(context: &Context<'_>) -> Outcome<u8> {
     }
 }
 
-/// [`coble_plan::Step::RuntimeHooks`]
-pub(crate) fn runtime_hooks(context: &mut Context<'_>) -> Outcome {
-    tell(context, Message::RuntimeHooks)?;
+/// Says what the parent has to do, and waits until it is done.
+pub(crate) fn ask(context: &mut Context<'_>, message: Message<'_>) -> Outcome {
+    tell(context, message)?;
     await_answer(context)
 }
 

@@ -10,6 +10,7 @@ mod exec;
 mod interface;
 mod mount_setattr;
 mod namespace;
+mod netlink;
 mod process;
 mod resource;
 mod signal;
@@ -22,6 +23,7 @@ pub use interface::loopback_up;
 pub use libc;
 pub use mount_setattr::{MountAttr, mount_setattr};
 pub use namespace::{setns, unshare};
+pub use netlink::netlink_explain;
 pub use process::{
     CPU_MASK, SchedAttr, exit_group, fork, getcwd, ioprio_set, keyctl_describe,
     keyctl_join_session_keyring, keyctl_setperm, personality, sched_getaffinity, sched_setaffinity,

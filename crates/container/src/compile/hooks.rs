@@ -10,9 +10,13 @@ use super::process::Environment;
 use super::text::c_string;
 use crate::error::{Error, Result};
 
-/// Hooks before the root is changed: the parent's, then the container's own.
+/// Hooks before the root is changed: the parent's, then the container's own. They find the network as the program
+/// will.
 pub(super) fn before_pivot(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     plan.push(Step::AwaitRecord {}, "");
+    if job.spec.linux.as_ref().is_some_and(|linux| !linux.net_devices.is_empty()) {
+        plan.push(Step::NetworkDevices {}, "/linux/netDevices");
+    }
     let Some(hooks) = &job.spec.hooks else { return Ok(()) };
     if !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty() {
         let origin =

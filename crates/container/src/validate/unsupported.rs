@@ -7,7 +7,6 @@ use super::annotations::SECCOMP;
 
 pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
     seccomp(spec, linux)?;
-    sections(linux)?;
     mount_label(linux)
 }
 
@@ -27,10 +26,6 @@ fn seccomp(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
         "system call filters are not supported yet; the annotation \"{name}\": \"{value}\" runs the container without one"
     );
     Err(Invalid::at("/linux/seccomp", reason))
-}
-
-fn sections(linux: &Linux) -> Result<(), Invalid> {
-    refuse(!linux.net_devices.is_empty(), "/linux/netDevices", "moves of network devices")
 }
 
 fn mount_label(linux: &Linux) -> Result<(), Invalid> {

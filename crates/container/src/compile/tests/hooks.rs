@@ -7,6 +7,30 @@ fn hooks(list: Value) -> Case {
 }
 
 #[test]
+fn network_devices_come_before_all_hooks_and_kernel_parameters() {
+    let hooks = json!([{ "path": "/a" }]);
+    let case = Case::with(json!({
+        "linux": {
+            "namespaces": [{ "type": "mount" }, { "type": "network" }],
+            "netDevices": { "eth0": {} },
+            "sysctl": { "net.ipv4.conf.eth0.forwarding": "1" }
+        },
+        "hooks": { "prestart": hooks, "createRuntime": hooks, "createContainer": hooks }
+    }));
+    assert_order(
+        &case.lines(),
+        &[
+            "wait until the parent has recorded the container",
+            "let the parent move network devices into the network namespace [/linux/netDevices]",
+            "let the parent run the prestart and createRuntime hooks",
+            "run the hook /a",
+            "/proc/sys/net/ipv4/conf/eth0/forwarding",
+        ],
+    );
+    assert_eq!(Case::with(json!({})).grep("network devices"), [""; 0]);
+}
+
+#[test]
 fn each_kind_has_its_place() {
     let mut case = hooks(json!({
         "prestart": [{ "path": "/one" }], "createRuntime": [{ "path": "/two" }],

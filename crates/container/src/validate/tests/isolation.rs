@@ -36,6 +36,58 @@ fn namespaces() {
 }
 
 #[test]
+fn network_devices() {
+    let device = |host: &str, name: &str| json!({ host: { "name": name } });
+    let section = |value: Value| ("/linux/netDevices", value);
+    for name in ["", "eth0", "a", "fifteen-letters", "eth%d", "%d", "...", "é", "a~b"] {
+        accepted(&[section(device("veth0", name))]);
+    }
+    accepted(&[section(json!({ "a": { "name": "eth%d" }, "b": { "name": "eth%d" }, "c": {} }))]);
+    let odd = [
+        ".",
+        "..",
+        "a/b",
+        "a:b",
+        "a b",
+        "a\tb",
+        "a\n",
+        "à",
+        "sixteen--letters",
+        "%",
+        "a%s",
+        "%d%d",
+    ];
+    for name in odd {
+        let message = refused(&[section(device("veth0", name))]);
+        let expected =
+            format!("/linux/netDevices/veth0/name: invalid network device name {name:?}");
+        assert_eq!(message, expected);
+    }
+    for host in ["", ".", "..", "sixteen--letters", "a b"] {
+        let message = refused(&[section(device(host, "eth0"))]);
+        let expected = format!("/linux/netDevices/{host}: invalid network device name {host:?}");
+        assert_eq!(message, expected);
+    }
+    for twice in [
+        json!({ "a": { "name": "eth0" }, "b": { "name": "eth0" } }),
+        json!({ "a": { "name": "b" }, "b": {} }),
+    ] {
+        let message = refused(&[section(twice)]);
+        assert!(
+            message.starts_with("/linux/netDevices/b/name: another network device"),
+            "{message}"
+        );
+    }
+    let message = refused(&[
+        section(json!({ "eth0": {} })),
+        ("/linux/namespaces/3", Value::Null),
+        ("/linux/sysctl", Value::Null),
+    ]);
+    let reason = "unable to move network devices without a NET namespace";
+    assert_eq!(message, format!("/linux/netDevices: {reason}"));
+}
+
+#[test]
 fn what_needs_a_mount_namespace() {
     let none = ("/linux/namespaces/1", Value::Null);
     let reason = "unable to restrict sys entries without a private MNT namespace";
