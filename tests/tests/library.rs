@@ -11,10 +11,10 @@ use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use coble_container::spec::Spec;
+use coble_container::spec::{Pids, Resources, Spec};
 use coble_container::{
     Additions, Create, Error, ErrorKind, Exec, ExecProcess, Run, Signal, Spawned, Status, Streams,
-    delete, kill, list, start, state,
+    Update, delete, kill, list, start, state,
 };
 use coble_tests::{Bundle, Case, wait};
 use rustix::io::Errno;
@@ -303,6 +303,27 @@ fn no_descriptor_of_the_program_gets_into_a_container() {
     assert!(runs.child.wait().unwrap().success());
     assert_eq!(text, "0\n1\n2\n3\n");
     assert_eq!(runs.child.wait().map(|status| status.code()), Ok(Some(0)), "the answer stays");
+}
+
+/// What the configuration says is asked for later, when no one has it any more.
+#[test]
+fn a_configuration_in_memory_is_kept_for_an_update() {
+    let _alone = alone();
+    let Some(case) = Case::root() else { return };
+    let ground = Ground::new(&case);
+    let mut made = ground.create(&case.id).execute().unwrap();
+    let resources = ground.spec.linux.as_ref().unwrap().resources.clone().unwrap();
+    assert!(!resources.devices.is_empty() && !ground.bundle.join("config.json").exists());
+    let update = Update {
+        root: ground.root.clone(),
+        id: case.id.clone(),
+        resources: Resources { pids: Some(Pids { limit: Some(77) }), ..resources },
+        ..Update::default()
+    };
+    assert_eq!(update.execute(), Ok(()));
+    start(&ground.root, &case.id).unwrap();
+    delete(&ground.root, &case.id, true).unwrap();
+    made.child.wait().unwrap();
 }
 
 /// Standard streams may even be each other's.

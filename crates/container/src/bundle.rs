@@ -17,6 +17,8 @@ pub(crate) struct Bundle {
     /// Absolute, without symbolic links.
     pub(crate) rootfs: PathBuf,
     pub(crate) spec: Spec,
+    /// Whether the configuration is another one than the bundle's `config.json`.
+    pub(crate) is_given: bool,
 }
 
 impl Bundle {
@@ -28,6 +30,7 @@ impl Bundle {
         let path = &create.bundle;
         let path =
             path.canonicalize().map_err(|error| Error::at("open the bundle", path, error))?;
+        let is_given = create.spec.is_some() || create.config.is_some();
         let spec = match (&create.spec, &create.config) {
             (Some(_), Some(_)) => return Err(Error::new("a configuration and a file with one")),
             (Some(spec), None) => checked(spec)?,
@@ -35,7 +38,7 @@ impl Bundle {
             (None, None) => read_config(&path.join("config.json"))?,
         };
         let rootfs = find_rootfs(&path, &spec)?;
-        Ok(Self { path, rootfs, spec })
+        Ok(Self { path, rootfs, spec, is_given })
     }
 }
 

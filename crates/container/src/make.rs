@@ -358,6 +358,9 @@ impl Making {
             process: spec.process.clone().unwrap_or_default(),
             hooks: spec.hooks.as_ref().map(kept).filter(|hooks| *hooks != Hooks::default()),
         };
+        if self.bundle.is_given {
+            self.entry.write_config(&self.bundle.spec)?;
+        }
         self.entry.write(&record)?;
         let sockets = std::mem::take(&mut self.pidfd_sockets);
         let executor = self.executor()?;

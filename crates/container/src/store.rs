@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use coble_cgroup::Record as CgroupRecord;
+use coble_spec::Spec;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{
     Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock, fstat, mkdirat, openat,
@@ -21,6 +22,7 @@ use coble_sys::rustix::fs::{
 };
 use coble_sys::rustix::io::{Errno, read, write};
 use coble_sys::rustix::process::geteuid;
+use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::resctrl::Group;
@@ -31,6 +33,7 @@ const STATE: &CStr = c"state.json";
 const STATE_NEW: &CStr = c".state.json.new";
 const CGROUP: &CStr = c"cgroup";
 const MAKING: &CStr = c"making";
+const CONFIG: &CStr = c"config.json";
 const START: &CStr = c"start";
 const HELD: &CStr = c"held";
 const RESCTRL: &CStr = c"resctrl";
@@ -181,10 +184,27 @@ impl Entry {
 
     /// Writes `state.json`, whole or not at all.
     pub(crate) fn write(&self, record: &Record) -> Result<()> {
-        let text = serde_json::to_vec(record)
-            .map_err(|error| Error::new(format!("state.json: {error}")))?;
+        self.write_json(STATE, record)
+    }
+
+    /// Keeps a configuration that is not the bundle's `config.json`.
+    pub(crate) fn write_config(&self, spec: &Spec) -> Result<()> {
+        self.write_json(CONFIG, spec)
+    }
+
+    /// Where the container's configuration is.
+    pub(crate) fn config(&self, record: &Record) -> PathBuf {
+        match accessat(&self.directory, CONFIG, Access::EXISTS, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(()) => self.path.join("config.json"),
+            Err(_) => Path::new(&record.bundle).join("config.json"),
+        }
+    }
+
+    fn write_json(&self, name: &CStr, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_vec(value)
+            .map_err(|error| Error::new(format!("{}: {error}", name.to_string_lossy())))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
-        let failed = |errno| self.failed("write", STATE, errno);
+        let failed = |errno| self.failed("write", name, errno);
         let file =
             openat(&self.directory, STATE_NEW, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
         let mut rest = &text[..];
@@ -194,7 +214,7 @@ impl Entry {
                 length => rest = &rest[length..],
             }
         }
-        renameat(&self.directory, STATE_NEW, &self.directory, STATE).map_err(failed)
+        renameat(&self.directory, STATE_NEW, &self.directory, name).map_err(failed)
     }
 
     /// Reads `state.json`; `None` if the container never got that far.
@@ -244,7 +264,7 @@ impl Entry {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
         }
-        self.unlink(&[MAKING, START, HELD, STATE_NEW, RESCTRL])?;
+        self.unlink(&[MAKING, START, CONFIG, HELD, STATE_NEW, RESCTRL])?;
         self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
     }
 

@@ -7,7 +7,7 @@ use coble_spec::{Device, Memory, Resources};
 
 use crate::bundle::read_config;
 use crate::error::{Error, Result};
-use crate::state::{Record, Status};
+use crate::state::Status;
 use crate::status::status_of;
 use crate::store::{Entry, absent};
 use crate::validate::validate_resources;
@@ -49,7 +49,7 @@ impl Update {
             return Err(Error::new(format!("container not running: {}", self.id)));
         }
         let (resources, memory_swap) = with_swap(&self.resources, record.memory_swap);
-        let devices = new_devices(&resources, &record)?;
+        let devices = new_devices(&resources, &entry.config(&record))?;
         let cgroup = Cgroup::from_record(&record.cgroup)?;
         cgroup.update(&resources, devices.as_deref()).map_err(named)?;
         if record.memory_swap != memory_swap {
@@ -92,11 +92,11 @@ fn with_swap(resources: &Resources, old: Option<i64>) -> (Resources, Option<i64>
 }
 
 /// `linux.devices`, if there are new device rules.
-fn new_devices(resources: &Resources, record: &Record) -> Result<Option<Vec<Device>>> {
+fn new_devices(resources: &Resources, config: &Path) -> Result<Option<Vec<Device>>> {
     if resources.devices.is_empty() {
         return Ok(None);
     }
-    let config = read_config(&Path::new(&record.bundle).join("config.json"))?;
+    let config = read_config(config)?;
     let linux = config.linux.unwrap_or_default();
     let old = linux.resources.unwrap_or_default().devices;
     Ok((old != resources.devices).then_some(linux.devices))
