@@ -122,7 +122,7 @@ complete -c coble -n '__coble_is start' -a '(__coble_containers)' -d ID
 complete -c coble -n '__coble_is exec' -s p -l process -r -F -d 'take the whole process from a JSON file, as in config.json\'s process'
 complete -c coble -n '__coble_is exec' -l cwd -x -d 'working directory in the container'
 complete -c coble -n '__coble_is exec' -s e -l env -x -d 'add to the environment'
-complete -c coble -n '__coble_is exec' -l cgroup -x -d 'run in this existing cgroup below the container\'s (not there yet)'
+complete -c coble -n '__coble_is exec' -l cgroup -x -d 'run in this existing cgroup below the container\'s'
 complete -c coble -n '__coble_is exec' -s u -l user -x -d 'user and group, as numbers'
 complete -c coble -n '__coble_is exec' -s g -l additional-gids -x -d 'add a group'
 complete -c coble -n '__coble_is exec' -s c -l cap -x -d 'add a capability, such as CAP_KILL'

@@ -50,7 +50,12 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Unreadable`] if it doesn't come from there.
     pub fn from_record(record: &Record) -> Result<Self, Error> {
-        Ok(Self { places: record.read()?, is_explicit: true, directory: OnceLock::new() })
+        record.read().map(Self::at)
+    }
+
+    /// A cgroup that is there already.
+    pub(crate) fn at(places: Vec<Place>) -> Self {
+        Self { places, is_explicit: true, directory: OnceLock::new() }
     }
 
     /// Its directories, one in each hierarchy.

@@ -26,6 +26,8 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A cgroup below the container's can't be meant like that.
+    SubCgroup(String),
     /// A limit is asked for and nothing here can enforce it.
     NoController {
         /// A JSON pointer into `config.json`.
@@ -122,6 +124,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot {action} {path}: {errno}")
             }
             Self::Value { pointer, reason } => write!(f, "{pointer}: {reason}"),
+            Self::SubCgroup(reason) => f.write_str(reason),
             Self::NoController { pointer, controller, place } => {
                 write!(f, "{pointer}: the cgroup controller {controller} is not available {place}")
             }

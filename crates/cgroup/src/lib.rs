@@ -41,6 +41,7 @@ mod place;
 mod processes;
 mod record;
 mod remove;
+mod sub;
 mod subtree;
 mod update;
 
@@ -51,3 +52,4 @@ pub use error::Error;
 pub use hierarchy::{Hierarchy, Kind};
 pub use mounts::ContainerMount;
 pub use record::Record;
+pub use sub::SubCgroups;

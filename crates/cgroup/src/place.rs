@@ -27,6 +27,12 @@ impl Place {
         }
     }
 
+    /// The place at a clean path below it, which may be empty.
+    pub(crate) fn below(&self, path: &str) -> Self {
+        let slash = if path.is_empty() { "" } else { "/" };
+        Self::new(&self.controllers, self.point(), &format!("{}{slash}{path}", self.path()))
+    }
+
     /// The directory.
     pub(crate) fn dir(&self) -> &str {
         &self.dir

@@ -1,15 +1,15 @@
 //! `exec`: runs one more process in a container.
 
+mod cgroup;
 mod process;
 
 use std::path::{Path, PathBuf};
 
-use coble_cgroup::Cgroup;
+use coble_cgroup::{Cgroup, SubCgroups};
 use coble_plan::{Plan, Step};
 use coble_spec::{Namespace, NamespaceKind, Process};
-use coble_sys::rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
-use coble_sys::rustix::io::Errno;
 
 use crate::capability;
 use crate::child::Spawned;
@@ -62,6 +62,8 @@ pub struct Exec {
     pub preserve_fds: u32,
     /// Go on in a paused container.
     pub ignore_paused: bool,
+    /// Where below the container's cgroup it runs.
+    pub cgroups: SubCgroups,
 }
 
 impl Exec {
@@ -157,13 +159,13 @@ impl Exec {
         let plan = compile(record, &target, root.as_ref(), &assumption, &processors)?;
         let keep: Vec<_> =
             [Some(&target), root.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
-        let cgroup = Cgroup::from_record(&record.cgroup)?;
+        let cgroup = Cgroup::from_record(&record.cgroup)?.below(&self.cgroups)?;
         // Its score is set before it joins the namespace.
         let has_user = record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
         let loan = if has_user { Loan::of(process) } else { Loan::default() };
         let group = record.intel_rdt.as_ref();
         let gated = cgroup.needs_enter() || loan.raises() || group.is_some();
-        let start_in = |directory| {
+        let start = |directory: Option<BorrowedFd<'_>>| {
             processors.start(|| {
                 Executor::start(&Start {
                     plan: &plan,
@@ -177,21 +179,11 @@ impl Exec {
                 })
             })
         };
-        let directory = cgroup.fd();
-        let is_cloned_into = !matches!(directory, Ok(None));
-        let started = directory.map_err(Error::from).and_then(start_in);
-        let executor = match started {
-            // The container has made cgroups of its own and gone there, or somebody has moved it.
-            Err(error) if matches!(error.errno(), Some(Errno::BUSY | Errno::NOENT)) => {
-                let Some(directory) = cgroup_of(record)? else { return Err(error) };
-                start_in(Some(directory.as_fd()))?
-            }
-            started => started?,
-        };
+        let executor = cgroup::start_in(&cgroup, record, !self.cgroups.is_empty(), start)?;
         let running = Running { executor: Some(executor), plan, pidfd_socket: None };
         let executor = running.executor()?;
         if cgroup.needs_enter() {
-            cgroup.enter(executor.pid, is_cloned_into)?;
+            cgroup::enter(&cgroup, executor.pid)?;
         }
         group.map_or(Ok(()), |group| group.join(executor.pid))?;
         if loan.raises() {
@@ -271,18 +263,6 @@ impl Drop for Running {
             executor.destroy();
         }
     }
-}
-
-/// The cgroup in which the container's first process is, with cgroup v2 alone.
-fn cgroup_of(record: &Record) -> Result<Option<OwnedFd>> {
-    let path = format!("/proc/{}/cgroup", record.init.pid);
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::at("read", &path, error))?;
-    let Some(own) = text.strip_prefix("0::").map(str::trim_end) else { return Ok(None) };
-    let directory = format!("/sys/fs/cgroup{own}");
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = openat(CWD, &directory, flags, Mode::empty())
-        .map_err(|errno| Error::at("open", &directory, errno))?;
-    Ok(Some(fd))
 }
 
 /// The root directory of a container that shares the host's mounts: no namespace leads there.

@@ -149,6 +149,7 @@ mod prng;
 pub use child::{Child, Spawned};
 /// Control groups, as [`Facts`] has them.
 pub use coble_cgroup as cgroup;
+pub use coble_cgroup::SubCgroups;
 /// The OCI configuration as plain data.
 pub use coble_spec as spec;
 pub use create::Create;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use coble_container::{Activation, Additions, Exec, ExecProcess};
+use coble_container::{Activation, Additions, Exec, ExecProcess, SubCgroups};
 use coble_spec::Process;
 
 use super::create::{
@@ -63,8 +63,8 @@ const PROCESS_LABEL: Flag =
 const CGROUP: Flag = Flag::value(
     "cgroup",
     None,
-    ("PATH", Values::Any),
-    "run in this existing cgroup below the container's (not there yet)",
+    ("[CTRL[,CTRL]:]PATH", Values::Any),
+    "run in this existing cgroup below the container's",
 )
 .repeated()
 .under(ABOUT_PROCESS);
@@ -109,10 +109,15 @@ pub(crate) static COMMAND: Command = Command {
          don't say is taken from the process in the container's config.json; --process takes everything \
          from a file instead. The user is a number, never a name: names belong to the container.",
         "The terminal is the caller's. With --detach it needs --console-socket.",
+        "--cgroup names a cgroup below the container's, which must be there; / is the container's own. Without it the \
+         process joins the container's own, or with cgroup v2, where that can't have processes, the one of the \
+         container's first process. CTRL are controllers of cgroup v1, each with its own path; the flag can then be \
+         given more than once.",
     ],
     examples: &[
         ("Get a shell in the container web", "coble exec --tty web sh"),
         ("Run a program as user 1000", "coble exec --user 1000:1000 web id"),
+        ("Run a program in a cgroup of the container", "coble exec --cgroup batch web make"),
     ],
     statuses: &[
         PROCESS_STATUSES[0],
@@ -139,9 +144,6 @@ fn execute(call: &Call) -> Result<u8, Failure> {
 
 fn exec(call: &Call) -> Result<Exec, Failure> {
     let flags = &call.flags;
-    if let Some(path) = flags.value(&CGROUP) {
-        return Err(Failure::new(format!("{CGROUP} {path:?}: not there yet")));
-    }
     Ok(Exec {
         root: call.root()?,
         id: call.id()?.to_owned(),
@@ -153,6 +155,7 @@ fn exec(call: &Call) -> Result<Exec, Failure> {
         pidfd_socket: flags.path(&PIDFD_SOCKET),
         preserve_fds: flags.number(&PRESERVE_FDS)?.unwrap_or(0),
         ignore_paused: flags.has(&IGNORE_PAUSED),
+        cgroups: SubCgroups::parse(&flags.texts(&CGROUP)?).map_err(coble_container::Error::from)?,
         ..Exec::default()
     })
 }
@@ -283,7 +286,10 @@ mod tests {
             (&["-u", "root", "c", "ls"], "bad uid: \"root\" is not a number from 0 to 4294967294"),
             (&["-u", "1:-1", "c", "ls"], "bad gid: \"-1\" is not a number from 0 to 4294967294"),
             (&["-g", "1,2", "c", "ls"], "bad gid: \"1,2\" is not a number from 0 to 4294967294"),
-            (&["--cgroup", "/a", "c", "ls"], "--cgroup \"/a\": not there yet"),
+            (
+                &["--cgroup", "/a", "--cgroup", "cpu:b", "c", "ls"],
+                "invalid --cgroup argument: /a (missing <controller>: prefix)",
+            ),
             (&["-p", "/p", "c", "ls"], "a command can't be used with --process"),
             (&["-p", "/p", "--user=0", "c"], "--user can't be used with --process"),
         ];
