@@ -37,17 +37,19 @@ impl Resctrl {
     /// `VERB --bundle BUNDLE ID` with the forged mount table.
     fn coble(&self, case: &Case, verb: &str, bundle: &Bundle) -> Cmd {
         bundle.write();
-        let script = "mount --bind \"$1\" /proc/$$/mountinfo && shift && exec \"$@\"";
+        self.bare(case).arg(verb).arg("--bundle").arg(&bundle.path).arg(&case.id)
+    }
+
+    /// The runtime with the forged mount table.
+    fn bare(&self, case: &Case) -> Cmd {
+        let script = "for table in /proc/$$/mountinfo /proc/$$/task/$$/mountinfo; do
+            mount --bind \"$1\" $table || exit; done; shift; exec \"$@\"";
         case.tool("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
             .arg(&self.table)
             .arg(case.program())
             .arg("--root")
             .arg(case.state_root())
-            .arg(verb)
-            .arg("--bundle")
-            .arg(&bundle.path)
-            .arg(&case.id)
     }
 
     fn folder(&self, name: &str) {
@@ -176,6 +178,21 @@ fn what_is_missing_is_refused() {
         case.refuses(resctrl.coble(&case, "create", &bundle), &[words]);
         assert_eq!(resctrl.classes(), 0, "{words}");
     }
+}
+
+#[test]
+fn an_update_needs_a_class() {
+    let Some(case) = Case::root() else { return };
+    let Some(resctrl) = Resctrl::new(&case) else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["sleep", "1000"]);
+    case.detach(&bundle);
+    let update = ["update", "--l3-cache-schema", "L3:0=f", &case.id];
+    let words = "Intel RDT/CAT: l3 cache schema is not enabled";
+    resctrl.bare(&case).args(update).output().refused(&[words]);
+    resctrl.folder("info/L3");
+    let words = "updating a non-existent Intel RDT configuration is not supported";
+    resctrl.bare(&case).args(update).output().refused(&[words]);
 }
 
 #[test]

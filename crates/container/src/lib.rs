@@ -58,8 +58,9 @@
 //! What a program with several threads can rely on:
 //!
 //! - The working directory, the environment, the file mode mask, the signal handlers and the limits of the process stay
-//!   as they are. For an instant the calling thread blocks its signals, and where a new user namespace is combined
-//!   with joined ones it is in those; it comes back from them before the function returns.
+//!   as they are. For an instant the calling thread blocks its signals, where a new user namespace is combined with
+//!   joined ones it is in those, and where network devices are moved it is in the container's network namespace; it
+//!   comes back from them before the function returns.
 //! - Every descriptor is close-on-exec from the beginning, so that a program which another thread starts gets none.
 //! - A container gets no descriptor of the process but its standard streams and those of [`Create::preserve_fds`].
 //! - Only children that a function has made itself are waited for, each by its pidfd.
@@ -167,7 +168,6 @@ pub use pause::pause;
 pub use plan::{PrintedPlan, PrintedStep, plan};
 pub use resctrl::{
     CacheInfo, IntelRdtStats, MemoryBandwidthInfo, Occupancy, Traffic, intel_rdt_stats,
-    update_intel_rdt,
 };
 pub use resume::resume;
 pub use run::{Finished, Run};

@@ -26,7 +26,7 @@ pub(crate) fn refuse_host_devices(spec: &Spec, facts: &Facts) -> Result<()> {
     let Some(linux) = spec.linux.as_ref().filter(|linux| !linux.net_devices.is_empty()) else {
         return Ok(());
     };
-    let refused = |why: &str| Err(Error::new(format!("config.json: /linux/netDevices: {why}")));
+    let refused = |why: &str| Err(at("/linux/netDevices", why));
     if facts.is_rootless() {
         return refused("network devices are not supported for rootless containers");
     }
@@ -93,10 +93,10 @@ impl NetworkDevices {
     pub(crate) fn give(&mut self, devices: &BTreeMap<String, NetDevice>) -> Result<()> {
         let mut found = Vec::new();
         for (name, wanted) in devices {
-            found.push(self.look_at(name, wanted).map_err(|error| at(name, error))?);
+            found.push(self.look_at(name, wanted).map_err(|error| of(name, &error))?);
         }
         for (device, name) in found.into_iter().zip(devices.keys()) {
-            self.give_one(device).map_err(|error| at(name, error))?;
+            self.give_one(device).map_err(|error| of(name, &error))?;
         }
         Ok(())
     }
@@ -202,9 +202,13 @@ pub(crate) fn is_template(name: &str) -> bool {
     name.contains("%d")
 }
 
-fn at(name: &str, error: Error) -> Error {
-    let member = name.replace('~', "~0").replace('/', "~1");
-    error.within(&format!("config.json: /linux/netDevices/{member}"))
+fn at(pointer: &str, why: impl std::fmt::Display) -> Error {
+    Error::config(pointer, format!("config.json: {pointer}: {why}"))
+}
+
+/// The same for one device.
+fn of(name: &str, error: &Error) -> Error {
+    at(&format!("/linux/netDevices/{}", name.replace('~', "~0")), error)
 }
 
 fn open(path: &str) -> Result<OwnedFd> {

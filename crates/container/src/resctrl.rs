@@ -7,6 +7,7 @@
 mod group;
 mod schemata;
 mod stats;
+mod update;
 
 use std::fs;
 use std::io;
@@ -19,8 +20,9 @@ use crate::error::{Error, Result};
 use crate::host_mounts::resctrl_mount;
 use crate::store::peek;
 
-pub(crate) use group::{Group, update};
+pub(crate) use group::Group;
 pub use stats::{CacheInfo, IntelRdtStats, MemoryBandwidthInfo, Occupancy, Traffic};
+pub(crate) use update::SchemataUpdate;
 
 /// What the container `id` may use and uses of caches and memory bandwidth; `None` if it was made without
 /// `linux.intelRdt`.
@@ -30,21 +32,6 @@ pub use stats::{CacheInfo, IntelRdtStats, MemoryBandwidthInfo, Occupancy, Traffi
 pub fn intel_rdt_stats(root: &Path, id: &str) -> Result<Option<IntelRdtStats>> {
     let (record, _) = peek(root, id)?;
     record.intel_rdt.as_ref().map(Group::stats).transpose()
-}
-
-/// Changes the limits of the class that the container `id` is in, and so those of every container in it. Text in
-/// the form of `l3CacheSchema` and `memBwSchema` (config-linux.md, "IntelRdt"); an empty one changes nothing.
-///
-/// # Errors
-/// There is no such container, it was made without `linux.intelRdt`, or the processor refuses the limits.
-pub fn update_intel_rdt(
-    root: &Path,
-    id: &str,
-    l3_cache_schema: &str,
-    mem_bw_schema: &str,
-) -> Result<()> {
-    let (record, _) = peek(root, id)?;
-    update(record.intel_rdt.as_ref(), l3_cache_schema, mem_bw_schema)
 }
 
 /// A mounted resctrl file system.
@@ -64,15 +51,19 @@ impl Resctrl {
         let Some(wanted) = spec.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref()) else {
             return Ok(None);
         };
-        let root = resctrl_mount()?.ok_or_else(|| {
+        let found = Self::mounted()?.ok_or_else(|| {
             refused(
                 "",
                 "intelRdt is specified in config, but Intel RDT is not enabled: no resctrl file system is mounted",
             )
         })?;
-        let found = Self { root };
         found.check(wanted)?;
         Ok(Some(found))
+    }
+
+    /// The host's, if it is mounted.
+    fn mounted() -> Result<Option<Self>> {
+        Ok(resctrl_mount()?.map(|root| Self { root }))
     }
 
     /// Whether the processor and the kernel have what the section asks for.

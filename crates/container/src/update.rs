@@ -7,7 +7,8 @@ use coble_spec::{Device, Memory, Resources};
 
 use crate::bundle::read_config;
 use crate::error::{Error, Result};
-use crate::state::Status;
+use crate::resctrl::SchemataUpdate;
+use crate::state::{Record, Status};
 use crate::status::status_of;
 use crate::store::{Entry, absent};
 use crate::validate::validate_resources;
@@ -25,7 +26,7 @@ pub struct Update {
     /// What is to change, in the units of config-linux.md: bytes, microseconds, -1 for no limit. What is not there
     /// stays as it is, and so does a limit of memory, a share, a quota, a period or a weight of 0.
     pub resources: Resources,
-    /// Parts of the level 3 cache, a line of `schemata` (Intel RDT).
+    /// Parts of the level 3 cache, a line of `schemata` (Intel RDT). Every container of the class gets them.
     pub l3_cache_schema: Option<String>,
     /// Memory bandwidth, a line of `schemata` (Intel RDT).
     pub mem_bw_schema: Option<String>,
@@ -42,7 +43,6 @@ impl Update {
     /// into `resources` says which), or the kernel refuses one: the file is named. Then nothing has changed.
     pub fn execute(&self) -> Result<()> {
         validate_resources(&self.resources).map_err(|error| Error::new(error.to_string()))?;
-        self.refuse_schemata()?;
         let entry = Entry::find(&self.root, &self.id)?;
         let mut record = entry.read()?.ok_or_else(|| absent(&self.id))?;
         if matches!(status_of(&record, entry.stage())?, Status::Stopped | Status::Creating) {
@@ -51,7 +51,12 @@ impl Update {
         let (resources, memory_swap) = with_swap(&self.resources, record.memory_swap);
         let devices = new_devices(&resources, &entry.config(&record))?;
         let cgroup = Cgroup::from_record(&record.cgroup)?;
-        cgroup.update(&resources, devices.as_deref()).map_err(named)?;
+        let schemata = self.schemata(&record)?;
+        schemata.as_ref().map_or(Ok(()), SchemataUpdate::carry_out)?;
+        if let Err(error) = cgroup.update(&resources, devices.as_deref()) {
+            schemata.as_ref().inspect(|schemata| schemata.undo());
+            return Err(named(error));
+        }
         if record.memory_swap != memory_swap {
             record.memory_swap = memory_swap;
             entry.write(&record)?;
@@ -59,15 +64,11 @@ impl Update {
         Ok(())
     }
 
-    /// No container has a group in the resctrl file system.
-    fn refuse_schemata(&self) -> Result<()> {
-        if self.l3_cache_schema.is_some() {
-            return Err(Error::new("Intel RDT/CAT: l3 cache schema is not enabled"));
-        }
-        if self.mem_bw_schema.is_some() {
-            return Err(Error::new("Intel RDT/MBA: memory bandwidth schema is not enabled"));
-        }
-        Ok(())
+    /// What is to change of the container's resctrl class.
+    fn schemata<'a>(&self, record: &'a Record) -> Result<Option<SchemataUpdate<'a>>> {
+        let l3_cache_schema = self.l3_cache_schema.as_deref().unwrap_or_default();
+        let mem_bw_schema = self.mem_bw_schema.as_deref().unwrap_or_default();
+        SchemataUpdate::prepare(record.intel_rdt.as_ref(), l3_cache_schema, mem_bw_schema)
     }
 }
 

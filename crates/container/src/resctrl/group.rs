@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use coble_spec::IntelRdt;
 use serde::{Deserialize, Serialize};
 
-use super::{Resctrl, schemata};
+use super::{Resctrl, read, refused, schemata};
 use crate::error::{Error, Result};
-use crate::validate::check_intel_rdt;
 
 /// Where a container is in the resctrl file system, and what of that was made for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,11 +51,12 @@ impl Group {
             Err(error) => return Err(Error::at("look for the class", &directory, error)),
         };
         if group.is_named && group.is_made && schemata::lines(wanted).is_empty() {
-            return Err(Error::new(format!(
+            let words = format!(
                 "clos dir not accessible (must be pre-created when schemata, l3CacheSchema and memBwSchema are empty): \
                  {}: no such file or directory",
                 directory.display()
-            )));
+            );
+            return Err(refused("/closID", &words));
         }
         if group.is_named && !group.is_made {
             group.compare(wanted)?;
@@ -71,15 +71,16 @@ impl Group {
             return Ok(());
         }
         let path = self.directory().join("schemata");
-        let existing =
-            fs::read_to_string(&path).map_err(|error| Error::at("read", &path, error))?;
+        let existing = read(&path)?;
         let step =
             self.resctrl.info("MB", "bandwidth_gran").ok().and_then(|text| text.parse().ok());
         match lines.find(|line| !schemata::holds(&existing, line, step)) {
-            Some(line) => Err(Error::new(format!(
-                "the resctrl class {} is there with another configuration than {line:?}",
-                self.directory().display()
-            ))),
+            Some(line) => {
+                let place = self.directory();
+                let place = place.display();
+                let words = format!("{place} is there with another configuration than {line:?}");
+                Err(refused("/closID", &words))
+            }
             None => Ok(()),
         }
     }
@@ -107,7 +108,7 @@ impl Group {
         fs::create_dir(path).map_err(|error| self.resctrl.failed("make", path, error))
     }
 
-    fn limit<'a>(&self, lines: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    pub(super) fn limit<'a>(&self, lines: impl IntoIterator<Item = &'a str>) -> Result<()> {
         let path = self.directory().join("schemata");
         // The kernel takes a resource only once a write.
         lines.into_iter().try_for_each(|line| self.resctrl.write(&path, &format!("{line}\n")))
@@ -187,31 +188,4 @@ impl Group {
     pub(crate) fn from_link_target(target: &str) -> Option<Self> {
         serde_json::from_str(target).ok()
     }
-}
-
-/// Changes the limits of a container's class, which other containers may be in; an empty line changes nothing.
-///
-/// # Errors
-/// The container was made without a class, a line is wrong, or the processor can't do it.
-pub(crate) fn update(
-    group: Option<&Group>,
-    l3_cache_schema: &str,
-    mem_bw_schema: &str,
-) -> Result<()> {
-    let group = group.ok_or_else(|| {
-        Error::new("updating a non-existent Intel RDT configuration is not supported")
-    })?;
-    let wanted = IntelRdt {
-        l3_cache_schema: l3_cache_schema.to_owned(),
-        mem_bw_schema: mem_bw_schema.to_owned(),
-        ..IntelRdt::default()
-    };
-    check_intel_rdt(&wanted).map_err(|invalid| Error::new(invalid.reason))?;
-    if !l3_cache_schema.is_empty() && !group.resctrl.has_cache_allocation() {
-        return Err(Error::new("Intel RDT/CAT: l3 cache schema is not enabled"));
-    }
-    if !mem_bw_schema.is_empty() && !group.resctrl.has_bandwidth_allocation() {
-        return Err(Error::new("Intel RDT/MBA: memory bandwidth schema is not enabled"));
-    }
-    group.limit(schemata::lines(&wanted))
 }

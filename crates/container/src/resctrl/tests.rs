@@ -250,23 +250,38 @@ fn a_record_comes_back_from_a_link() {
 #[test]
 fn an_update_writes_what_is_given() {
     let folder = Folder::new();
+    folder.put("box/schemata", "    MB:0=100\n    L3:0=7ff\n");
     let group = folder.make(&IntelRdt::default());
-    let update = |group: Option<&Group>, l3: &str, bandwidth: &str| {
-        super::update(group, l3, bandwidth).map_err(|error| error.to_string())
+    let prepare = |group, l3: &str, bandwidth: &str| {
+        SchemataUpdate::prepare_on(Some(&folder.resctrl), group, l3, bandwidth)
+    };
+    assert_eq!(SchemataUpdate::prepare(Some(&group), "", ""), Ok(None));
+    let update = prepare(Some(&group), "L3:0=3", "MB:0=50").unwrap();
+    update.carry_out().unwrap();
+    assert_eq!(folder.text("box/schemata"), "MB:0=50\n", "the last write of two");
+    update.undo();
+    assert_eq!(folder.text("box/schemata"), "L3:0=7ff\n", "the last write of two");
+}
+
+#[test]
+fn an_update_that_can_not_be_is_refused() {
+    let folder = Folder::new();
+    let group = folder.make(&IntelRdt::default());
+    let refused = |group, l3: &str, bandwidth: &str| {
+        let prepared = SchemataUpdate::prepare_on(Some(&folder.resctrl), group, l3, bandwidth);
+        prepared.unwrap_err().to_string()
     };
     let none = "updating a non-existent Intel RDT configuration is not supported";
-    assert_eq!(update(None, "L3:0=f", ""), Err(none.into()));
-    assert_eq!(update(Some(&group), "", ""), Ok(()));
-    assert!(!folder.has("box/schemata"));
-    assert_eq!(update(Some(&group), "L3:0=3", "MB:0=50"), Ok(()));
-    assert_eq!(folder.text("box/schemata"), "MB:0=50\n", "the last write of two");
+    assert_eq!(refused(None, "L3:0=f", ""), none);
     let wrong = "\"L3:0=f\" does not start with \"MB:\"";
-    assert_eq!(update(Some(&group), "", "L3:0=f"), Err(wrong.into()));
+    assert_eq!(refused(Some(&group), "", "L3:0=f"), wrong);
     fs::remove_dir_all(folder.resctrl.root.join("info")).unwrap();
     let lacks = "Intel RDT/CAT: l3 cache schema is not enabled";
-    assert_eq!(update(Some(&group), "L3:0=3", ""), Err(lacks.into()));
+    assert_eq!(refused(Some(&group), "L3:0=3", ""), lacks);
     let lacks = "Intel RDT/MBA: memory bandwidth schema is not enabled";
-    assert_eq!(update(Some(&group), "", "MB:0=10"), Err(lacks.into()));
+    assert_eq!(refused(Some(&group), "", "MB:0=10"), lacks);
+    let absent = SchemataUpdate::prepare_on(None, None, "", "MB:0=10");
+    assert_eq!(absent.unwrap_err().to_string(), lacks);
 }
 
 #[test]

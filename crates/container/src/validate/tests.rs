@@ -80,6 +80,11 @@ fn good() -> Value {
             ],
             "rootfsPropagation": "rslave",
             "maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/sys"],
+            "netDevices": { "eth0": { "name": "net0" }, "eth1": {} },
+            "intelRdt": {
+                "closID": "gold", "l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=20",
+                "schemata": ["L2:0=f"], "enableMonitoring": true
+            },
             "timeOffsets": { "monotonic": { "secs": -1, "nanosecs": 999999999 }, "boottime": {} }
         }
     })

@@ -238,7 +238,11 @@ fn linux(random: &mut Prng) -> Value {
         linux["timeOffsets"] =
             json!({ "monotonic": { "secs": -1 }, "boottime": { "nanosecs": 5 } });
     }
-    take(random, &mut linux, json!({ "personality": { "domain": "LINUX32" } }));
+    if has("network") {
+        take(random, &mut linux, json!({ "netDevices": { "a": {}, "b~": { "name": "eth%d" } } }));
+    }
+    let rdt = json!({ "closID": *random.pick(&["", "/", "x"]), "schemata": ["L3:0=f"] });
+    take(random, &mut linux, json!({ "personality": { "domain": "LINUX32" }, "intelRdt": rdt }));
     linux["namespaces"] = namespaces.into();
     linux
 }

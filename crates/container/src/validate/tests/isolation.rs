@@ -39,6 +39,7 @@ fn namespaces() {
 fn network_devices() {
     let device = |host: &str, name: &str| json!({ host: { "name": name } });
     let section = |value: Value| ("/linux/netDevices", value);
+    accepted(&[section(json!({}))]);
     for name in ["", "eth0", "a", "fifteen-letters", "eth%d", "%d", "...", "é", "a~b"] {
         accepted(&[section(device("veth0", name))]);
     }
@@ -277,7 +278,8 @@ fn kernel_parameters() {
         if let Some(index) = index {
             let removed: &str = match index { 3 => "/linux/namespaces/3", 4 => "/linux/namespaces/4", _ => "/linux/namespaces/5" };
             changes.push((removed, Value::Null));
-            changes.extend([("/hostname", Value::Null), ("/domainname", Value::Null)]);
+            let others = ["/hostname", "/domainname", "/linux/netDevices"];
+            changes.extend(others.map(|pointer| (pointer, Value::Null)));
         }
         let pointer = key.replace('/', "~1");
         assert_eq!(refused(&changes), format!("/linux/sysctl/{pointer}: {reason}"));
