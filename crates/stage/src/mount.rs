@@ -240,11 +240,24 @@ fn refuse_procfs(place: &Place, path: &CStr) -> Outcome {
 
 /// Puts a detached mount at its place.
 fn attach(context: &mut Context<'_>, tree: &OwnedFd, place: &Place, target: Target<'_>) -> Outcome {
-    move_onto(tree.as_fd(), place.fd.as_fd()).on("move_mount", target.path)?;
+    let moved = move_onto(tree.as_fd(), place.fd.as_fd());
+    moved.map_err(|errno| exactly(errno, tree, place)).on("move_mount", target.path)?;
     set_propagation(tree.as_fd(), target)?;
     // What was opened below may be covered now.
     context.parent = None;
     Ok(())
+}
+
+/// Of a directory on a file, or a file on a directory, move_mount(2) says `EINVAL` and mount(2) `ENOTDIR`, which is what
+/// engines look for.
+fn exactly(errno: Errno, tree: &OwnedFd, place: &Place) -> Errno {
+    let is_directory = |fd: BorrowedFd<'_>| {
+        fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    };
+    match (errno, is_directory(tree.as_fd()), is_directory(place.fd.as_fd())) {
+        (Errno::INVAL, Ok(tree), Ok(place)) if tree != place => Errno::NOTDIR,
+        _ => errno,
+    }
 }
 
 /// move_mount(2) between two descriptors.
