@@ -57,7 +57,8 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Er
     entry.remove()?;
     let Some(hooks) = &record.hooks else { return Ok(Vec::new()) };
     let state = text_of(record, Status::Stopped);
-    Ok(hooks::run_poststop(&hooks.poststop, &state, Path::new(&record.bundle)))
+    let bundle = Path::new(&record.bundle);
+    Ok(hooks::run_poststop(&hooks.poststop, &state, bundle, &record.annotations))
 }
 
 /// The runtime was killed before it had written the record. All that it had started was the executor, which ends

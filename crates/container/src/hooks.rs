@@ -1,5 +1,6 @@
 //! Hooks that run in the runtime's own namespaces (config.md, "POSIX-platform Hooks").
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -13,35 +14,56 @@ use coble_sys::rustix::fs::{MemfdFlags, memfd_create};
 use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::hook_output::HookOutput;
 use crate::interrupt::Watch;
 
 /// Bytes of a failed hook's output that stand in the error.
 const OUTPUT_MAX: u64 = 1024;
 
-/// Runs hooks one after the other, in the bundle, with `state` on standard input, for as long as `watch` allows.
+/// What all hooks of one moment get.
+pub(crate) struct Setting<'a> {
+    /// On standard input.
+    pub(crate) state: &'a str,
+    /// Their working directory.
+    pub(crate) bundle: &'a Path,
+    pub(crate) output: &'a HookOutput,
+}
+
+/// Runs hooks one after the other, for as long as `watch` allows.
 ///
 /// # Errors
 /// The first hook that can't be run, fails, or runs longer than its timeout.
 pub(crate) fn run(
     name: &str,
     hooks: &[Hook],
-    state: &str,
-    bundle: &Path,
+    setting: &Setting<'_>,
     watch: &Watch<'_>,
 ) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        failed(name, index, hook, run_one(hook, state, bundle, watch))?;
+        failed(name, index, hook, run_one(hook, setting, watch))?;
     }
     Ok(())
 }
 
 /// Runs every poststop hook, and returns what failed: the container is gone, and hooks that fail don't bring it
 /// back (runtime.md, "Lifecycle", step 13).
-pub(crate) fn run_poststop(hooks: &[Hook], state: &str, bundle: &Path) -> Vec<Error> {
+pub(crate) fn run_poststop(
+    hooks: &[Hook],
+    state: &str,
+    bundle: &Path,
+    annotations: &BTreeMap<String, String>,
+) -> Vec<Error> {
     let watch = Watch::default();
+    let (output, unopened) = match HookOutput::open(annotations) {
+        _ if hooks.is_empty() => return Vec::new(),
+        Ok(output) => (output, None),
+        // They clean up, and are run whoever reads what they say.
+        Err(error) => (HookOutput::default(), Some(error)),
+    };
+    let setting = Setting { state, bundle, output: &output };
     let run =
-        |(index, hook)| failed("poststop", index, hook, run_one(hook, state, bundle, &watch)).err();
-    hooks.iter().enumerate().filter_map(run).collect()
+        |(index, hook)| failed("poststop", index, hook, run_one(hook, &setting, &watch)).err();
+    unopened.into_iter().chain(hooks.iter().enumerate().filter_map(run)).collect()
 }
 
 fn failed(name: &str, index: usize, hook: &Hook, outcome: Result<()>) -> Result<()> {
@@ -55,12 +77,16 @@ fn failed(name: &str, index: usize, hook: &Hook, outcome: Result<()>) -> Result<
     })
 }
 
-fn run_one(hook: &Hook, state: &str, bundle: &Path, watch: &Watch<'_>) -> Result<()> {
+fn run_one(hook: &Hook, setting: &Setting<'_>, watch: &Watch<'_>) -> Result<()> {
     // A file and not a pipe: what the hook leaves behind may keep it open.
     let output = memfd_create("hook", MemfdFlags::CLOEXEC)
         .map_err(|errno| Error::os("memfd_create", errno))?;
     let mut output = File::from(output);
-    let stream = || output.try_clone().map_err(|error| Error::at("clone", "output", error));
+    let or_output = |file: Option<File>| match file {
+        Some(file) => Ok(file),
+        None => output.try_clone().map_err(|error| Error::at("clone", "output", error)),
+    };
+    let [stdout, stderr] = setting.output.streams()?;
     let (name, args) = hook.args.split_first().unwrap_or((&hook.path, &[]));
     let variables = hook.env.iter().map(|entry| entry.split_once('=').unwrap_or((entry, "")));
     let mut child = Command::new(&hook.path)
@@ -68,10 +94,10 @@ fn run_one(hook: &Hook, state: &str, bundle: &Path, watch: &Watch<'_>) -> Result
         .args(args)
         .env_clear()
         .envs(variables)
-        .current_dir(bundle)
-        .stdin(state_file(state)?)
-        .stdout(stream()?)
-        .stderr(stream()?)
+        .current_dir(setting.bundle)
+        .stdin(state_file(setting.state)?)
+        .stdout(or_output(stdout)?)
+        .stderr(or_output(stderr)?)
         .spawn()
         .map_err(|error| Error::at("run", &hook.path, error))?;
     let status = await_status(&mut child, hook, watch)?;

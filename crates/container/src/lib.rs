@@ -98,6 +98,7 @@ mod executor;
 mod facts;
 mod features;
 mod foreground;
+mod hook_output;
 mod hooks;
 mod host_mounts;
 mod host_namespaces;

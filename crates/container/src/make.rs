@@ -1,5 +1,7 @@
 //! Makes a container, up to where `create` and `run` part.
 
+mod hooks;
+
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -11,19 +13,20 @@ use coble_sys::rustix::fd::AsFd;
 use crate::bundle::Bundle;
 use crate::capability;
 use crate::child::Spawned;
-use crate::compile::{Job, Launch, Options, compile, listed, state_parts};
+use crate::compile::{Job, Launch, Options, compile, listed};
 use crate::console::{check_console, send_console};
 use crate::create::Create;
 use crate::delete::end_all;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Said, Start, explain};
 use crate::facts::Facts;
-use crate::hooks;
+use crate::hook_output::HookOutput;
+use crate::hooks::run_poststop;
 use crate::host_mounts::kernel_mounts;
 use crate::host_namespaces::refuse_host_sysctls;
 use crate::id_map::map_ids;
 use crate::init::Init;
-use crate::interrupt::{Interrupt, Watch};
+use crate::interrupt::Interrupt;
 use crate::loan::Loan;
 use crate::mount_mapper::MountMapper;
 use crate::network_devices::{NetworkDevices, refuse_host_devices};
@@ -70,6 +73,7 @@ pub(crate) struct Making {
     console_socket: Option<PathBuf>,
     streams: Streams,
     pidfd_sockets: Vec<PidfdSocket>,
+    hook_output: HookOutput,
     kept: bool,
 }
 
@@ -95,6 +99,8 @@ impl Making {
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
         };
         let pidfd_sockets = PidfdSocket::all(create, &bundle.spec.annotations)?;
+        let spec = &bundle.spec;
+        let hook_output = HookOutput::for_create(spec.hooks.as_ref(), &spec.annotations)?;
         let facts = Facts::look()?;
         refuse_host_devices(&bundle.spec, &facts)?;
         // They keep the host's mounts busy, so no longer than the executor needs to get its copies.
@@ -118,6 +124,7 @@ impl Making {
             console_socket: create.console_socket.clone(),
             streams: create.streams.clone(),
             pidfd_sockets,
+            hook_output,
             kept: false,
         };
         making.make_cgroup()?;
@@ -173,6 +180,7 @@ impl Making {
             facts: &self.facts,
             legacy: &legacy,
             sources: &sources.numbers(),
+            hook_output: self.hook_output.numbers(),
             unified: cgroup.and_then(Cgroup::dir),
             options,
         })?;
@@ -189,6 +197,11 @@ impl Making {
         let directory = cgroup.map(Cgroup::fd).transpose()?.flatten();
         let enters = cgroup.is_some_and(Cgroup::needs_enter);
         let maps = self.launch.namespaces.makes(NamespaceKind::User);
+        let mut keep = sources.descriptors();
+        // A hook's step sees to it that nothing else gets them.
+        if self.launch.plan.iter().any(|(step, _)| matches!(step, Step::Hook { .. })) {
+            keep.extend(self.hook_output.descriptors());
+        }
         let gated = enters || maps || self.group.is_some();
         self.executor = Some(Executor::start(&Start {
             plan: &self.launch.plan,
@@ -197,7 +210,7 @@ impl Making {
             gated,
             listener: listener.as_ref().map(AsFd::as_fd),
             preserve_fds: self.launch.preserve_fds,
-            keep: &sources.descriptors(),
+            keep: &keep,
             streams: self.streams.descriptors(),
         })?);
         let is_cloned_into = directory.is_some();
@@ -299,36 +312,6 @@ impl Making {
         given
     }
 
-    fn run_hooks(&self) -> Result<()> {
-        let Some(hooks) = &self.bundle.spec.hooks else { return Ok(()) };
-        let state = self.state_text("creating")?;
-        let watch = Watch {
-            interrupt: self.interrupt.as_ref(),
-            process: Some(self.executor()?.pidfd.as_fd()),
-        };
-        hooks::run("prestart", &hooks.prestart, &state, &self.bundle.path, &watch)?;
-        hooks::run("createRuntime", &hooks.create_runtime, &state, &self.bundle.path, &watch)
-    }
-
-    /// Runs the hooks that follow the program's start.
-    ///
-    /// # Errors
-    /// A hook that fails.
-    pub(crate) fn run_poststart(&self) -> Result<()> {
-        let Some(hooks) = self.bundle.spec.hooks.as_ref().filter(|h| !h.poststart.is_empty())
-        else {
-            return Ok(());
-        };
-        let state = self.state_text("running")?;
-        hooks::run("poststart", &hooks.poststart, &state, &self.bundle.path, &Watch::default())
-    }
-
-    fn state_text(&self, status: &str) -> Result<String> {
-        let (spec, bundle) = (&self.bundle.spec, &self.bundle.path);
-        let (head, tail) = state_parts(spec, &self.id, bundle, status)?;
-        Ok(format!("{head}{}{tail}", self.executor()?.pid))
-    }
-
     /// Records the container, tells who is to know its process, and lets it go on.
     fn write_record(&mut self) -> Result<()> {
         let spec = &self.bundle.spec;
@@ -408,7 +391,8 @@ impl Making {
         }
         let state = self.state_text("stopped")?;
         self.entry.remove()?;
-        Ok(hooks::run_poststop(&hooks.poststop, &state, &self.bundle.path))
+        let (annotations, bundle) = (&self.bundle.spec.annotations, &self.bundle.path);
+        Ok(run_poststop(&hooks.poststop, &state, bundle, annotations))
     }
 }
 

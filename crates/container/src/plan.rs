@@ -49,6 +49,7 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
     let legacy = cgroup.mounts();
     let sources = Sources::open(&bundle, &facts);
     let job = Job {
+        hook_output: [-1; 2],
         spec: &bundle.spec,
         id: &create.id,
         bundle: &bundle.path,

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::hooks;
+use crate::hook_output::HookOutput;
+use crate::hooks::{self, Setting};
 use crate::interrupt::Watch;
 use crate::rendezvous::release;
 use crate::state::{Record, Status};
@@ -42,13 +43,10 @@ fn run_poststart(record: &Record) -> Result<()> {
         return Ok(());
     };
     let state = text_of(record, Status::Running);
-    let ran = hooks::run(
-        "poststart",
-        &hooks.poststart,
-        &state,
-        Path::new(&record.bundle),
-        &Watch::default(),
-    );
+    let ran = HookOutput::open(&record.annotations).and_then(|output| {
+        let setting = Setting { state: &state, bundle: Path::new(&record.bundle), output: &output };
+        hooks::run("poststart", &hooks.poststart, &setting, &Watch::default())
+    });
     if ran.is_err() {
         crate::kill::end(record)?;
     }

@@ -68,6 +68,8 @@ pub struct State {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Setgroups {
     Denied,
+    /// Nobody calls it: the annotation `run.oci.keep_original_groups` says that the caller's groups stay.
+    Kept,
     #[default]
     Allowed,
     /// Somebody else has made it.

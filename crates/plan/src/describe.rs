@@ -196,6 +196,9 @@ impl Step<'_> {
                 if setgroups == 0 {
                     return f.write_str(" (the user namespace denies setgroups)");
                 }
+                if setgroups == 3 {
+                    return f.write_str(" (the caller's further groups stay)");
+                }
                 if !groups.is_empty() {
                     return write!(f, ", groups {}", words(groups));
                 }

@@ -272,6 +272,10 @@ steps! {
         home: u32,
         /// Milliseconds until it is killed; 0 for never.
         timeout: u32,
+        /// Inherited descriptor that becomes standard output; -1 for none.
+        stdout: i32,
+        /// Inherited descriptor that becomes standard error; -1 for none.
+        stderr: i32,
         /// The container's state on standard input, up to the process id ...
         state_head: &'a CStr,
         /// ... and from there on.
@@ -400,7 +404,7 @@ steps! {
         /// Further groups, decimal.
         groups: List<'a>,
         /// 0 where setgroups(2) is denied by the user namespace; 2 where it may be, which is tolerated if
-        /// there are no further groups; else 1.
+        /// there are no further groups; 3 where the caller's groups stay; else 1.
         setgroups: u32,
     },
     /// Sets four sets of capabilities, capset(2), prctl(2).

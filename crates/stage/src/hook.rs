@@ -8,7 +8,7 @@ use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{
     Access, AtFlags, CWD, MemfdFlags, Mode, SeekFrom, accessat, memfd_create, seek,
 };
-use coble_sys::rustix::io::{Errno, pread, write};
+use coble_sys::rustix::io::{Errno, FdFlags, fcntl_setfd, pread, write};
 use coble_sys::rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, umask,
     waitid,
@@ -29,6 +29,8 @@ pub(crate) struct Hook<'a> {
     pub(crate) home: Option<&'a CStr>,
     /// Milliseconds; 0 for no limit.
     pub(crate) timeout: u32,
+    /// Descriptors of standard output and standard error; -1 for what is reported if the hook fails.
+    pub(crate) streams: [i32; 2],
     pub(crate) state_head: &'a CStr,
     pub(crate) state_tail: &'a CStr,
 }
@@ -37,13 +39,15 @@ pub(crate) struct Hook<'a> {
 pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
     accessat(CWD, hook.path, Access::EXEC_OK, AtFlags::empty()).on("run", hook.path)?;
     let output = memfd_create(c"hook", MemfdFlags::CLOEXEC).during("memfd_create")?;
+    let [stdout, stderr] = hook.streams;
+    let (stdout, stderr) = (stream(stdout, &output)?, stream(stderr, &output)?);
     let stdin = state_file(hook)?;
     let args = Pointers::new(hook.args, None)?;
     let env = Pointers::new(hook.env, hook.home)?;
     // SAFETY: this process has one thread.
     let pid = unsafe { fork(libc::SIGCHLD as u64) }.during("clone")?;
     if pid == 0 {
-        if dup2_stdin(&stdin).and(dup2_stdout(&output)).and(dup2_stderr(&output)).is_ok() {
+        if dup2_stdin(&stdin).and(dup2_stdout(stdout)).and(dup2_stderr(stderr)).is_ok() {
             umask(Mode::from_raw_mode(0o022));
             let _ = sigprocmask(0);
             // SAFETY: both arrays end with a null pointer and point into the plan.
@@ -54,6 +58,17 @@ pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
     let pid = Pid::from_raw(pid).ok_or_else(|| Fault::words("clone gave no pid"))?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).during("pidfd_open")?;
     await_end(hook, pidfd.as_fd(), output.as_fd())
+}
+
+/// What a hook writes to. Nothing that runs later gets an inherited descriptor.
+fn stream(number: i32, output: &OwnedFd) -> Outcome<BorrowedFd<'_>> {
+    if number < 0 {
+        return Ok(output.as_fd());
+    }
+    // SAFETY: the parent hands this descriptor down and the plan names it; it stays open until the exec.
+    let inherited = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl_setfd(inherited, FdFlags::CLOEXEC).during("fcntl")?;
+    Ok(inherited)
 }
 
 /// The state as a file: a hook that does not read it keeps nobody waiting.

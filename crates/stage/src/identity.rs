@@ -57,9 +57,11 @@ pub(crate) fn bound(keep: u64) -> Outcome {
 
 /// [`coble_plan::Step::SetUser`]: capabilities are kept until they are set.
 pub(crate) fn set_user(uid: u32, gid: u32, groups: List<'_>, setgroups: u32) -> Outcome {
+    const DENIED: u32 = 0;
     const MAY_BE_DENIED: u32 = 2;
+    const KEPT: u32 = 3;
     set_keep_capabilities(true).during("prctl")?;
-    if setgroups != 0 {
+    if !matches!(setgroups, DENIED | KEPT) {
         match set_groups(groups) {
             Err(fault)
                 if fault.errno == libc::EPERM

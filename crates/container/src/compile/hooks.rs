@@ -49,6 +49,8 @@ pub(super) fn run_here(
             env: env.as_list(),
             home: u32::from(environment.finds_home),
             timeout: timeout(hook),
+            stdout: job.hook_output[0],
+            stderr: job.hook_output[1],
             state_head: &head,
             state_tail: &tail,
         };

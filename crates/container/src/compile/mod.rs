@@ -20,7 +20,9 @@ use crate::state::Setgroups;
 pub(crate) use hooks::state_parts;
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
 use process::Environment;
-pub(crate) use process::{Assumption, assume_process, console_step, label_steps, personality_step};
+pub(crate) use process::{
+    Assumption, KEEP_GROUPS, assume_process, console_step, label_steps, personality_step,
+};
 pub(crate) use text::{c_string, clean};
 
 /// What is to be compiled, and what else the plan depends on.
@@ -36,6 +38,8 @@ pub(crate) struct Job<'a> {
     pub(crate) legacy: &'a [ContainerMount],
     /// For each mount the descriptor of its source, if the parent has opened it.
     pub(crate) sources: &'a [Option<i32>],
+    /// The descriptors of what hooks write to, standard output's first; -1 for none.
+    pub(crate) hook_output: [i32; 2],
     /// The cgroup v2 directory of the container.
     pub(crate) unified: Option<&'a str>,
     pub(crate) options: Options,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use coble_plan::{ListBuf, Plan, Step};
-use coble_spec::{NamespaceKind, Personality, Process};
+use coble_spec::{NamespaceKind, Personality, Process, Spec};
 
 use super::text::{c_string, clean};
 use super::{Job, Namespaces};
@@ -102,10 +102,20 @@ pub(crate) fn personality_step(personality: Option<&Personality>, plan: &mut Pla
     }
 }
 
+/// The annotation with which the caller's groups stay; `0` says that they don't (crun(1)).
+pub(crate) const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+
+/// `additionalGids`, which engines fill from the image, have no place then.
+fn keeps_groups(spec: &Spec) -> bool {
+    spec.annotations.get(KEEP_GROUPS).is_some_and(|value| value != "0")
+}
+
 /// Who maps no group but the own one has to deny setgroups(2) first; newgidmap(1) leaves it alone.
 pub(super) fn setgroups(job: &Job<'_>, namespaces: &Namespaces) -> Setgroups {
     let mappings = job.spec.linux.as_ref().map_or(&[][..], |linux| &linux.gid_mappings);
-    if namespaces.joins(NamespaceKind::User) {
+    if keeps_groups(job.spec) {
+        Setgroups::Kept
+    } else if namespaces.joins(NamespaceKind::User) {
         Setgroups::Unknown
     } else if namespaces.makes(NamespaceKind::User)
         && job.facts.is_rootless()
@@ -192,6 +202,7 @@ fn user(assumption: &Assumption<'_>, plan: &mut Plan) {
             Setgroups::Denied => 0,
             Setgroups::Allowed => 1,
             Setgroups::Unknown => 2,
+            Setgroups::Kept => 3,
         },
     };
     plan.push(step, format!("{}/user", assumption.origin));

@@ -96,6 +96,7 @@ impl Case {
     fn job<T>(&self, act: impl FnOnce(&Job<'_>, &Cgroup) -> T) -> T {
         let cgroup = self.cgroup();
         let job = Job {
+            hook_output: [-1; 2],
             spec: &self.spec,
             id: "box",
             bundle: Path::new("/bundle"),

@@ -6,6 +6,8 @@ use coble_spec::{Linux, Spec};
 
 use super::Invalid;
 use super::text::{member, quoted};
+use crate::compile::KEEP_GROUPS;
+use crate::hook_output::{HOOKS_STDERR, HOOKS_STDOUT};
 use crate::pidfd_socket::RECEIVER;
 
 /// How annotations begin that are meant for the runtime.
@@ -36,10 +38,10 @@ fn one(name: &str, value: &str, linux: &Linux) -> Result<(), String> {
             Err(format!("{} is not {:?}, the only value there is", quoted(value), SECCOMP.1))
         }
         _ if name == SECCOMP.0 => Ok(()),
-        RECEIVER if !value.starts_with('/') => {
+        RECEIVER | HOOKS_STDOUT | HOOKS_STDERR if !value.starts_with('/') => {
             Err(format!("{} is not an absolute path", quoted(value)))
         }
-        RECEIVER => Ok(()),
+        RECEIVER | HOOKS_STDOUT | HOOKS_STDERR | KEEP_GROUPS => Ok(()),
         FAIL_UNKNOWN_SYSCALL if linux.seccomp.is_some() => Err(format!(
             "without a filter no system call is looked up, and \"{}\": \"{}\" asks for none",
             SECCOMP.0, SECCOMP.1

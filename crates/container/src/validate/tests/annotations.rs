@@ -35,6 +35,22 @@ fn the_receiver_of_a_pidfd_has_an_absolute_path() {
 }
 
 #[test]
+fn the_files_of_hooks_have_absolute_paths() {
+    for name in ["run.oci.hooks.stdout", "run.oci.hooks.stderr"] {
+        passes(name, "/var/log/hooks");
+        let message = refusal(name, "hooks");
+        assert_eq!(message, format!("/annotations/{name}: \"hooks\" is not an absolute path"));
+    }
+}
+
+#[test]
+fn the_callers_groups_stay_or_not() {
+    for value in ["0", "1", ""] {
+        passes("run.oci.keep_original_groups", value);
+    }
+}
+
+#[test]
 fn what_needs_systemd_is_refused() {
     passes("run.oci.systemd.subgroup", "");
     let message = refusal("run.oci.systemd.subgroup", "container");
