@@ -35,6 +35,11 @@ fn of_coble() -> String {
     line(&mut page, ".SH FILES\n.TP\n.I /run/coble\nState of the containers of root.");
     line(&mut page, ".TP\n.I $XDG_RUNTIME_DIR/coble\nState of a plain user's containers.");
     line(&mut page, ".SH ENVIRONMENT\n.TP\n.B XDG_RUNTIME_DIR\nSee FILES.");
+    line(
+        &mut page,
+        ".TP\n.B NOTIFY_SOCKET\nService manager to tell when the program is ready; see",
+    );
+    line(&mut page, ".BR sd_notify (3).");
     line(&mut page, ".TP\n.BR LISTEN_FDS ,\\~ LISTEN_PID\nDescriptors to pass on; see");
     line(&mut page, ".BR sd_listen_fds (3).");
     see_also(&mut page, "coble");

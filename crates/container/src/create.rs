@@ -1,5 +1,6 @@
 //! `create`: makes a container that waits for `start`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use coble_spec::Spec;
@@ -38,6 +39,12 @@ pub struct Create {
     /// Unix stream socket that gets a pidfd of the container's first process, beside the word `standard`, before the
     /// program runs.
     pub pidfd_socket: Option<PathBuf>,
+    /// The socket of the service manager that started the caller, as in the variable `NOTIFY_SOCKET` (sd_notify(3)): a
+    /// path, or `@` and an abstract name. The container gets a socket of its own in `/run/notify` and that variable.
+    /// Once its program sends `READY=1` there, the service manager is told so, with the main process: the caller, if
+    /// it is a [`Run`](crate::Run) that stays, else the container's first process, and then the verb returns only
+    /// then. For a container that is only created see [`start_notifying`](crate::start_notifying).
+    pub notify_socket: Option<OsString>,
     /// The program's standard streams.
     pub streams: Streams,
     /// Move the root instead of pivot_root(2), for a root on the initial ramdisk.

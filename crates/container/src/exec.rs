@@ -88,6 +88,7 @@ impl Exec {
             pidfd: executor.pidfd.as_fd(),
             pid: executor.pid,
             relay,
+            notify: None,
         };
         let status = foreground.attend()?.status();
         Ok(Finished { status, warnings: capability::warnings(&process) })

@@ -8,6 +8,7 @@ use coble_sys::{SignalSet, libc, pidfd_send_signal, sigaction_default, signalfd,
 
 use crate::error::{Error, Result};
 use crate::executor::{Ended, reap};
+use crate::notify::Notify;
 use crate::relay::Relay;
 
 /// Signals of this process, held back from before the child is made, so that none is lost.
@@ -25,6 +26,8 @@ pub(crate) struct Foreground<'a> {
     pub(crate) pid: i32,
     /// Its terminal.
     pub(crate) relay: Option<Relay>,
+    /// Who is told that it is ready, until it is.
+    pub(crate) notify: Option<Notify>,
 }
 
 /// Bytes of `struct signalfd_siginfo`, signalfd(2); its first four are the signal's number.
@@ -88,6 +91,7 @@ impl Foreground<'_> {
             if let Some(relay) = &mut relay {
                 relay.pass_on()?;
             }
+            self.notify.take_if(|notify| notify.pass_on());
             ended = self.pass_signals(relay.as_ref())?;
             if is_over && ended.is_none() {
                 ended = Some(reap(self.pidfd)?);
@@ -105,6 +109,7 @@ impl Foreground<'_> {
             PollFd::new(&self.pidfd, PollFlags::IN),
             PollFd::new(&self.signals.fd, PollFlags::IN),
         ];
+        watched.extend(self.notify.as_ref().map(|notify| PollFd::new(notify, PollFlags::IN)));
         if let Some(relay) = relay {
             relay.watch(&mut watched);
         }

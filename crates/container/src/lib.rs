@@ -115,6 +115,7 @@ mod mount_mapper;
 mod mount_options;
 mod netlink;
 mod network_devices;
+mod notify;
 mod number_list;
 mod overlay;
 mod pause;
@@ -173,7 +174,7 @@ pub use resctrl::{
 pub use resume::resume;
 pub use run::{Finished, Run};
 pub use signal::{Signal, UnknownSignal};
-pub use start::start;
+pub use start::{start, start_notifying};
 pub use state::{State, Status};
 pub use status::state;
 pub use store::default_root;

@@ -2,6 +2,7 @@
 
 mod hooks;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -30,6 +31,7 @@ use crate::interrupt::Interrupt;
 use crate::loan::Loan;
 use crate::mount_mapper::MountMapper;
 use crate::network_devices::{NetworkDevices, refuse_host_devices};
+use crate::notify::{self, Notify};
 use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
@@ -59,6 +61,8 @@ pub(crate) struct Making {
     pub(crate) entry: Entry,
     /// The terminal, where no socket takes it.
     pub(crate) relay: Option<Relay>,
+    /// Who is told that the program is ready.
+    pub(crate) notify: Option<Notify>,
     /// Whether the caller is to end, who stays.
     interrupt: Option<Interrupt>,
     purpose: Purpose,
@@ -89,12 +93,14 @@ impl Making {
         let terminal = bundle.spec.process.as_ref().is_some_and(|process| process.terminal);
         check_console(terminal, create.console_socket.as_deref(), purpose == Purpose::Foreground)?;
         create.streams.check(terminal)?;
-        let (preserve_fds, environment) = create.activation.passed_on(create.preserve_fds)?;
+        let (preserve_fds, mut environment) = create.activation.passed_on(create.preserve_fds)?;
+        environment.extend(create.notify_socket.iter().map(|_| notify::VARIABLE.to_owned()));
         let options = Options {
             no_pivot: create.no_pivot,
             no_new_keyring: create.no_new_keyring,
             preserve_fds,
             environment,
+            adds_mount: create.notify_socket.is_some(),
             await_start: purpose == Purpose::Create,
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
         };
@@ -103,8 +109,6 @@ impl Making {
         let hook_output = HookOutput::for_create(spec.hooks.as_ref(), &spec.annotations)?;
         let facts = Facts::look()?;
         refuse_host_devices(&bundle.spec, &facts)?;
-        // They keep the host's mounts busy, so no longer than the executor needs to get its copies.
-        let sources = Sources::open(&bundle, &facts);
         let stays = purpose == Purpose::Foreground;
         let interrupt = stays.then(Interrupt::watch).transpose()?;
         let entry = Entry::make(&create.root, &create.id)?;
@@ -112,6 +116,7 @@ impl Making {
             bundle,
             entry,
             relay: None,
+            notify: None,
             interrupt,
             purpose,
             id: create.id.clone(),
@@ -127,6 +132,11 @@ impl Making {
             hook_output,
             kept: false,
         };
+        if let Some(socket) = &create.notify_socket {
+            making.make_notify(socket)?;
+        }
+        // They keep the host's mounts busy, so no longer than the executor needs to get its copies.
+        let sources = Sources::open(&making.bundle, &making.facts);
         making.make_cgroup()?;
         if let Some(resctrl) = &resctrl {
             making.make_group(resctrl)?;
@@ -134,6 +144,21 @@ impl Making {
         making.launch = making.compile(options, &sources)?;
         making.start_executor(&sources)?;
         Ok(making)
+    }
+
+    /// The way to the service manager: at once where the program runs at once, else `start` opens it.
+    fn make_notify(&mut self, socket: &OsStr) -> Result<()> {
+        if !listed(&self.bundle.spec).iter().any(|own| own.kind == NamespaceKind::Mount) {
+            let words =
+                "NOTIFY_SOCKET: a container without a mount namespace can't be given a socket";
+            return Err(Error::new(words));
+        }
+        self.entry.make_notify()?;
+        self.bundle.spec.mounts.push(notify::mount(&self.entry));
+        if self.purpose != Purpose::Create {
+            self.notify = Some(Notify::begin(&self.entry, socket)?);
+        }
+        Ok(())
     }
 
     fn make_cgroup(&mut self) -> Result<()> {

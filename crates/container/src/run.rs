@@ -50,14 +50,21 @@ impl Run {
         self.stay()
     }
 
-    /// Runs the program and returns once it runs, whatever `detach`, `keep` and `no_subreaper` say. The container
+    /// Runs the program and returns once it runs (with a `notify_socket`, once it is ready), whatever `detach`, `keep` and `no_subreaper` say. The container
     /// stays when the calling thread ends. Once the program has ended, the caller waits for the child and
     /// [deletes](crate::delete) the container.
     ///
     /// # Errors
     /// The first step that fails; then nothing is left of the container.
     pub fn spawn(&self) -> Result<Spawned> {
-        self.start(Purpose::Detached)?.leave()
+        let mut making = self.start(Purpose::Detached)?;
+        let notify = making.notify.take();
+        let mut spawned = making.leave()?;
+        if let Some(notify) = notify {
+            let heard = notify.await_ready(spawned.child.as_fd(), spawned.child.pid());
+            spawned.warnings.extend(heard.err());
+        }
+        Ok(spawned)
     }
 
     /// Until the program runs.
@@ -74,12 +81,13 @@ impl Run {
         let signals = Signals::take(!self.no_subreaper)?;
         let mut making = self.start(Purpose::Foreground)?;
         let mut warnings = making.warnings();
-        let relay = making.relay.take();
+        let (relay, notify) = (making.relay.take(), making.notify.take());
         let foreground = Foreground {
             signals: &signals,
             pidfd: making.executor()?.pidfd.as_fd(),
             pid: making.executor()?.pid,
             relay,
+            notify,
         };
         let status = foreground.attend()?.status();
         if self.keep {

@@ -1,11 +1,15 @@
 //! `start`: runs the program of a container that waits for it.
 
+use std::ffi::OsStr;
 use std::path::Path;
+
+use coble_sys::rustix::fd::AsFd;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook_output::HookOutput;
 use crate::hooks::{self, Setting};
 use crate::interrupt::Watch;
+use crate::notify::Notify;
 use crate::rendezvous::release;
 use crate::state::{Record, Status};
 use crate::status::{status_of, text_of};
@@ -16,14 +20,39 @@ use crate::store::{Entry, absent};
 /// # Errors
 /// The container is not waiting, or its program can't be run.
 pub fn start(root: &Path, id: &str) -> Result<()> {
+    let (entry, record) = waiting(root, id)?;
+    run(&entry, &record)
+}
+
+/// The same; then waits until the program says that it is ready, or ends, and tells the service manager at `socket`, which
+/// the container must have been created with (`notify_socket` of [`Create`](crate::Create)). Returns why the service
+/// manager could not be told, as a warning: the program runs all the same.
+///
+/// # Errors
+/// Those of [`start`]; nobody listens at `socket`.
+pub fn start_notifying(root: &Path, id: &str, socket: &OsStr) -> Result<Vec<Error>> {
+    let (entry, record) = waiting(root, id)?;
+    let notify = Notify::begin(&entry, socket)?;
+    let pidfd = record.init.pidfd()?;
+    run(&entry, &record)?;
+    let Some(pidfd) = pidfd else { return Ok(Vec::new()) };
+    Ok(notify.await_ready(pidfd.as_fd(), record.init.pid).err().into_iter().collect())
+}
+
+/// The container, locked, if it waits.
+fn waiting(root: &Path, id: &str) -> Result<(Entry, Record)> {
     let entry = Entry::find(root, id)?;
     let record = entry.read()?.ok_or_else(|| absent(id))?;
     refuse_started(status_of(&record, entry.stage())?)?;
-    let released = release(&entry);
+    Ok((entry, record))
+}
+
+fn run(entry: &Entry, record: &Record) -> Result<()> {
+    let released = release(entry);
     entry.set_started()?;
     released?;
     entry.unlock()?;
-    run_poststart(&record)
+    run_poststart(record)
 }
 
 fn refuse_started(status: Status) -> Result<()> {

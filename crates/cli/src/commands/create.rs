@@ -1,5 +1,6 @@
 //! `coble create`
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use coble_container::{Activation, Create};
@@ -110,10 +111,16 @@ pub(crate) fn described(call: &Call, root: PathBuf, id: &str) -> Result<Create, 
         pid_file: flags.path(&PID_FILE),
         console_socket: flags.path(&CONSOLE_SOCKET),
         pidfd_socket: flags.path(&PIDFD_SOCKET),
+        notify_socket: notify_socket(),
         no_pivot: flags.has(&NO_PIVOT),
         no_new_keyring: flags.has(&NO_NEW_KEYRING),
         activation: Activation::from_environment(),
         preserve_fds: flags.number(&PRESERVE_FDS)?.unwrap_or(0),
         ..Create::default()
     })
+}
+
+/// The socket of the service manager that started this command, sd_notify(3).
+pub(crate) fn notify_socket() -> Option<OsString> {
+    std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty())
 }

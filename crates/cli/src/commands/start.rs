@@ -1,5 +1,6 @@
 //! `coble start`
 
+use super::create::notify_socket;
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::table::{Command, ID};
@@ -18,6 +19,10 @@ pub(crate) static COMMAND: Command = Command {
 };
 
 fn execute(call: &Call) -> Result<u8, Failure> {
-    coble_container::start(&call.root()?, call.id()?)?;
+    let (root, id) = (call.root()?, call.id()?);
+    match notify_socket() {
+        None => coble_container::start(&root, id)?,
+        Some(socket) => call.warn(&coble_container::start_notifying(&root, id, &socket)?),
+    }
     Ok(0)
 }

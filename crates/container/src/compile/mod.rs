@@ -56,6 +56,8 @@ pub(crate) struct Options {
     pub preserve_fds: u32,
     /// Further variables of the environment, for descriptors that are handed on.
     pub environment: Vec<String>,
+    /// The last mount is coble's own and not the configuration's.
+    pub adds_mount: bool,
     /// Wait for `start` before the program runs.
     pub await_start: bool,
     /// Mounts of the host that would stay visible without pivot_root(2).

@@ -116,7 +116,8 @@ fn bad_options(origin: &str, reason: &str) -> Error {
 }
 
 fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<'a>> {
-    let origin = format!("/mounts/{index}");
+    let is_own = job.options.adds_mount && index + 1 == job.spec.mounts.len();
+    let origin = if is_own { String::new() } else { format!("/mounts/{index}") };
     let mut options = MountOptions::parse(&mount.options)
         .map_err(|error| bad_options(&origin, &error.to_string()))?;
     if !options.remount && !options.binds(&mount.kind) {
