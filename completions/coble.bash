@@ -30,7 +30,7 @@ _coble() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $command:$word in
-        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:-f | plan:--config | plan:--preserve-fds | run:-b | run:--bundle | run:-f | run:--config | run:--console-socket | run:--pidfd-socket | run:--preserve-fds | run:--pid-file | create:-b | create:--bundle | create:-f | create:--config | create:--console-socket | create:--pidfd-socket | create:--preserve-fds | create:--pid-file | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--pidfd-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema)
+        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:-f | plan:--config | plan:--preserve-fds | run:-b | run:--bundle | run:-f | run:--config | run:--console-socket | run:--pidfd-socket | run:--preserve-fds | run:--pid-file | create:-b | create:--bundle | create:-f | create:--config | create:--console-socket | create:--pidfd-socket | create:--preserve-fds | create:--pid-file | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--pidfd-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | events:--interval | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -185,6 +185,10 @@ _coble() {
         __coble_words 'table json'
         return
         ;;
+    events:--interval)
+        :
+        return
+        ;;
     update:-r | update:--resources)
         __coble_files -f
         return
@@ -276,6 +280,7 @@ _coble() {
         list:*) __coble_words '-f --format -q --quiet -h --help' ;;
         state:*) __coble_words '-h --help' ;;
         ps:0) __coble_words '-f --format -h --help' ;;
+        events:*) __coble_words '--interval --stats -h --help' ;;
         kill:*) __coble_words '-a --all -h --help' ;;
         pause:*) __coble_words '-h --help' ;;
         resume:*) __coble_words '-h --help' ;;
@@ -289,13 +294,14 @@ _coble() {
     fi
 
     case $command:$position in
-    :*) __coble_words 'try spec plan run create start exec list state ps kill pause resume update delete features completion help' ;;
+    :*) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update delete features completion help' ;;
     run:0) __coble_words "$(__coble_containers)" ;;
     create:0) __coble_words "$(__coble_containers)" ;;
     start:0) __coble_words "$(__coble_containers)" ;;
     exec:0) __coble_words "$(__coble_containers)" ;;
     state:0) __coble_words "$(__coble_containers)" ;;
     ps:0) __coble_words "$(__coble_containers)" ;;
+    events:0) __coble_words "$(__coble_containers)" ;;
     kill:0) __coble_words "$(__coble_containers)" ;;
     kill:1) __coble_words 'TERM KILL INT HUP QUIT USR1 USR2 STOP CONT WINCH' ;;
     pause:0) __coble_words "$(__coble_containers)" ;;
@@ -303,7 +309,7 @@ _coble() {
     update:0) __coble_words "$(__coble_containers)" ;;
     delete:0) __coble_words "$(__coble_containers)" ;;
     completion:0) __coble_words 'bash zsh fish' ;;
-    help:0) __coble_words 'try spec plan run create start exec list state ps kill pause resume update delete features completion help' ;;
+    help:0) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update delete features completion help' ;;
     esac
 }
 

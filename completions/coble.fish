@@ -60,6 +60,7 @@ complete -c coble -n __coble_is -a exec -d 'run one more process in a container'
 complete -c coble -n __coble_is -a list -d 'list the containers'
 complete -c coble -n __coble_is -a state -d 'print the state of a container as JSON'
 complete -c coble -n __coble_is -a ps -d 'list the processes of a container'
+complete -c coble -n __coble_is -a events -d 'print what a container uses, and when it runs out of memory'
 complete -c coble -n __coble_is -a kill -d 'send a signal to a container'
 complete -c coble -n __coble_is -a pause -d 'hold all processes of a container'
 complete -c coble -n __coble_is -a resume -d 'let a paused container go on'
@@ -153,6 +154,12 @@ complete -c coble -n '__coble_is ps' -s f -l format -x -a 'table json' -d 'table
 complete -c coble -n '__coble_is ps' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is ps' -a '(__coble_containers)' -d ID
 
+# events
+complete -c coble -n '__coble_is events' -l interval -x -d 'time between two looks, such as 500ms or 1m30s (default: 5s)'
+complete -c coble -n '__coble_is events' -l stats -d 'print once what the container uses, and end'
+complete -c coble -n '__coble_is events' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is events' -a '(__coble_containers)' -d ID
+
 # kill
 complete -c coble -n '__coble_is kill' -s a -l all -d 'send it to every process of the container; a stopped container is then no error'
 complete -c coble -n '__coble_is kill' -s h -l help -d 'print help and exit'
@@ -204,4 +211,4 @@ complete -c coble -n '__coble_is completion' -a 'bash zsh fish' -d SHELL
 
 # help
 complete -c coble -n '__coble_is help' -s h -l help -d 'print help and exit'
-complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps kill pause resume update delete features completion help' -d COMMAND
+complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps events kill pause resume update delete features completion help' -d COMMAND

@@ -28,9 +28,9 @@ pub enum Error {
     },
     /// A cgroup below the container's can't be meant like that.
     SubCgroup(String),
-    /// A limit is asked for and nothing here can enforce it.
+    /// A limit is asked for and nothing here can enforce it; or nothing can tell of its use.
     NoController {
-        /// A JSON pointer into `config.json`.
+        /// A JSON pointer into `config.json`; empty if nothing of it led here.
         pointer: String,
         /// The controller as the kernel calls it.
         controller: String,
@@ -126,7 +126,10 @@ impl fmt::Display for Error {
             Self::Value { pointer, reason } => write!(f, "{pointer}: {reason}"),
             Self::SubCgroup(reason) => f.write_str(reason),
             Self::NoController { pointer, controller, place } => {
-                write!(f, "{pointer}: the cgroup controller {controller} is not available {place}")
+                if !pointer.is_empty() {
+                    write!(f, "{pointer}: ")?;
+                }
+                write!(f, "the cgroup controller {controller} is not available {place}")
             }
             Self::NotEmpty(count) => {
                 write!(f, "container's cgroup is not empty: {count} process(es) found")

@@ -36,11 +36,13 @@ mod kill;
 mod limits;
 mod mountinfo;
 mod mounts;
+mod oom;
 mod path;
 mod place;
 mod processes;
 mod record;
 mod remove;
+mod stats;
 mod sub;
 mod subtree;
 mod update;
@@ -51,5 +53,10 @@ pub use create::Creation;
 pub use error::Error;
 pub use hierarchy::{Hierarchy, Kind};
 pub use mounts::ContainerMount;
+pub use oom::OomWatch;
 pub use record::Record;
+pub use stats::{
+    BlkioEntry, BlkioStats, CpuStats, CpuUsage, CpusetStats, HugetlbStats, MemoryEntry,
+    MemoryStats, PidsStats, Pressure, PressureLine, Stats, Throttling,
+};
 pub use sub::SubCgroups;

@@ -3,6 +3,7 @@
 mod call;
 mod commands;
 mod completion;
+mod duration;
 mod failure;
 #[cfg(test)]
 mod golden;

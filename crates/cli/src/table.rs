@@ -257,7 +257,12 @@ pub(crate) static GROUPS: &[Group] = &[
     },
     Group {
         title: "Look at containers",
-        commands: &[&commands::list::COMMAND, &commands::state::COMMAND, &commands::ps::COMMAND],
+        commands: &[
+            &commands::list::COMMAND,
+            &commands::state::COMMAND,
+            &commands::ps::COMMAND,
+            &commands::events::COMMAND,
+        ],
     },
     Group {
         title: "Change and end containers",

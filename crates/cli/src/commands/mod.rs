@@ -3,6 +3,7 @@
 pub(crate) mod completion;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod features;
 pub(crate) mod help;
