@@ -93,7 +93,7 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     mounts::mounts(job, &namespaces, plan_ref)?;
     // /dev is mounted by now; nodes and links go into it.
     devices::devices(job, &namespaces, plan_ref)?;
-    process::console(job, plan_ref);
+    process::console(job, &namespaces, plan_ref);
     process::make_directory(job, plan_ref)?;
     // Hooks may still change the root file system, as those of GPU vendors do.
     hooks::before_pivot(job, plan_ref)?;

@@ -40,9 +40,11 @@ pub(super) fn oom_score_adj(job: &Job<'_>, plan: &mut Plan) {
     }
 }
 
-pub(super) fn console(job: &Job<'_>, plan: &mut Plan) {
+/// The terminal is mounted on `/dev/console`, unless the mount would be the host's.
+pub(super) fn console(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) {
     if let Some(process) = configured(job).filter(|process| process.terminal) {
-        plan.push(console_step(process, true), "/process/terminal");
+        let mount = namespaces.has(NamespaceKind::Mount);
+        plan.push(console_step(process, mount), "/process/terminal");
     }
 }
 

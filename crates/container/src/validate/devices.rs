@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use coble_spec::{Device, Linux};
+use coble_spec::{Device, Linux, NamespaceKind};
 
-use super::Invalid;
 use super::process::identity;
 use super::text::quoted;
+use super::{Invalid, namespaces};
 use crate::compile::clean;
 
 /// The kernel keeps 12 bits of a major and 20 bits of a minor number (`linux/kdev_t.h`).
@@ -16,6 +16,10 @@ const MAX_MINOR: i64 = (1 << 20) - 1;
 const MODE_BITS: u32 = 0o177_777;
 
 pub(super) fn check(linux: &Linux) -> Result<(), Invalid> {
+    if !linux.devices.is_empty() && namespaces::find(linux, NamespaceKind::Mount).is_none() {
+        let reason = "unable to make device nodes without a private MNT namespace";
+        return Err(Invalid::at("/linux/devices", reason));
+    }
     let mut seen = BTreeMap::new();
     for (index, device) in linux.devices.iter().enumerate() {
         let below = |invalid: Invalid| invalid.below(&format!("/linux/devices/{index}"));

@@ -91,6 +91,10 @@ fn paths(linux: &Linux) -> Result<(), Invalid> {
         }
     }
     let propagation = &linux.rootfs_propagation;
+    if !propagation.is_empty() && find(linux, NamespaceKind::Mount).is_none() {
+        let reason = "unable to set the propagation of mounts without a private MNT namespace";
+        return Err(Invalid::at("/linux/rootfsPropagation", reason));
+    }
     if propagation.is_empty() || propagation.parse::<crate::mount_options::Propagation>().is_ok() {
         return Ok(());
     }

@@ -208,11 +208,7 @@ fn linux(random: &mut Prng) -> Value {
     let namespaces = namespaces(random);
     let has = |kind: &str| namespaces.iter().any(|namespace| namespace["type"] == kind);
     let makes = |kind: &str| namespaces.contains(&json!({ "type": kind }));
-    let mut linux = json!({
-        "devices": list(random, 2, device), "cgroupsPath": random.pick(&["", "/pod/x", "below"]),
-        "rootfsPropagation":
-            random.pick(&["", "shared", "rshared", "slave", "rslave", "private", "runbindable"])
-    });
+    let mut linux = json!({ "cgroupsPath": random.pick(&["", "/pod/x", "below"]) });
     if makes("user") {
         let mapping = json!([{ "containerID": 0, "hostID": 1000, "size": *random.pick(&[1, 10]) }]);
         merge(&mut linux, json!({ "uidMappings": mapping, "gidMappings": mapping }));
@@ -221,6 +217,9 @@ fn linux(random: &mut Prng) -> Value {
         let path = |random: &mut Prng| json!(random.pick(&["/proc/kcore", "/p//../sys", "/"]));
         linux["maskedPaths"] = list(random, 2, path);
         linux["readonlyPaths"] = list(random, 2, path);
+        linux["devices"] = list(random, 2, device);
+        let modes = ["", "shared", "rshared", "slave", "rslave", "private", "runbindable"];
+        linux["rootfsPropagation"] = json!(random.pick(&modes));
     }
     let mut sysctl = Map::new();
     for (kind, key) in [
@@ -242,7 +241,12 @@ fn linux(random: &mut Prng) -> Value {
         take(random, &mut linux, json!({ "netDevices": { "a": {}, "b~": { "name": "eth%d" } } }));
     }
     let rdt = json!({ "closID": *random.pick(&["", "/", "x"]), "schemata": ["L3:0=f"] });
-    take(random, &mut linux, json!({ "personality": { "domain": "LINUX32" }, "intelRdt": rdt }));
+    let policy =
+        json!({ "mode": "MPOL_BIND", "nodes": "0-3,70", "flags": ["MPOL_F_STATIC_NODES"] });
+    let extra = json!({
+        "personality": { "domain": "LINUX32" }, "intelRdt": rdt, "memoryPolicy": policy
+    });
+    take(random, &mut linux, extra);
     linux["namespaces"] = namespaces.into();
     linux
 }

@@ -96,9 +96,17 @@ fn what_needs_a_mount_namespace() {
     let masked = ("/linux/maskedPaths", Value::Null);
     assert_eq!(refused(&[none.clone(), masked.clone()]), format!("/linux/readonlyPaths: {reason}"));
     let readonly = ("/linux/readonlyPaths", Value::Null);
-    let message = refused(&[none.clone(), masked.clone(), readonly.clone()]);
-    assert_eq!(message, "/mounts: unable to mount without a private MNT namespace");
-    accepted(&[none, masked, readonly, ("/mounts", Value::Null)]);
+    let mut without = vec![none, masked, readonly];
+    for (pointer, act) in [
+        ("/linux/rootfsPropagation", "set the propagation of mounts"),
+        ("/mounts", "mount"),
+        ("/linux/devices", "make device nodes"),
+    ] {
+        let message = refused(&without);
+        assert_eq!(message, format!("{pointer}: unable to {act} without a private MNT namespace"));
+        without.push((pointer, Value::Null));
+    }
+    accepted(&without);
     one_each(&[
         (
             "/linux/maskedPaths/0",
