@@ -312,3 +312,50 @@ fn exec_is_bound_by_the_rules_too() {
     let output = case.exec(&["sh", "-c", PROBE]).output().ok();
     assert_eq!(denials(&output), 2, "{output}");
 }
+
+#[test]
+fn rules_with_wildcards() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = probing(&case);
+    let refused = |bundle: &Bundle| {
+        let output = case.run(bundle).output().ok();
+        assert_eq!(output.stdout, "null works\n", "{output}");
+        let denied = output.stderr.lines().filter(|line| line.contains("Operation not permitted"));
+        denied.count()
+    };
+    let deny = json!({"allow": false, "access": "rwm"});
+    for (rule, expected) in [
+        (json!({"allow": true, "type": "b", "access": "rwm"}), 1),
+        (json!({"allow": true, "type": "b", "major": 7, "access": "rwm"}), 1),
+        (json!({"allow": true, "type": "b", "major": 7, "minor": -1, "access": "rwm"}), 1),
+        (json!({"allow": true, "type": "b", "major": -1, "minor": 200, "access": "rwm"}), 1),
+        (json!({"allow": true, "type": "b", "major": 8, "access": "rwm"}), 2),
+        (json!({"allow": true, "type": "c", "minor": 11, "access": "rwm"}), 1),
+        (json!({"allow": true, "type": "c", "access": "w"}), 2),
+        (json!({"allow": true, "type": "a", "access": "rwm"}), 0),
+        (json!({"allow": true, "access": "rwm"}), 0),
+    ] {
+        bundle.config["linux"]["resources"]["devices"] = json!([deny, rule]);
+        assert_eq!(refused(&bundle), expected, "{rule}");
+    }
+}
+
+#[test]
+fn every_type_of_device() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["linux"]["devices"] = json!([
+        {"path": "/dev/unbuffered", "type": "u", "major": 1, "minor": 5, "fileMode": 0o604, "gid": 5},
+        {"path": "/dev/block", "type": "b", "major": 7, "minor": 2, "uid": 9},
+        {"path": "/made/pipe", "type": "p", "fileMode": 0o1640, "uid": 3, "gid": 4},
+        {"path": "/dev/plain", "type": "c", "major": 1, "minor": 7},
+    ]);
+    bundle.sh("stat -c '%n %F %t %T %a %u %g' /dev/unbuffered /dev/block /made/pipe /dev/plain");
+    let expected = "\
+/dev/unbuffered character special file 1 5 604 0 5
+/dev/block block special file 7 2 666 9 0
+/made/pipe fifo 0 0 1640 3 4
+/dev/plain character special file 1 7 666 0 0
+";
+    assert_eq!(case.run(&bundle).output().stdout(), expected);
+}

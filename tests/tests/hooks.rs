@@ -262,3 +262,40 @@ fn delete_waits_for_poststop() {
     case.delete_force();
     assert!(done.exists());
 }
+
+#[test]
+fn poststart_finds_the_program_running() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let seen = case.dir.join("seen");
+    let line = "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); cat /proc/$pid/comm";
+    bundle.hook("poststart", &format!("{line} > {}", seen.display())).sh("exec sleep 1000");
+    // The shell that becomes it has its name at the latest then.
+    let names = ["sh\n", "sleep\n"];
+    case.create(&bundle).output().ok();
+    case.verb(&["start"]).output().ok();
+    let name = fs::read_to_string(&seen).unwrap();
+    assert!(names.contains(&name.as_str()), "{name}");
+    case.delete_force();
+    case.detach(&bundle);
+    let name = fs::read_to_string(&seen).unwrap();
+    assert!(names.contains(&name.as_str()), "run: {name}");
+}
+
+#[test]
+fn late_hooks_that_take_too_long() {
+    let Some(case) = Case::root() else { return };
+    let sleep = json!({"path": "/bin/sh", "args": ["sh", "-c", "exec sleep 1000"], "timeout": 1});
+    let mut bundle = case.bundle_at("poststart");
+    bundle.list("/hooks/poststart").push(sleep.clone());
+    bundle.sh("sleep 1000");
+    case.refuses(case.run(&bundle), &["poststart hook #0", "timeout"]);
+    let mut bundle = case.bundle_at("poststop");
+    bundle.list("/hooks/poststop").push(sleep);
+    let output = case.run(&bundle).output().ok();
+    assert!(
+        output.stderr.contains("poststop hook #0") && output.stderr.contains("timeout"),
+        "{output}"
+    );
+    case.assert_clean();
+}

@@ -163,6 +163,46 @@ fn time_offsets_move_the_clock() {
 }
 
 #[test]
+fn offsets_of_both_clocks() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let look = ["cat", "/proc/self/timens_offsets"];
+    bundle.namespace("time");
+    bundle.config["linux"]["timeOffsets"] = json!({
+        "monotonic": {"secs": 172_800, "nanosecs": 500_000_000},
+        "boottime": {"secs": 604_800, "nanosecs": 7},
+    });
+    let words = |said: String| {
+        said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let expected = ["monotonic 172800 500000000", "boottime 604800 7"];
+    let said: Vec<String> = words(case.run(bundle.args(&look)).output().stdout());
+    assert_eq!(said, expected);
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    let said: Vec<String> = words(case.exec(&look).output().stdout());
+    assert_eq!(said, expected, "exec is in the namespace, too");
+}
+
+#[test]
+fn time_offsets_that_no_clock_has() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.namespace("time");
+    for (offsets, words) in [
+        (json!({"realtime": {"secs": 1}}), ["/linux/timeOffsets/realtime", "unknown clock"]),
+        (
+            json!({"monotonic": {"nanosecs": 1_000_000_000}}),
+            ["/linux/timeOffsets/monotonic/nanosecs", "1000000000"],
+        ),
+        (json!({"boottime": {"secs": -1_000_000_000}}), ["/linux/timeOffsets", "timens_offsets"]),
+    ] {
+        bundle.config["linux"]["timeOffsets"] = offsets;
+        case.refuses(case.run(&bundle), &words);
+    }
+}
+
+#[test]
 fn time_offsets_need_a_time_namespace() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();

@@ -78,6 +78,49 @@ fn masked_paths_show_nothing_and_take_nothing() {
     assert!(!bundle.inside("/no").exists(), "a path that isn't there isn't made");
 }
 
+/// Links, to a file, to a folder and out of the root, with what each leads to in the root.
+fn with_links(case: &Case) -> Bundle {
+    let bundle = with_secrets(case);
+    for (link, target) in [
+        ("/etc/link", "secret"),
+        ("/folder", "/srv"),
+        ("/etc/out", "../../../../etc/secret"),
+        ("/etc/dangling", "/no/such/file"),
+    ] {
+        std::os::unix::fs::symlink(target, bundle.inside(link)).unwrap();
+    }
+    bundle
+}
+
+#[test]
+fn a_link_to_a_masked_path_is_followed_inside_the_root() {
+    let Some(case) = Case::root() else { return };
+    for path in ["/etc/link", "/etc/out"] {
+        let mut bundle = with_links(&case);
+        bundle.config["linux"]["maskedPaths"] = json!([path, "/folder", "/etc/dangling"]);
+        bundle.sh("cat /etc/secret /etc/link /etc/out; ls /srv /folder/; readlink /etc/dangling");
+        assert_eq!(
+            case.run(&bundle).output().stdout(),
+            "/folder/:\n\n/srv:\n/no/such/file\n",
+            "{path}"
+        );
+        assert_eq!(fs::read_to_string(bundle.inside("/etc/secret")).unwrap(), "secret");
+        fs::remove_dir_all(&bundle.path).unwrap();
+    }
+}
+
+#[test]
+fn a_link_to_a_read_only_path_is_followed_inside_the_root() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = with_links(&case);
+    bundle.config["linux"]["readonlyPaths"] = json!(["/etc/out", "/folder", "/etc/dangling"]);
+    bundle.sh("cat /etc/secret /srv/secret; echo; echo x > /etc/secret; echo x > /srv/secret; \
+         touch /folder/new; touch /etc/other && echo others can be written");
+    let output = case.run(&bundle).output().ok();
+    assert_eq!(output.stdout, "secretsecret\nothers can be written\n");
+    assert_eq!(output.stderr.matches("Read-only file system").count(), 3, "{output}");
+}
+
 #[test]
 fn the_default_masked_paths() {
     let Some(case) = Case::root() else { return };

@@ -155,6 +155,61 @@ fn limits() {
     assert_eq!(words("Max realtime timeout"), ["5000", "6000"]);
 }
 
+/// Every limit by its name in proc_pid_limits(5).
+const LIMITS: [(&str, &str); 16] = [
+    ("RLIMIT_CPU", "Max cpu time"),
+    ("RLIMIT_FSIZE", "Max file size"),
+    ("RLIMIT_DATA", "Max data size"),
+    ("RLIMIT_STACK", "Max stack size"),
+    ("RLIMIT_CORE", "Max core file size"),
+    ("RLIMIT_RSS", "Max resident set"),
+    ("RLIMIT_NPROC", "Max processes"),
+    ("RLIMIT_NOFILE", "Max open files"),
+    ("RLIMIT_MEMLOCK", "Max locked memory"),
+    ("RLIMIT_AS", "Max address space"),
+    ("RLIMIT_LOCKS", "Max file locks"),
+    ("RLIMIT_SIGPENDING", "Max pending signals"),
+    ("RLIMIT_MSGQUEUE", "Max msgqueue size"),
+    ("RLIMIT_NICE", "Max nice priority"),
+    ("RLIMIT_RTPRIO", "Max realtime priority"),
+    ("RLIMIT_RTTIME", "Max realtime timeout"),
+];
+
+/// The two values of a limit in the text of `/proc/PID/limits`.
+fn limit(text: &str, name: &str) -> (String, String) {
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    let mut words = line[name.len()..].split_whitespace().map(str::to_owned);
+    (words.next().unwrap(), words.next().unwrap())
+}
+
+#[test]
+fn every_kind_of_limit() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["cat", "/proc/self/limits"]);
+    // Nobody needs to be allowed to raise one.
+    let mine = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let mut wanted = Vec::new();
+    for (index, (kind, name)) in LIMITS.iter().enumerate() {
+        let most = limit(&mine, name).1.parse().unwrap_or(u64::MAX);
+        // Enough for a program to run.
+        let hard = most.min((1 << 30) + index as u64);
+        let soft = hard - hard.min(1);
+        bundle.list("/process/rlimits").retain(|limit| limit["type"] != *kind);
+        bundle.list("/process/rlimits").push(json!({"type": kind, "soft": soft, "hard": hard}));
+        wanted.push((*name, (soft.to_string(), hard.to_string())));
+    }
+    let check = |said: &str| {
+        for (name, values) in &wanted {
+            assert_eq!(limit(said, name), *values, "{name}");
+        }
+    };
+    check(&case.run(&bundle).output().stdout());
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    check(&case.exec(&["cat", "/proc/self/limits"]).output().stdout());
+}
+
 #[test]
 fn a_limit_given_twice_is_refused() {
     let Some(case) = Case::root() else { return };

@@ -164,6 +164,26 @@ fn run_sends_the_terminal_when_detached() {
 }
 
 #[test]
+fn an_exec_has_the_size_of_its_own_process() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let mut process = bundle.config["process"].clone();
+    bundle.sh("sleep 1000");
+    bundle.config["process"]["consoleSize"] = json!({"height": 1, "width": 2});
+    case.detach(&bundle);
+    process["terminal"] = true.into();
+    process["consoleSize"] = json!({"height": 44, "width": 111});
+    process["args"] = json!(["sh", "-c", "stty size; read line"]);
+    let file = case.file("process.json", &process.to_string());
+    let socket = ConsoleSocket::new(&case.dir.join("console"));
+    let exec = case.coble().args(["exec", "--detach", "--console-socket"]).arg(&socket.path);
+    exec.arg("--process").arg(&file).arg(&case.id).output().ok();
+    let mut terminal = socket.receive();
+    terminal.shows("44 111\r\n");
+    terminal.types("\n");
+}
+
+#[test]
 fn exec_on_a_terminal() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
