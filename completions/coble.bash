@@ -30,7 +30,7 @@ _coble() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $command:$word in
-        :--log | :--log-format | :--root | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:-f | plan:--config | plan:--preserve-fds | run:-b | run:--bundle | run:-f | run:--config | run:--console-socket | run:--pidfd-socket | run:--preserve-fds | run:--pid-file | create:-b | create:--bundle | create:-f | create:--config | create:--console-socket | create:--pidfd-socket | create:--preserve-fds | create:--pid-file | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--pidfd-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | events:--interval | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema)
+        :--log | :--log-format | :--root | :--cgroup-manager | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:-f | plan:--config | plan:--preserve-fds | run:-b | run:--bundle | run:-f | run:--config | run:--console-socket | run:--pidfd-socket | run:--preserve-fds | run:--pid-file | create:-b | create:--bundle | create:-f | create:--config | create:--console-socket | create:--pidfd-socket | create:--preserve-fds | create:--pid-file | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--pidfd-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | events:--interval | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -51,6 +51,10 @@ _coble() {
         ;;
     :--root)
         __coble_files -d
+        return
+        ;;
+    :--cgroup-manager)
+        __coble_words 'cgroupfs systemd disabled'
         return
         ;;
     :--rootless)
@@ -269,7 +273,7 @@ _coble() {
 
     if [[ $cur == -* ]]; then
         case $command:$position in
-        :*) __coble_words '--debug --log --log-format --root --systemd-cgroup --rootless -h --help -v --version' ;;
+        :*) __coble_words '--debug --log --log-format --root --cgroup-manager --systemd-cgroup --rootless -h --help -v --version' ;;
         try:0) __coble_words '--keep -h --help' ;;
         spec:*) __coble_words '-b --bundle --rootless -h --help' ;;
         plan:*) __coble_words '-b --bundle -f --config --json --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
@@ -281,11 +285,11 @@ _coble() {
         state:*) __coble_words '-h --help' ;;
         ps:0) __coble_words '-f --format -h --help' ;;
         events:*) __coble_words '--interval --stats -h --help' ;;
-        kill:*) __coble_words '-a --all -h --help' ;;
+        kill:*) __coble_words '-a --all --regex -h --help' ;;
         pause:*) __coble_words '-h --help' ;;
         resume:*) __coble_words '-h --help' ;;
         update:*) __coble_words '-r --resources --memory --memory-reservation --memory-swap --kernel-memory --kernel-memory-tcp --pids-limit --cpu-share --cpu-quota --cpu-period --cpu-burst --cpu-rt-runtime --cpu-rt-period --cpu-idle --cpuset-cpus --cpuset-mems --blkio-weight --l3-cache-schema --mem-bw-schema -h --help' ;;
-        delete:*) __coble_words '-f --force -h --help' ;;
+        delete:*) __coble_words '-f --force --regex -h --help' ;;
         features:*) __coble_words '-h --help' ;;
         completion:*) __coble_words '-h --help' ;;
         help:*) __coble_words '-h --help' ;;

@@ -20,7 +20,7 @@ function __coble_words
             echo -- $word
         else
             switch $word
-                case --log --log-format --root --rootless
+                case --log --log-format --root --cgroup-manager --rootless
                     set skip 1
                 case '-*'
                 case '*'
@@ -46,6 +46,7 @@ complete -c coble -n __coble_is -l debug -d 'log what is done, too'
 complete -c coble -n __coble_is -l log -r -F -d 'append log entries to FILE'
 complete -c coble -n __coble_is -l log-format -x -a 'text json' -d 'form of log entries: text (default) or json'
 complete -c coble -n __coble_is -l root -x -a '(__fish_complete_directories)' -d 'folder of the containers\' state (default: /run/coble, for a plain user $XDG_RUNTIME_DIR/coble)'
+complete -c coble -n __coble_is -l cgroup-manager -x -a 'cgroupfs systemd disabled' -d 'who makes the cgroups: cgroupfs (default), systemd (as --systemd-cgroup), or disabled for none'
 complete -c coble -n __coble_is -l systemd-cgroup -d 'let systemd make the cgroups (not there yet: refused where a container is made)'
 complete -c coble -n __coble_is -l rootless -x -a 'true false auto' -d 'accepted for other runtimes\' callers; coble finds out itself (true, false or auto)'
 complete -c coble -n __coble_is -s h -l help -d 'print help and exit'
@@ -162,6 +163,7 @@ complete -c coble -n '__coble_is events' -a '(__coble_containers)' -d ID
 
 # kill
 complete -c coble -n '__coble_is kill' -s a -l all -d 'send it to every process of the container; a stopped container is then no error'
+complete -c coble -n '__coble_is kill' -l regex -d 'ID is a regular expression: do it to every container whose name has a match'
 complete -c coble -n '__coble_is kill' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is kill' -a '(__coble_containers)' -d ID
 complete -c coble -n '__coble_is kill' -a 'TERM KILL INT HUP QUIT USR1 USR2 STOP CONT WINCH' -d SIGNAL
@@ -199,6 +201,7 @@ complete -c coble -n '__coble_is update' -a '(__coble_containers)' -d ID
 
 # delete
 complete -c coble -n '__coble_is delete' -s f -l force -d 'kill a container that still runs; one that doesn\'t exist is no error'
+complete -c coble -n '__coble_is delete' -l regex -d 'ID is a regular expression: do it to every container whose name has a match'
 complete -c coble -n '__coble_is delete' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is delete' -a '(__coble_containers)' -d ID
 

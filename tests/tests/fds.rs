@@ -43,7 +43,7 @@ fn a_descriptor_that_is_not_there_cannot_be_kept() {
     let Some(case) = Case::root() else { return };
     let bundle = case.bundle();
     let run = run_with(&case, "3</dev/null 4<&-", &["--preserve-fds", "2"], &bundle);
-    case.refuses(run, &["preserved-fd"]);
+    case.refuses(run, &["unable to stat preserved-fd 2 (of 2)"]);
 }
 
 #[test]
@@ -52,17 +52,17 @@ fn sockets_are_handed_on_as_systemd_does() {
     let given = case.file("given", "given\n");
     let kept = case.file("kept", "kept\n");
     let mut bundle = case.bundle();
-    bundle.sh("cat <&3; cat <&4; echo $LISTEN_FDS $LISTEN_PID");
+    bundle.sh("cat <&3; cat <&4; echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES");
     bundle.write();
     let script = format!(
-        "exec 3<{} 4<{}; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"",
+        "exec 3<{} 4<{}; export LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=web; exec \"$@\"",
         given.display(),
         kept.display()
     );
     let run = case.tool("bash").args(["-c", &script, "bash"]).arg(case.program()).arg("--root");
     let run = run.arg(case.state_root()).args(["run", "--preserve-fds", "1", "-b"]);
     let said = run.arg(&bundle.path).arg(&case.id).output().stdout();
-    assert_eq!(said, "given\nkept\n1 1\n");
+    assert_eq!(said, "given\nkept\n1 1 web\n");
 }
 
 #[test]

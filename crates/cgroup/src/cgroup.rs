@@ -40,6 +40,16 @@ impl Cgroup {
         })
     }
 
+    /// No cgroup at all: the container's processes stay where their makers are.
+    pub fn nowhere() -> Self {
+        Self { places: Vec::new(), is_explicit: true, directory: OnceLock::new() }
+    }
+
+    /// Whether there is none, by [`Cgroup::nowhere`] or for want of rights.
+    pub fn is_nowhere(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// What to keep, to find the cgroup again without looking at the machine.
     pub fn record(&self) -> Record {
         Record::write(&self.places)

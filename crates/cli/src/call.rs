@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::failure::Failure;
 use crate::log::Log;
-use crate::table::{Command, Flag, ROOT, ROOTLESS, SYSTEMD_CGROUP};
+use crate::table::{CGROUP_MANAGER, Command, Flag, ROOT, ROOTLESS, SYSTEMD_CGROUP};
 
 /// What was given, and where to log.
 #[derive(Default)]
@@ -28,6 +28,10 @@ impl Call {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if let Some(root) = self.global.value(&ROOT) {
             absolute_root(root)?;
+        }
+        match self.global.text(&CGROUP_MANAGER)? {
+            None | Some("cgroupfs" | "systemd" | "disabled") => {}
+            Some(other) => return Err(Failure::new(format!("unknown cgroup manager {other:?}"))),
         }
         match self.global.text(&ROOTLESS)?.map(str::to_ascii_lowercase).as_deref() {
             None | Some("" | "auto" | "true" | "t" | "1" | "false" | "f" | "0") => Ok(()),
@@ -55,14 +59,18 @@ impl Call {
         warnings.iter().for_each(|warning| self.log.warning(&warning.to_string()));
     }
 
-    /// Refuses `--systemd-cgroup`, for the commands that make a cgroup; for the others it changes nothing.
-    pub(crate) fn refuse_systemd_cgroup(&self) -> Result<(), Failure> {
-        if self.global.has(&SYSTEMD_CGROUP) {
-            return Err(Failure::new(
-                "--systemd-cgroup: the systemd cgroup driver is not there yet, use cgroupfs",
-            ));
+    /// Whether containers are made without a cgroup.
+    ///
+    /// # Errors
+    /// systemd is to make it.
+    pub(crate) fn has_no_cgroup(&self) -> Result<bool, Failure> {
+        let manager = self.global.text(&CGROUP_MANAGER)?.unwrap_or("cgroupfs");
+        if self.global.has(&SYSTEMD_CGROUP) || manager == "systemd" {
+            let flag = if manager == "systemd" { "--cgroup-manager" } else { "--systemd-cgroup" };
+            let reason = "the systemd cgroup driver is not there yet, use cgroupfs";
+            return Err(Failure::new(format!("{flag}: {reason}")));
         }
-        Ok(())
+        Ok(manager == "disabled")
     }
 }
 

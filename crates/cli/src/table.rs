@@ -216,6 +216,13 @@ pub(crate) const SYSTEMD_CGROUP: Flag = Flag::switch(
     "let systemd make the cgroups (not there yet: refused where a container is made)",
 )
 .under(ABOUT_PLACES);
+pub(crate) const CGROUP_MANAGER: Flag = Flag::value(
+    "cgroup-manager",
+    None,
+    ("MANAGER", Values::Words(&["cgroupfs", "systemd", "disabled"])),
+    "who makes the cgroups: cgroupfs (default), systemd (as --systemd-cgroup), or disabled for none",
+)
+.under(ABOUT_PLACES);
 pub(crate) const ROOTLESS: Flag = Flag::value(
     "rootless",
     None,
@@ -230,7 +237,7 @@ pub(crate) const HELP: Flag = Flag::switch("help", Some('h'), "print help and ex
 
 /// The flags that stand before the command.
 pub(crate) static GLOBAL: &[Flag] =
-    &[DEBUG, LOG, LOG_FORMAT, ROOT, SYSTEMD_CGROUP, ROOTLESS, HELP, VERSION];
+    &[DEBUG, LOG, LOG_FORMAT, ROOT, CGROUP_MANAGER, SYSTEMD_CGROUP, ROOTLESS, HELP, VERSION];
 
 /// Commands that serve one purpose.
 pub(crate) struct Group {

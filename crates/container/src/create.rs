@@ -31,6 +31,9 @@ pub struct Create {
     /// A file with the configuration, in place of `spec` and of the bundle's `config.json`. Its relative paths are relative
     /// to the bundle all the same.
     pub config: Option<PathBuf>,
+    /// Make and enter no cgroup. Nothing but the configuration of a container with a pid and a user namespace of its own
+    /// and without limits can be carried out then.
+    pub no_cgroup: bool,
     /// Where the process id is written, in decimal and without a line end: whole or not at all.
     pub pid_file: Option<PathBuf>,
     /// Unix socket that gets the terminal: one message with one descriptor, the master's. Needed if the process has

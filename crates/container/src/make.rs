@@ -31,6 +31,7 @@ use crate::interrupt::Interrupt;
 use crate::loan::Loan;
 use crate::mount_mapper::MountMapper;
 use crate::network_devices::{NetworkDevices, refuse_host_devices};
+use crate::no_cgroup::locate;
 use crate::notify::{self, Notify};
 use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
@@ -77,6 +78,8 @@ pub(crate) struct Making {
     console_socket: Option<PathBuf>,
     streams: Streams,
     pidfd_sockets: Vec<PidfdSocket>,
+    /// No cgroup was wanted.
+    no_cgroup: bool,
     hook_output: HookOutput,
     kept: bool,
 }
@@ -109,6 +112,7 @@ impl Making {
         let hook_output = HookOutput::for_create(spec.hooks.as_ref(), &spec.annotations)?;
         let facts = Facts::look()?;
         refuse_host_devices(&bundle.spec, &facts)?;
+        let cgroup = locate(create, &bundle.spec, &facts)?;
         let stays = purpose == Purpose::Foreground;
         let interrupt = stays.then(Interrupt::watch).transpose()?;
         let entry = Entry::make(&create.root, &create.id)?;
@@ -129,6 +133,7 @@ impl Making {
             console_socket: create.console_socket.clone(),
             streams: create.streams.clone(),
             pidfd_sockets,
+            no_cgroup: create.no_cgroup,
             hook_output,
             kept: false,
         };
@@ -137,7 +142,7 @@ impl Making {
         }
         // They keep the host's mounts busy, so no longer than the executor needs to get its copies.
         let sources = Sources::open(&making.bundle, &making.facts);
-        making.make_cgroup()?;
+        making.make_cgroup(cgroup)?;
         if let Some(resctrl) = &resctrl {
             making.make_group(resctrl)?;
         }
@@ -161,10 +166,7 @@ impl Making {
         Ok(())
     }
 
-    fn make_cgroup(&mut self) -> Result<()> {
-        let linux = self.bundle.spec.linux.as_ref();
-        let path = linux.map_or("", |linux| linux.cgroups_path.as_str());
-        let mut cgroup = Cgroup::locate(&self.facts.hierarchy, path, &self.id)?;
+    fn make_cgroup(&mut self, mut cgroup: Cgroup) -> Result<()> {
         self.entry.record_cgroup(&cgroup.record())?;
         let rootless = self.facts.is_rootless();
         cgroup.create(rootless)?;
@@ -190,7 +192,7 @@ impl Making {
         let default = Resources::default();
         let resources = linux.and_then(|linux| linux.resources.as_ref()).unwrap_or(&default);
         let devices = linux.map_or(&[][..], |linux| &linux.devices);
-        cgroup.apply(resources, devices, self.facts.is_rootless())?;
+        cgroup.apply(resources, devices, self.facts.is_rootless() || self.no_cgroup)?;
         Ok(())
     }
 

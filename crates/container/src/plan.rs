@@ -11,6 +11,7 @@ use crate::create::Create;
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::host_mounts::kernel_mounts;
+use crate::no_cgroup::locate;
 use crate::prologue::prologue;
 use crate::sources::Sources;
 
@@ -44,8 +45,7 @@ pub struct PrintedStep {
 pub fn plan(create: &Create) -> Result<PrintedPlan> {
     let bundle = Bundle::read(create)?;
     let facts = Facts::look()?;
-    let path = bundle.spec.linux.as_ref().map_or("", |linux| linux.cgroups_path.as_str());
-    let cgroup = Cgroup::locate(&facts.hierarchy, path, &create.id)?;
+    let cgroup = locate(create, &bundle.spec, &facts)?;
     let legacy = cgroup.mounts();
     let sources = Sources::open(&bundle, &facts);
     let job = Job {

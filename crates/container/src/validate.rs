@@ -42,6 +42,10 @@ pub struct Invalid {
 }
 
 impl Invalid {
+    pub(crate) fn new(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::at(pointer, reason)
+    }
+
     fn at(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), reason: reason.into() }
     }

@@ -101,13 +101,14 @@ pub(crate) fn from(call: &Call) -> Result<Create, Failure> {
 
 /// The same under another name; what is only described needs no state folder.
 pub(crate) fn described(call: &Call, root: PathBuf, id: &str) -> Result<Create, Failure> {
-    call.refuse_systemd_cgroup()?;
+    let no_cgroup = call.has_no_cgroup()?;
     let flags = &call.flags;
     Ok(Create {
         root,
         id: id.to_owned(),
         bundle: flags.path(&BUNDLE).unwrap_or_else(|| PathBuf::from(".")),
         config: flags.path(&CONFIG),
+        no_cgroup,
         pid_file: flags.path(&PID_FILE),
         console_socket: flags.path(&CONSOLE_SOCKET),
         pidfd_socket: flags.path(&PIDFD_SOCKET),

@@ -1,5 +1,6 @@
 //! `coble delete`
 
+use super::matching::{REGEX, each};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::table::{Command, Flag, ID};
@@ -14,7 +15,7 @@ pub(crate) static COMMAND: Command = Command {
     name: "delete",
     summary: "delete a container that has ended",
     arguments: &[ID],
-    flags: &[FORCE],
+    flags: &[FORCE, REGEX],
     description: &[
         "Removes all that is left of a container: its state, its cgroup, and what poststop hooks take care \
          of. A container that was created and never started is deleted, too; one that runs is only with \
@@ -23,13 +24,17 @@ pub(crate) static COMMAND: Command = Command {
     examples: &[
         ("Delete the stopped container web", "coble delete web"),
         ("Delete it whatever it does", "coble delete --force web"),
+        ("Delete all whose names begin with test-", "coble delete --force --regex '^test-'"),
     ],
     execute,
     ..Command::DEFAULT
 };
 
 fn execute(call: &Call) -> Result<u8, Failure> {
-    let warnings = coble_container::delete(&call.root()?, call.id()?, call.flags.has(&FORCE))?;
-    call.warn(&warnings);
+    let (root, force) = (call.root()?, call.flags.has(&FORCE));
+    each(call, |id| {
+        call.warn(&coble_container::delete(&root, id, force)?);
+        Ok(())
+    })?;
     Ok(0)
 }

@@ -2,6 +2,7 @@
 
 use coble_container::Signal;
 
+use super::matching::{REGEX, each};
 use crate::call::{Call, text};
 use crate::failure::Failure;
 use crate::table::{Argument, Command, Count, Flag, ID, Values};
@@ -24,11 +25,12 @@ pub(crate) static COMMAND: Command = Command {
             values: Values::Signal,
         },
     ],
-    flags: &[ALL],
+    flags: &[ALL, REGEX],
     description: &["Sends the signal to the container's first process."],
     examples: &[
         ("Ask the container web to end", "coble kill web"),
         ("End it", "coble kill web KILL"),
+        ("Ask web-1, web-2 and so on to end", "coble kill --regex '^web-[0-9]+$' TERM"),
     ],
     execute,
     ..Command::DEFAULT
@@ -39,7 +41,8 @@ fn execute(call: &Call) -> Result<u8, Failure> {
         Some(name) if !name.is_empty() => signal(text(name, "signal")?)?,
         _ => Signal::TERM,
     };
-    coble_container::kill(&call.root()?, call.id()?, signal, call.flags.has(&ALL))?;
+    let (root, all) = (call.root()?, call.flags.has(&ALL));
+    each(call, |id| Ok(coble_container::kill(&root, id, signal, all)?))?;
     Ok(0)
 }
 

@@ -44,7 +44,9 @@ pub(crate) static COMMAND: Command = Command {
 };
 
 fn execute(call: &Call) -> Result<u8, Failure> {
-    call.refuse_systemd_cgroup()?;
+    if call.has_no_cgroup()? {
+        return Err(Failure::new("--cgroup-manager: try always has a cgroup"));
+    }
     let root = match call.global.value(&ROOT) {
         Some(_) => Some(call.root()?),
         // A user without a session has no usual place for state; a place of its own will do.
