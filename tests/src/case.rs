@@ -1,5 +1,6 @@
 //! One test's own folder, state root, container and user.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -147,19 +148,20 @@ impl Case {
         self.bare().arg("--root").arg(self.state_root())
     }
 
-    /// The runtime in a mount namespace of its own where `/sys/fs/cgroup` is pure cgroup v2.
-    ///
-    /// # Panics
-    /// When its path isn't UTF-8.
+    /// Any command in a mount namespace of its own where `/sys/fs/cgroup` is pure cgroup v2.
     #[must_use]
-    pub fn coble_v2(&self) -> Cmd {
+    pub fn tool_v2(&self, program: impl AsRef<OsStr>) -> Cmd {
         let view =
             "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"";
         self.tool("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", view, "sh"])
-            .arg(&self.program)
-            .arg("--root")
-            .arg(self.state_root())
+            .arg(program)
+    }
+
+    /// The runtime in that view.
+    #[must_use]
+    pub fn coble_v2(&self) -> Cmd {
+        self.tool_v2(&self.program).arg("--root").arg(self.state_root())
     }
 
     /// The configuration that the runtime's own `spec` writes, with a program that does nothing and without

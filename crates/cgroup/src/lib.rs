@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod adopt;
 mod apply;
 mod cgroup;
 mod cpuset;
@@ -52,6 +53,7 @@ pub use cgroup::Cgroup;
 pub use create::Creation;
 pub use error::Error;
 pub use hierarchy::{Hierarchy, Kind};
+pub use limits::cpu_weight;
 pub use mounts::ContainerMount;
 pub use oom::OomWatch;
 pub use record::Record;

@@ -83,7 +83,7 @@ impl Record {
 }
 
 /// Whether a relative path has nothing in it that leads elsewhere.
-fn is_clean(path: &str) -> bool {
+pub(crate) fn is_clean(path: &str) -> bool {
     !path.split('/').any(|part| matches!(part, "" | "." | ".."))
 }
 

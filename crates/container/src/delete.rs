@@ -25,7 +25,7 @@ pub fn delete(root: &Path, id: &str, force: bool) -> Result<Vec<Error>> {
     match entry.read() {
         Ok(Some(record)) => delete_recorded(&entry, &record, force),
         Ok(None) if force => delete_unfinished(&entry).map(|()| Vec::new()),
-        Err(_) if force => delete_unreadable(&entry).map(|()| Vec::new()),
+        Err(error) if force => delete_unreadable(&entry, error).map(|()| Vec::new()),
         Ok(None) => Err(absent(id)),
         Err(error) => Err(error),
     }
@@ -38,7 +38,7 @@ fn end_made_one(entry: &Entry) -> Result<()> {
 }
 
 fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Error>> {
-    let status = status_of(record, entry.stage())?;
+    let status = status_of(record, entry.stage(record))?;
     if !force && !matches!(status, Status::Stopped | Status::Created) {
         let id = &record.id;
         let words = format!("cannot delete container {id} that is not stopped: {status}");
@@ -54,7 +54,11 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Er
     }
     end_all(&cgroup, has_own_pids(&record.namespaces))?;
     record.intel_rdt.as_ref().map_or(Ok(()), Group::remove)?;
-    entry.remove()?;
+    if record.runc.is_some() {
+        entry.remove_all()?;
+    } else {
+        entry.remove()?;
+    }
     let Some(hooks) = &record.hooks else { return Ok(Vec::new()) };
     let state = text_of(record, Status::Stopped);
     let bundle = Path::new(&record.bundle);
@@ -74,11 +78,11 @@ fn delete_unfinished(entry: &Entry) -> Result<()> {
     entry.remove()
 }
 
-/// The container's cgroup tells what is left of it.
-fn delete_unreadable(entry: &Entry) -> Result<()> {
-    if let Some(record) = entry.recorded_cgroup() {
-        end_all(&Cgroup::from_record(&record)?, false)?;
-    }
+/// The container's cgroup tells what is left of it. Where only the unreadable record knew it, as with runc, nobody
+/// would find what runs once the record is gone.
+fn delete_unreadable(entry: &Entry, error: Error) -> Result<()> {
+    let Some(record) = entry.recorded_cgroup() else { return Err(error) };
+    end_all(&Cgroup::from_record(&record)?, false)?;
     entry.recorded_group().map_or(Ok(()), |group| group.remove())?;
     entry.remove()
 }

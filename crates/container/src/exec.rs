@@ -30,6 +30,7 @@ use crate::pidfd_socket::{EXEC, PidfdSocket};
 use crate::processors::Processors;
 use crate::relay::Relay;
 use crate::run::Finished;
+use crate::runc::{Runc, bundle_process, completed};
 use crate::state::{Record, Status};
 use crate::status::status_of;
 use crate::store::await_made;
@@ -91,7 +92,7 @@ impl Exec {
             notify: None,
         };
         let status = foreground.attend()?.status();
-        Ok(Finished { status, warnings: capability::warnings(&process) })
+        Ok(Finished { status, warnings: warnings(&record, &process) })
     }
 
     /// Runs the process and returns once its program runs, whatever `detach` says. It stays when the calling thread
@@ -105,14 +106,14 @@ impl Exec {
     pub fn spawn(&self) -> Result<Spawned> {
         let (record, process) = self.look(false)?;
         let (executor, _) = self.begin(&record, &process)?;
-        Ok(Spawned { child: executor.into_child(), warnings: capability::warnings(&process) })
+        Ok(Spawned { child: executor.into_child(), warnings: warnings(&record, &process) })
     }
 
     /// The container and the process, if it can be run there.
     fn look(&self, stays: bool) -> Result<(Record, Process)> {
         let (record, stage) = await_made(&self.root, &self.id)?;
         self.refuse(status_of(&record, stage)?)?;
-        let process = self.process.merge(&record.process);
+        let process = self.describe(&record)?;
         validate_process(&process)
             .map_err(|error| Error::config(&error.pointer, format!("process: {error}")))?;
         check_console(process.terminal, self.console_socket.as_deref(), stays)?;
@@ -141,6 +142,16 @@ impl Exec {
         let relay = running.await_program(self.console_socket.as_deref())?;
         write_pid_file(self.pid_file.as_deref(), running.executor()?.pid)?;
         Ok((running.release()?, relay))
+    }
+
+    /// The process as a whole.
+    fn describe(&self, record: &Record) -> Result<Process> {
+        let Some(runc) = &record.runc else { return Ok(self.process.merge(&record.process)) };
+        runc.check_exec()?;
+        match &self.process {
+            ExecProcess::Whole(process) => Ok(completed(process, &record.process)),
+            ExecProcess::Additions(_) => Ok(self.process.merge(&bundle_process(record)?)),
+        }
     }
 
     fn launch(&self, record: &Record, process: &Process) -> Result<Running> {
@@ -195,6 +206,13 @@ impl Exec {
         }
         Ok(running)
     }
+}
+
+/// What the process doesn't get although it asks for it, or the container has it.
+fn warnings(record: &Record, process: &Process) -> Vec<Error> {
+    let mut warnings = capability::warnings(process);
+    warnings.extend(record.runc.iter().flat_map(Runc::warnings));
+    warnings
 }
 
 /// The executor of an exec. What is dropped before it is released is ended.

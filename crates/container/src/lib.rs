@@ -132,6 +132,7 @@ mod resctrl;
 mod resume;
 mod rlimit;
 mod run;
+mod runc;
 mod scheduler;
 mod sealed;
 mod send_fd;

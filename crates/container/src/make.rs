@@ -367,6 +367,7 @@ impl Making {
             has_keyring: !self.launch.no_new_keyring,
             process: spec.process.clone().unwrap_or_default(),
             hooks: spec.hooks.as_ref().map(kept).filter(|hooks| *hooks != Hooks::default()),
+            runc: None,
         };
         if self.bundle.is_given {
             self.entry.write_config(&self.bundle.spec)?;

@@ -18,7 +18,7 @@ use crate::store::{Entry, Stage, absent};
 pub fn pause(root: &Path, id: &str) -> Result<()> {
     let entry = Entry::find(root, id)?;
     let record = entry.read()?.ok_or_else(|| absent(id))?;
-    let stage = entry.stage();
+    let stage = entry.stage(&record);
     let status = status_of(&record, stage)?;
     let words = match status {
         Status::Running | Status::Created => None,
@@ -30,7 +30,8 @@ pub fn pause(root: &Path, id: &str) -> Result<()> {
     }
     let cgroup = Cgroup::from_record(&record.cgroup)?;
     cgroup.freeze()?;
-    if stage != Stage::Waiting {
+    // One of runc's is known by its cgroup alone.
+    if stage != Stage::Waiting || record.runc.is_some() {
         return Ok(());
     }
     entry.hold().inspect_err(|_| {

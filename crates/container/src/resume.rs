@@ -19,7 +19,7 @@ pub fn resume(root: &Path, id: &str) -> Result<()> {
     let cgroup = Cgroup::from_record(&record.cgroup)?;
     let is_held = entry.is_held();
     if !record.init.is_alive()? || !(is_held || cgroup.frozen()?) {
-        let status = status_of(&record, entry.stage())?;
+        let status = status_of(&record, entry.stage(&record))?;
         let words = format!("container not paused: {id}");
         return Err(Error::of(ErrorKind::WrongStatus(status), words));
     }

@@ -11,6 +11,7 @@ use crate::hooks::{self, Setting};
 use crate::interrupt::Watch;
 use crate::notify::Notify;
 use crate::rendezvous::release;
+use crate::runc;
 use crate::state::{Record, Status};
 use crate::status::{status_of, text_of};
 use crate::store::{Entry, absent};
@@ -43,13 +44,16 @@ pub fn start_notifying(root: &Path, id: &str, socket: &OsStr) -> Result<Vec<Erro
 fn waiting(root: &Path, id: &str) -> Result<(Entry, Record)> {
     let entry = Entry::find(root, id)?;
     let record = entry.read()?.ok_or_else(|| absent(id))?;
-    refuse_started(status_of(&record, entry.stage())?)?;
+    refuse_started(status_of(&record, entry.stage(&record))?)?;
     Ok((entry, record))
 }
 
 fn run(entry: &Entry, record: &Record) -> Result<()> {
-    let released = release(entry);
-    entry.set_started()?;
+    let released = match record.runc {
+        Some(_) => runc::release(entry.as_fd(), record.init),
+        None => release(entry),
+    };
+    entry.set_started(record)?;
     released?;
     entry.unlock()?;
     run_poststart(record)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::init::Init;
 use crate::resctrl::Group;
+use crate::runc::Runc;
 
 /// Where in its life a container is (runtime.md, "State"); `paused` is every runtime's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,4 +109,7 @@ pub(crate) struct Record {
     pub(crate) process: Process,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hooks: Option<Hooks>,
+    /// Where runc has made the container, and written another `state.json`.
+    #[serde(skip)]
+    pub(crate) runc: Option<Runc>,
 }

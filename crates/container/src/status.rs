@@ -26,8 +26,10 @@ pub(crate) fn status_of(record: &Record, stage: Stage) -> Result<Status> {
     }
     Ok(match stage {
         Stage::Making => Status::Creating,
+        // While it is paused it isn't in this stage.
+        Stage::Waiting if record.runc.is_none() => Status::Created,
+        Stage::Waiting | Stage::Started if is_paused(record) => Status::Paused,
         Stage::Waiting => Status::Created,
-        Stage::Started if is_paused(record) => Status::Paused,
         Stage::Started => Status::Running,
     })
 }

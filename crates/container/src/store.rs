@@ -6,6 +6,10 @@
 //! was killed leaves nothing that can't be found, and called `making` as long as the container is being made;
 //! `resctrl`, a link of the same kind, if it has a resctrl class.
 //! The directory itself is the container's lock.
+//!
+//! A directory that runc has made has runc's `state.json` ([`crate::runc`]).
+
+mod record;
 
 use std::ffi::CStr;
 use std::fs::{self, DirBuilder};
@@ -21,14 +25,16 @@ use coble_sys::rustix::fs::{
     Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, chmodat, flock, fstat, mkdirat,
     openat, readlinkat, renameat, symlinkat, unlinkat,
 };
-use coble_sys::rustix::io::{Errno, read, write};
+use coble_sys::rustix::io::{Errno, write};
 use coble_sys::rustix::process::geteuid;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::resctrl::Group;
+use crate::runc;
 use crate::state::Record;
 use crate::validate::validate_id;
+use record::read_record;
 
 const STATE: &CStr = c"state.json";
 const STATE_NEW: &CStr = c".state.json.new";
@@ -72,6 +78,12 @@ pub(crate) enum Stage {
     Making,
     Waiting,
     Started,
+}
+
+impl AsFd for Entry {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
 }
 
 impl Entry {
@@ -225,8 +237,9 @@ impl Entry {
         read_record(self.directory.as_fd(), &self.path)
     }
 
-    pub(crate) fn stage(&self) -> Stage {
-        stage(self.directory.as_fd())
+    /// How far the container of `record`, which was read here, has come.
+    pub(crate) fn stage(&self, record: &Record) -> Stage {
+        stage(self.directory.as_fd(), record)
     }
 
     /// The container is made: it waits for `start`, or its program runs.
@@ -236,7 +249,11 @@ impl Entry {
     }
 
     /// Nobody can start the container any more.
-    pub(crate) fn set_started(&self) -> Result<()> {
+    pub(crate) fn set_started(&self, record: &Record) -> Result<()> {
+        if record.runc.is_some() {
+            // A runc that started it at the same time removes it as well.
+            return self.unlink(&[runc::FIFO]);
+        }
         unlinkat(&self.directory, START, AtFlags::empty())
             .map_err(|errno| self.failed("remove", START, errno))
     }
@@ -267,9 +284,20 @@ impl Entry {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
         }
-        self.unlink(&[MAKING, START, CONFIG, HELD, STATE_NEW, RESCTRL])?;
+        // A runc that was killed early has left no more than its fifo.
+        self.unlink(&[MAKING, START, CONFIG, HELD, STATE_NEW, RESCTRL, runc::FIFO])?;
         self.remove_notify()?;
         self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
+    }
+
+    /// Removes the directory with all that is in it: runc keeps more there than every container has.
+    pub(crate) fn remove_all(&self) -> Result<()> {
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::at("remove", &self.path, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn unlink(&self, names: &[&CStr]) -> Result<()> {
@@ -357,7 +385,8 @@ fn look(root: &Path, id: &str) -> Result<(OwnedFd, PathBuf)> {
 
 fn tell(directory: BorrowedFd<'_>, path: &Path, id: &str) -> Result<(Record, Stage)> {
     let record = read_record(directory, path)?.ok_or_else(|| absent(id))?;
-    Ok((record, stage(directory)))
+    let stage = stage(directory, &record);
+    Ok((record, stage))
 }
 
 /// The words that containerd looks for.
@@ -440,35 +469,13 @@ fn open_directory(path: &Path) -> Result<Option<OwnedFd>> {
     Ok(Some(directory))
 }
 
-fn read_record(directory: BorrowedFd<'_>, path: &Path) -> Result<Option<Record>> {
-    let path = || path.join("state.json");
-    let failed = |errno| Error::at("read", path(), errno);
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = match openat(directory, STATE, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
-        file => file.map_err(failed)?,
-    };
-    let mut text = vec![0; 8192];
-    let mut length = 0;
-    loop {
-        match read(&file, &mut text[length..]).map_err(failed)? {
-            0 => break,
-            more => length += more,
-        }
-        if length < text.len() {
-            break;
-        }
-        text.resize(2 * length, 0);
-    }
-    coble_spec::parse(&text[..length])
-        .map(Some)
-        .map_err(|error| Error::new(format!("{}: {error}", path().display())))
-}
-
-fn stage(directory: BorrowedFd<'_>) -> Stage {
+fn stage(directory: BorrowedFd<'_>, record: &Record) -> Stage {
     // A link is there whatever it leads to.
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     let has = |name| accessat(directory, name, Access::EXISTS, flags).is_ok();
+    if record.runc.is_some() {
+        return if has(runc::FIFO) { Stage::Waiting } else { Stage::Started };
+    }
     if has(MAKING) {
         Stage::Making
     } else if has(START) {

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use coble_cgroup::Cgroup;
 use coble_spec::{Device, Memory, Resources};
+use serde_json::Value;
 
 use crate::bundle::read_config;
 use crate::error::{Error, Result};
 use crate::resctrl::SchemataUpdate;
+use crate::runc;
 use crate::state::{Record, Status};
 use crate::status::status_of;
 use crate::store::{Entry, absent};
@@ -45,11 +47,14 @@ impl Update {
         validate_resources(&self.resources).map_err(|error| Error::new(error.to_string()))?;
         let entry = Entry::find(&self.root, &self.id)?;
         let mut record = entry.read()?.ok_or_else(|| absent(&self.id))?;
-        if matches!(status_of(&record, entry.stage())?, Status::Stopped | Status::Creating) {
+        if matches!(status_of(&record, entry.stage(&record))?, Status::Stopped | Status::Creating) {
             return Err(Error::new(format!("container not running: {}", self.id)));
         }
         let (resources, memory_swap) = with_swap(&self.resources, record.memory_swap);
         let devices = new_devices(&resources, &entry.config(&record))?;
+        if record.runc.is_some() && devices.is_some() {
+            return Err(Error::new("/devices: the rules of a container of runc can't be changed"));
+        }
         let cgroup = Cgroup::from_record(&record.cgroup)?;
         let schemata = self.schemata(&record)?;
         schemata.as_ref().map_or(Ok(()), SchemataUpdate::carry_out)?;
@@ -57,10 +62,20 @@ impl Update {
             schemata.as_ref().inspect(|schemata| schemata.undo());
             return Err(named(error));
         }
+        if record.runc.is_some() {
+            return entry.change(|state| self.note(state, &resources, memory_swap));
+        }
         if record.memory_swap != memory_swap {
             record.memory_swap = memory_swap;
             entry.write(&record)?;
         }
+        Ok(())
+    }
+
+    /// Has runc find what is in force now.
+    fn note(&self, state: &mut Value, changed: &Resources, swap: Option<i64>) -> Result<()> {
+        runc::patch(state, changed, swap)?;
+        runc::patch_schemata(state, self.l3_cache_schema.as_deref(), self.mem_bw_schema.as_deref());
         Ok(())
     }
 

@@ -25,7 +25,7 @@ use coble_spec::{Linux, Process, Resources, Spec};
 
 use crate::memory_policy::resolve;
 
-pub(crate) use annotations::PREFIXES as ANNOTATION_PREFIXES;
+pub(crate) use annotations::{PREFIXES as ANNOTATION_PREFIXES, SECCOMP};
 pub(crate) use hooks::kinds as hook_kinds;
 pub use id::{MAX_ID, validate_id};
 pub(crate) use intel_rdt::check as check_intel_rdt;

@@ -124,7 +124,7 @@ fn max(cpu: &Cpu, target: &Target<'_>) -> Option<Write> {
 /// Shares, of which 1024 is the common value, as v2's weight, of which that is 100. The curve that goes
 /// through the smallest, the common and the greatest value of both: 10^((l² + 125 l) / 612 - 7 / 34) with l
 /// = log2(shares).
-fn weight(shares: u64) -> u64 {
+pub fn weight(shares: u64) -> u64 {
     if shares <= SHARES_MIN {
         return 1;
     }

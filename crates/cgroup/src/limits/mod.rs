@@ -17,6 +17,7 @@ use coble_spec::Resources;
 use crate::place::Place;
 use crate::{Cgroup, Error, file};
 
+pub use cpu::weight as cpu_weight;
 pub(crate) use journal::Journal;
 pub(crate) use write::Write;
 

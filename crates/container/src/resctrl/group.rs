@@ -85,6 +85,33 @@ impl Group {
         }
     }
 
+    /// Takes over what another runtime has recorded: the directory of the class, that of its monitoring group, and
+    /// whether the configuration named the class. `None` if they are not in the file system at `root`.
+    pub(crate) fn adopt(
+        root: &Path,
+        class: &str,
+        monitor: Option<&str>,
+        is_named: bool,
+    ) -> Option<Self> {
+        let class_path = Path::new(class);
+        let class = class_path.strip_prefix(root).ok()?.to_str()?.to_owned();
+        let is_own_root = class.is_empty() && !is_named;
+        if !root.is_absolute() || class.contains('/') || class == ".." || is_own_root {
+            return None;
+        }
+        let name_of = |path: &str| {
+            let name = Path::new(path).strip_prefix(class_path.join("mon_groups")).ok()?;
+            let name = name.file_name()?.to_str().filter(|own| Path::new(own) == name)?;
+            Some(name.to_owned())
+        };
+        let monitor = match monitor {
+            Some(path) => Some(name_of(path)?),
+            None => None,
+        };
+        let resctrl = Resctrl { root: root.to_owned() };
+        Some(Self { resctrl, class, is_named, is_made: !is_named, monitor })
+    }
+
     /// Makes what is missing and limits the class.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::pidfd_socket::RECEIVER;
 pub(crate) const PREFIXES: [&str; 2] = ["coble.", "run.oci."];
 
 /// The annotation without which a configuration that has a `seccomp` section is refused, and its value.
-pub(super) const SECCOMP: (&str, &str) = ("coble.seccomp", "skip");
+pub(crate) const SECCOMP: (&str, &str) = ("coble.seccomp", "skip");
 
 /// Fail for a name in `linux.seccomp` that is no system call's.
 const FAIL_UNKNOWN_SYSCALL: &str = "run.oci.seccomp_fail_unknown_syscall";
