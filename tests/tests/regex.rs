@@ -20,13 +20,13 @@ fn all_containers_whose_names_match_are_meant_and_no_others() {
         let run = case.coble().args(["run", "--detach", "--bundle"]).arg(&bundle.path);
         run.arg(name).output().ok();
     }
-    case.coble().args(["kill", "--regex", "-web-[0-9]$", "KILL"]).output().ok();
+    case.coble().args(["kill", "--regex", "web-[0-9]$", "KILL"]).output().ok();
     wait::until("two have ended", || {
         names[..2].iter().all(|name| status(&case, name).as_deref() == Some("stopped"))
     });
     assert_eq!(status(&case, &names[2]).as_deref(), Some("running"));
     // One that fails keeps the others from nothing, and is told.
-    let output = case.coble().args(["delete", "--regex", "-(web|db)-"]).output().exits(1);
+    let output = case.coble().args(["delete", "--regex", "(web|db)-"]).output().exits(1);
     assert!(output.stderr.contains("cannot delete container"), "{output}");
     assert!(output.stderr.contains("1 of 3 matching containers failed"), "{output}");
     let left: Vec<_> = names.iter().map(|name| status(&case, name)).collect();
