@@ -112,7 +112,6 @@ impl Making {
         let hook_output = HookOutput::for_create(spec.hooks.as_ref(), &spec.annotations)?;
         let facts = Facts::look()?;
         refuse_host_devices(&bundle.spec, &facts)?;
-        let cgroup = locate(create, &bundle.spec, &facts)?;
         let stays = purpose == Purpose::Foreground;
         let interrupt = stays.then(Interrupt::watch).transpose()?;
         let entry = Entry::make(&create.root, &create.id)?;
@@ -142,7 +141,7 @@ impl Making {
         }
         // They keep the host's mounts busy, so no longer than the executor needs to get its copies.
         let sources = Sources::open(&making.bundle, &making.facts);
-        making.make_cgroup(cgroup)?;
+        making.make_cgroup(locate(create, &making.bundle.spec, &making.facts)?)?;
         if let Some(resctrl) = &resctrl {
             making.make_group(resctrl)?;
         }
