@@ -289,6 +289,7 @@ _coble() {
         pause:*) __coble_words '-h --help' ;;
         resume:*) __coble_words '-h --help' ;;
         update:*) __coble_words '-r --resources --memory --memory-reservation --memory-swap --kernel-memory --kernel-memory-tcp --pids-limit --cpu-share --cpu-quota --cpu-period --cpu-burst --cpu-rt-runtime --cpu-rt-period --cpu-idle --cpuset-cpus --cpuset-mems --blkio-weight --l3-cache-schema --mem-bw-schema -h --help' ;;
+        mounts:*) __coble_words '-h --help' ;;
         delete:*) __coble_words '-f --force --regex -h --help' ;;
         features:*) __coble_words '-h --help' ;;
         completion:*) __coble_words '-h --help' ;;
@@ -298,7 +299,7 @@ _coble() {
     fi
 
     case $command:$position in
-    :*) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update delete features completion help' ;;
+    :*) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update mounts delete features completion help' ;;
     run:0) __coble_words "$(__coble_containers)" ;;
     create:0) __coble_words "$(__coble_containers)" ;;
     start:0) __coble_words "$(__coble_containers)" ;;
@@ -311,9 +312,12 @@ _coble() {
     pause:0) __coble_words "$(__coble_containers)" ;;
     resume:0) __coble_words "$(__coble_containers)" ;;
     update:0) __coble_words "$(__coble_containers)" ;;
+    mounts:0) __coble_words 'add remove' ;;
+    mounts:1) __coble_words "$(__coble_containers)" ;;
+    mounts:2) __coble_files -f ;;
     delete:0) __coble_words "$(__coble_containers)" ;;
     completion:0) __coble_words 'bash zsh fish' ;;
-    help:0) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update delete features completion help' ;;
+    help:0) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update mounts delete features completion help' ;;
     esac
 }
 

@@ -66,6 +66,7 @@ complete -c coble -n __coble_is -a kill -d 'send a signal to a container'
 complete -c coble -n __coble_is -a pause -d 'hold all processes of a container'
 complete -c coble -n __coble_is -a resume -d 'let a paused container go on'
 complete -c coble -n __coble_is -a update -d 'change the limits of a container'
+complete -c coble -n __coble_is -a mounts -d 'add mounts to a container, or remove them'
 complete -c coble -n __coble_is -a delete -d 'delete a container that has ended'
 complete -c coble -n __coble_is -a features -d 'print what coble can do as JSON'
 complete -c coble -n __coble_is -a completion -d 'print a completion script for a shell'
@@ -199,6 +200,12 @@ complete -c coble -n '__coble_is update' -l mem-bw-schema -x -d 'memory bandwidt
 complete -c coble -n '__coble_is update' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is update' -a '(__coble_containers)' -d ID
 
+# mounts
+complete -c coble -n '__coble_is mounts' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is mounts' -a 'add remove' -d ACTION
+complete -c coble -n '__coble_is mounts' -a '(__coble_containers)' -d ID
+complete -c coble -n '__coble_is mounts' -a '(__fish_complete_path)' -d FILE
+
 # delete
 complete -c coble -n '__coble_is delete' -s f -l force -d 'kill a container that still runs; one that doesn\'t exist is no error'
 complete -c coble -n '__coble_is delete' -l regex -d 'ID is a regular expression: do it to every container whose name has a match'
@@ -214,4 +221,4 @@ complete -c coble -n '__coble_is completion' -a 'bash zsh fish' -d SHELL
 
 # help
 complete -c coble -n '__coble_is help' -s h -l help -d 'print help and exit'
-complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps events kill pause resume update delete features completion help' -d COMMAND
+complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps events kill pause resume update mounts delete features completion help' -d COMMAND

@@ -278,6 +278,7 @@ pub(crate) static GROUPS: &[Group] = &[
             &commands::pause::COMMAND,
             &commands::resume::COMMAND,
             &commands::update::COMMAND,
+            &commands::mounts::COMMAND,
             &commands::delete::COMMAND,
         ],
     },

@@ -16,6 +16,7 @@
 //! | state | [`state()`] | where in its life a container is |
 //! | list | [`list()`] | all containers of a state folder |
 //! | ps | [`processes`] | the processes of a container |
+//! | mounts | [`add_mounts`], [`remove_mounts`] | changes what is mounted in a container that is there |
 //! | features | [`features()`] | what a configuration may ask for |
 //! | plan | [`plan()`] | what create would do, in words |
 //! | spec | [`example()`] | a configuration to begin with |
@@ -103,6 +104,7 @@ mod hook_output;
 mod hooks;
 mod host_mounts;
 mod host_namespaces;
+mod hot_mounts;
 mod id_map;
 mod init;
 mod interrupt;
@@ -168,6 +170,7 @@ pub use example::{ExampleHost, config_text, example, example_config};
 pub use exec::{Additions, Exec, ExecProcess};
 pub use facts::{Facts, WITHOUT};
 pub use features::features;
+pub use hot_mounts::{add_mounts, remove_mounts};
 pub use kill::kill;
 pub use list::{list, names, processes};
 pub use overlay::Try;

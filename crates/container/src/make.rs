@@ -106,6 +106,7 @@ impl Making {
             adds_mount: create.notify_socket.is_some(),
             await_start: purpose == Purpose::Create,
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
+            only_held: false,
         };
         let pidfd_sockets = PidfdSocket::all(create, &bundle.spec.annotations)?;
         let spec = &bundle.spec;

@@ -14,6 +14,7 @@ mod mappings;
 mod mounts;
 mod namespaces;
 mod net_devices;
+mod new_mounts;
 mod process;
 mod sysctl;
 mod text;
@@ -29,6 +30,7 @@ pub(crate) use annotations::{PREFIXES as ANNOTATION_PREFIXES, SECCOMP};
 pub(crate) use hooks::kinds as hook_kinds;
 pub use id::{MAX_ID, validate_id};
 pub(crate) use intel_rdt::check as check_intel_rdt;
+pub(crate) use new_mounts::{validate_destinations, validate_new_mounts};
 pub(crate) use text::quoted;
 
 /// What is wrong with a configuration, and where.

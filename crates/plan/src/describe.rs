@@ -64,6 +64,7 @@ impl Display for Step<'_> {
                 write!(f, "change the mount on {}{all}", text(destination))?;
                 write!(f, "{}{}", attributes(set, clear), with_propagation(p))
             }
+            Self::Unmount { path } => write!(f, "unmount {} with all below", text(path)),
             Self::Mknod { path, mode, major, minor, uid, gid, keep } => {
                 write!(f, "make the {} {} (", file_type(mode), text(path))?;
                 write!(f, "{major}:{minor}, mode {:04o}", mode & 0o7777)?;
@@ -224,6 +225,7 @@ impl Step<'_> {
             }
             Self::FindProgram { name, .. } => write!(f, "find the program {}", text(name)),
             Self::AwaitStart {} => f.write_str("wait for `start`"),
+            Self::Finish {} => f.write_str("say that all is done"),
             Self::Exec { args, .. } => write!(f, "run {}", words(args)),
             _ => Ok(()),
         }

@@ -88,4 +88,6 @@ pub mod mount {
     pub const RECURSIVE: u32 = 1 << 5;
     /// Set attributes through mount(2): the kernel has no mount_setattr(2).
     pub const CLASSIC_ATTRIBUTES: u32 = 1 << 6;
+    /// The source is the one that is held; its path is the host's, and means nothing here.
+    pub const HELD: u32 = 1 << 7;
 }

@@ -213,6 +213,11 @@ steps! {
         /// Propagation flags, 0 for none.
         propagation: u32,
     },
+    /// Unmounts what is mounted on a path, with all below, umount(2) with `MNT_DETACH`.
+    Unmount {
+        /// Path below the root, without symbolic links.
+        path: &'a CStr,
+    },
     /// Makes a device node, mknod(2).
     Mknod {
         /// Path below the root.
@@ -464,6 +469,8 @@ steps! {
     },
     /// Says that the container is there and waits for `start`.
     AwaitStart {},
+    /// Says that all is done, and ends: there is no program to run.
+    Finish {},
     /// Runs the program, execve(2).
     Exec {
         /// Its arguments.

@@ -67,7 +67,7 @@ pub fn verify(plan: &Plan) -> Result<(), Disorder> {
         if matches!(step, Step::Bound { .. }) && user_set {
             return disorder(index, "the bounding set is dropped after the user is set");
         }
-        if matches!(step, Step::Exec { .. }) != (index + 1 == plan.len()) {
+        if ends(&step) != (index + 1 == plan.len()) {
             return disorder(index, "the program must be the last step");
         }
         root_open |= opens_root(&step);
@@ -75,6 +75,11 @@ pub fn verify(plan: &Plan) -> Result<(), Disorder> {
         reached = phase;
     }
     if plan.is_empty() { disorder(0, "there are no steps") } else { Ok(()) }
+}
+
+/// Nothing comes after it.
+fn ends(step: &Step<'_>) -> bool {
+    matches!(step, Step::Exec { .. } | Step::Finish {})
 }
 
 fn opens_root(step: &Step<'_>) -> bool {
@@ -121,6 +126,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::MapIds { .. }
         | Step::MountBind { .. }
         | Step::Remount { .. }
+        | Step::Unmount { .. }
         | Step::Mknod { .. }
         | Step::BindDevice { .. }
         | Step::Symlink { .. }
@@ -136,7 +142,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::ReadonlyRoot { .. }
         | Step::HideMount { .. } => Phase::Mount,
         Step::PivotRoot { .. } | Step::MoveRoot {} | Step::Chroot {} => Phase::Change,
-        Step::Exec { .. } => Phase::Run,
+        Step::Exec { .. } | Step::Finish {} => Phase::Run,
         _ => Phase::Restrict,
     })
 }

@@ -30,6 +30,7 @@ use crate::fault::{During, Outcome};
 use crate::hook::{Hook, run_hook};
 use crate::mount::{
     Change, NewFs, Target, clone_tree, hold_source, mount_bind, mount_classic, mount_fs, remount,
+    unmount_place,
 };
 use crate::{console, identity, namespace, procfs, program, rendezvous};
 
@@ -128,6 +129,7 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
             let recursive = flags & bits::RECURSIVE != 0;
             remount(context, target, Change { set, clear, recursive, classic })
         }
+        Step::Unmount { path } => unmount_place(context, path),
         Step::Mknod { path, mode, major, minor, uid, gid, keep } => {
             make_node(context, path, Node { mode, major, minor }, Owner { uid, gid }, keep != 0)
         }
@@ -193,6 +195,7 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::FindHome { uid } => program::find_home(context, uid),
         Step::FindProgram { name, path } => program::find(context, name, path),
         Step::Exec { args, env } => program::exec(context, args, env),
+        Step::Finish {} => rendezvous::finish(context),
         // `execute` and `build` have taken every other step.
         _ => Err(crate::Fault::words("the step has no executor")),
     }

@@ -9,9 +9,10 @@ use coble_sys::rustix::fs::{CWD, FileType, ResolveFlags, fstat, fstatvfs};
 use coble_sys::rustix::io::{Errno, read};
 use coble_sys::rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount,
-    mount_change, mount_remount, move_mount, open_tree,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen, mount, mount_change, mount_remount, move_mount, open_tree, unmount,
 };
+use coble_sys::rustix::process::fchdir;
 use coble_sys::{MountAttr, libc, mount_setattr};
 
 use crate::bytes::Bytes;
@@ -163,9 +164,13 @@ pub(crate) fn mount_bind(
     all: Change,
 ) -> Outcome {
     let held = context.source.take();
-    let tree = match clone_tree(CWD, source, target.flags & bits::RECURSIVE != 0) {
-        Err(fault) if fault.errno == Errno::ACCESS.raw_os_error() => held.ok_or(fault)?,
-        tree => tree?,
+    let tree = if target.flags & bits::HELD != 0 {
+        held.ok_or_else(|| Fault::words("no source is held"))?
+    } else {
+        match clone_tree(CWD, source, target.flags & bits::RECURSIVE != 0) {
+            Err(fault) if fault.errno == Errno::ACCESS.raw_os_error() => held.ok_or(fault)?,
+            tree => tree?,
+        }
     };
     map_ids(context, tree.as_fd())?;
     change(tree.as_fd(), mount)?;
@@ -192,6 +197,20 @@ pub(crate) fn remount(context: &mut Context<'_>, target: Target<'_>, how: Change
         .on("openat2", target.path)?;
     if how.classic { change_classic(fd.as_fd(), how) } else { change(fd.as_fd(), how) }?;
     set_propagation(fd.as_fd(), target)
+}
+
+/// [`coble_plan::Step::Unmount`]: by a descriptor, and the host's procfs that leads to it. A link could lead to a mount
+/// that hides something.
+pub(crate) fn unmount_place(context: &mut Context<'_>, path: &CStr) -> Outcome {
+    let flags = coble_sys::rustix::fs::OFlags::PATH;
+    let place = crate::path::open(context.root()?, path, flags, ResolveFlags::NO_SYMLINKS)
+        .on("openat2", path)?;
+    let link = link_to(place.as_fd())?;
+    fchdir(host_proc(context)?).during("fchdir")?;
+    match unmount(link.as_c_str(), UnmountFlags::DETACH) {
+        Err(Errno::INVAL) => Err(Fault::words("no mount point").with(path.to_bytes())),
+        outcome => outcome.on("umount2", path),
+    }
 }
 
 /// A detached copy of a mount, with all below it if `recursive`.

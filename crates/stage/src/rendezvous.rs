@@ -83,6 +83,12 @@ pub(crate) fn ask(context: &mut Context<'_>, message: Message<'_>) -> Outcome {
     await_answer(context)
 }
 
+/// [`coble_plan::Step::Finish`]
+pub(crate) fn finish(context: &Context<'_>) -> Outcome {
+    tell(context, Message::Ready)?;
+    exit_group(0)
+}
+
 /// [`coble_plan::Step::AwaitStart`]: from here on the parent may leave, and failures are told to `start`.
 pub(crate) fn await_start(context: &mut Context<'_>) -> Outcome {
     let Some(listener) = context.inherited.start else {

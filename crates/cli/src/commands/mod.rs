@@ -10,6 +10,7 @@ pub(crate) mod help;
 pub(crate) mod kill;
 pub(crate) mod list;
 mod matching;
+pub(crate) mod mounts;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod ps;

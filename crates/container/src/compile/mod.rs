@@ -3,6 +3,7 @@
 mod cgroup;
 mod devices;
 mod hooks;
+mod hot_mounts;
 mod mounts;
 mod namespaces;
 mod process;
@@ -18,6 +19,7 @@ use crate::error::Result;
 use crate::facts::Facts;
 use crate::state::Setgroups;
 pub(crate) use hooks::state_parts;
+pub(crate) use hot_mounts::{Entrance, add_mounts, makes_mount, remove_mounts};
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
 use process::Environment;
 pub(crate) use process::{
@@ -62,6 +64,8 @@ pub(crate) struct Options {
     pub await_start: bool,
     /// Mounts of the host that would stay visible without pivot_root(2).
     pub host_mounts: Vec<PathBuf>,
+    /// Sources are those that the parent has opened: the executor can't see the host's files.
+    pub only_held: bool,
 }
 
 /// A plan and what the parent does around it.

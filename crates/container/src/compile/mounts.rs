@@ -130,6 +130,15 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
         })?;
     let path = below_root(job, &mount.destination);
     let mut flags = classic(job);
+    if job.options.only_held {
+        // What is taken back, or removed later, is found again.
+        flags |= bits::NO_SYMLINKS;
+        if options.binds(&mount.kind) {
+            // The parent has done it.
+            options.propagation.clear();
+            flags |= bits::HELD;
+        }
+    }
     if matches!(mount.kind.as_str(), "proc" | "sysfs") {
         flags |= bits::NO_SYMLINKS;
     }
@@ -319,9 +328,8 @@ pub(super) fn read_only_now(wanted: &Wanted<'_>, plan: &mut Plan) {
     plan.push(step, wanted.origin.clone());
 }
 
-/// Closes what the container must not read or write.
-pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
-    let flags = classic(job);
+/// Makes read-only what things have been put into by now.
+pub(super) fn later_read_only(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     for (index, mount) in job.spec.mounts.iter().enumerate() {
         let wanted = sort_out(job, mount, index)?;
         let is_new_fs = !wanted.options.remount && !wanted.options.binds(&mount.kind);
@@ -330,6 +338,13 @@ pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
             read_only_now(&wanted, plan);
         }
     }
+    Ok(())
+}
+
+/// Closes what the container must not read or write.
+pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
+    let flags = classic(job);
+    later_read_only(job, plan)?;
     if let Some(linux) = &job.spec.linux {
         for (index, path) in unlike(&linux.readonly_paths) {
             let path = c_string(path)?;

@@ -53,7 +53,7 @@ fn id_mapping(mount: &Mount, options: &MountOptions, linux: &Linux) -> Result<()
 }
 
 /// A relative destination is one relative to the root: the specification forbids it, but engines write it.
-fn destination(destination: &str) -> Result<(), Invalid> {
+pub(super) fn destination(destination: &str) -> Result<(), Invalid> {
     let mut depth = 0_usize;
     for part in destination.split('/') {
         match part {
