@@ -105,7 +105,7 @@ impl Target {
         let stopped = |status| {
             Error::of(ErrorKind::WrongStatus(status), format!("container not running: {id}"))
         };
-        let status = status_of(&record, entry.stage())?;
+        let status = status_of(&record, entry.stage(&record))?;
         if matches!(status, Status::Stopped | Status::Creating) {
             return Err(stopped(status));
         }
