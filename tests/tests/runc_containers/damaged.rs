@@ -70,6 +70,29 @@ fn what_can_not_be_understood_is_named() {
 }
 
 #[test]
+fn what_is_no_file_keeps_nobody_waiting() {
+    let Some(case) = root() else { return };
+    running(&case);
+    let path = case.state_root().join(&case.id).join("state.json");
+    let kept = case.dir.join("kept");
+    fs::rename(&path, &kept).unwrap();
+    let refused = || {
+        case.verb(&["state"]).output().fails(1, &["state.json"]);
+        case.verb(&["delete", "--force"]).output().fails(1, &["state.json"]);
+    };
+    case.tool("mkfifo").arg(&path).output().ok();
+    refused();
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    refused();
+    fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink(&kept, &path).unwrap();
+    refused();
+    fs::rename(&kept, &path).unwrap();
+    assert_eq!(case.status(), "running");
+}
+
+#[test]
 fn a_process_that_has_the_number_now_is_left_alone() {
     let Some(case) = root() else { return };
     running(&case);

@@ -80,6 +80,7 @@ fn a_created_one_is_started_once() {
     make(&case, &["create"], &bundle).output().ok();
     assert_eq!(case.status(), "created");
     assert_eq!(case.state(), state(&case));
+    assert_eq!(case.exec(&["echo", "early"]).output().stdout(), "early\n");
     case.verb(&["start"]).output().ok();
     wait::until("the program", || bundle.inside("/tmp/ran").exists());
     assert!(bundle.inside("/tmp/hook").exists());

@@ -6,7 +6,7 @@ use std::path::Path;
 use coble_tests::{Case, skip};
 use serde_json::{Value, json};
 
-use crate::{make, recorded, root, verb};
+use crate::{make, recorded, root, runc, verb};
 
 /// What a file of the container's cgroup says.
 fn value(case: &Case, controller: &str, file: &str) -> String {
@@ -56,6 +56,20 @@ fn new_limits_are_in_force_and_recorded() {
     noted["memory"] = 33_554_432.into();
     noted["cpu_quota"] = 50_000.into();
     assert_eq!(serde_json::from_str::<Value>(&recorded(&case)).unwrap(), expected);
+}
+
+#[test]
+fn events_tell_what_runc_tells() {
+    let Some(case) = limited() else { return };
+    let events = ["events", "--stats", &case.id];
+    let said = |text: String| serde_json::from_str::<Value>(&text).unwrap()["data"].clone();
+    let (ours, theirs) = (
+        said(case.coble().args(events).output().stdout()),
+        said(runc(&case).args(events).output().stdout()),
+    );
+    assert_eq!(ours["pids"], theirs["pids"]);
+    assert_eq!(ours["memory"]["usage"]["limit"], theirs["memory"]["usage"]["limit"]);
+    assert_eq!(ours["memory"]["usage"]["limit"], 67_108_864);
 }
 
 #[test]

@@ -41,7 +41,8 @@ pub(super) fn read_record(directory: BorrowedFd<'_>, container: &Path) -> Result
 /// The text of `state.json`.
 fn read_state(directory: BorrowedFd<'_>, path: &Path) -> Result<Option<Vec<u8>>> {
     let failed = |errno| Error::at("read", path, errno);
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    // Whatever stands there, nothing is waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = match openat(directory, STATE, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         file => file.map_err(failed)?,
