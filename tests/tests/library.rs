@@ -381,6 +381,36 @@ fn a_program_that_is_killed_leaves_nothing_that_delete_does_not_find() {
     }
 }
 
+/// The executor goes on in a child, which may fail before anybody has heard of it. A zombie in the container's pid
+/// namespace would keep the container from ending.
+#[test]
+fn an_exec_that_fails_leaves_no_zombie() {
+    let _alone = alone();
+    let Some(case) = Case::root() else { return };
+    let ground = Ground::new(&case);
+    let mut made = ground.create(&case.id).execute().unwrap();
+    start(&ground.root, &case.id).unwrap();
+    let others = Others::begin(2);
+    let failures: Vec<_> = (0..4)
+        .map(|_| {
+            let exec = ground.exec(&case.id, &["no-such-program"]);
+            thread::spawn(move || {
+                for _ in 0..100 {
+                    let error = exec.spawn().unwrap_err();
+                    assert_eq!(error.kind(), &ErrorKind::Program { errno: None });
+                }
+            })
+        })
+        .collect();
+    for failure in failures {
+        failure.join().unwrap();
+    }
+    others.end();
+    delete(&ground.root, &case.id, true).unwrap();
+    assert_eq!(made.child.wait().unwrap().signal(), Some(9));
+    assert_childless();
+}
+
 #[test]
 fn errors_have_a_kind() {
     let _alone = alone();

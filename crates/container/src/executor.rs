@@ -8,11 +8,14 @@ use coble_spec::NamespaceKind;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use coble_sys::rustix::io::{Errno, IoSliceMut};
+use coble_sys::rustix::net::sockopt::set_socket_passcred;
 use coble_sys::rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
     SocketType, recvmsg, send, socketpair,
 };
-use coble_sys::rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use coble_sys::rustix::process::{
+    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid,
+};
 use coble_sys::{SPAWN_FAILED, Spawn, libc, pidfd_send_signal, setns};
 
 use crate::child::Child;
@@ -56,6 +59,7 @@ pub(crate) enum Said {
     NetworkDevices,
     Console(OwnedFd),
     Ready,
+    /// It goes on as this process. Said twice, by the process that goes and by the one that comes.
     Moved(i32),
     /// A new mount, and the step that says how its ids are mapped.
     Mount(u32, OwnedFd),
@@ -78,6 +82,9 @@ impl Executor {
         let flags = SocketFlags::CLOEXEC;
         let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
             .map_err(|errno| Error::os("socketpair", errno))?;
+        if start.plan.moves() {
+            set_socket_passcred(&socket, true).map_err(|errno| Error::os("setsockopt", errno))?;
+        }
         let number = |fd: BorrowedFd<'_>| fd.as_raw_fd().to_string();
         let words = [
             "coble-stage".to_owned(),
@@ -134,7 +141,8 @@ impl Executor {
             Watch { interrupt, process: None }.wait(self.socket.as_fd(), None)?;
         }
         let mut buffer = [0; MESSAGE_MAX];
-        let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit();
+            coble_sys::rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let length = loop {
             let mut data = [IoSliceMut::new(&mut buffer)];
@@ -145,16 +153,23 @@ impl Executor {
                 Err(errno) => return Err(Error::os("recvmsg", errno)),
             }
         };
-        let descriptor = control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-            _ => None,
-        });
-        Said::of(&buffer[..length], descriptor)
+        let (mut descriptor, mut sender) = (None, None);
+        for message in control.drain() {
+            match message {
+                RecvAncillaryMessage::ScmRights(mut received) => descriptor = received.next(),
+                RecvAncillaryMessage::ScmCredentials(received) => sender = Some(received.pid),
+                _ => {}
+            }
+        }
+        Said::of(&buffer[..length], descriptor, sender)
     }
 
     /// Takes over what the executor has become: a child of this process, as the executor itself is. No other
-    /// process is believed to be it, whatever is said.
-    pub(crate) fn follow(&mut self, pid: i32) -> Result<()> {
+    /// process is believed to be it, whatever is said. Returns whether that is news.
+    pub(crate) fn follow(&mut self, pid: i32) -> Result<bool> {
+        if pid == self.pid {
+            return Ok(false);
+        }
         let pidfd = pidfd_of(pid)?;
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         waitid(WaitId::PidFd(pidfd.as_fd()), options)
@@ -163,8 +178,8 @@ impl Executor {
         self.pid = pid;
         match reap(first.as_fd()) {
             // A caller who ignores SIGCHLD, or waits for any child.
-            Err(error) if error.errno() == Some(Errno::CHILD) => Ok(()),
-            reaped => reaped.map(drop),
+            Err(error) if error.errno() == Some(Errno::CHILD) => Ok(true),
+            reaped => reaped.map(|_| true),
         }
     }
 
@@ -241,13 +256,12 @@ fn wait(pidfd: BorrowedFd<'_>, options: WaitIdOptions) -> Result<Option<Ended>> 
 }
 
 fn pidfd_of(pid: i32) -> Result<OwnedFd> {
-    use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
     let pid = Pid::from_raw(pid).ok_or_else(|| Error::new("the executor moved to no process"))?;
     pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| Error::os("pidfd_open", errno))
 }
 
 impl Said {
-    fn of(bytes: &[u8], descriptor: Option<OwnedFd>) -> Result<Self> {
+    fn of(bytes: &[u8], descriptor: Option<OwnedFd>, sender: Option<Pid>) -> Result<Self> {
         if bytes.is_empty() {
             return Ok(Self::Nothing);
         }
@@ -258,6 +272,7 @@ impl Said {
             Message::Console => Self::Console(descriptor.ok_or_else(unreadable)?),
             Message::Ready => Self::Ready,
             Message::Moved { pid } => Self::Moved(pid),
+            Message::Arrived => Self::Moved(sender.ok_or_else(unreadable)?.as_raw_pid()),
             Message::MapIds { step } => Self::Mount(step, descriptor.ok_or_else(unreadable)?),
             Message::Failed(Failure { step, errno, action, detail }) => Self::Failed {
                 step,

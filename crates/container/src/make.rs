@@ -256,8 +256,7 @@ impl Making {
         if gated {
             executor.answer()?;
         }
-        let moves = |(step, _): (Step<'_>, &str)| matches!(step, Step::EnterPidNamespace { .. });
-        if !self.launch.plan.iter().any(moves) {
+        if !self.launch.plan.moves() {
             self.write_record()?;
         }
         Ok(())
@@ -303,11 +302,11 @@ impl Making {
                 Said::Ready if self.purpose == Purpose::Create => return self.entry.set_made(),
                 Said::Ready => is_ready = true,
                 Said::Moved(pid) => {
-                    if let Some(executor) = &mut self.executor {
-                        executor.follow(pid)?;
+                    let executor = self.executor.as_mut();
+                    if executor.map_or(Ok(false), |executor| executor.follow(pid))? {
+                        self.lend()?;
+                        self.write_record()?;
                     }
-                    self.lend()?;
-                    self.write_record()?;
                 }
                 Said::Failed { step, errno, action, detail } => {
                     let plan = &self.launch.plan;

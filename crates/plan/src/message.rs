@@ -36,6 +36,9 @@ pub enum Message<'a> {
         /// Its pid in the pid namespace in which the executor was made.
         pid: i32,
     },
+    /// That process is there; before anything else that it says. Its pid is the sender's, as the kernel tells it
+    /// (`SO_PASSCRED`, unix(7)).
+    Arrived,
 }
 
 /// Why a step failed.
@@ -82,6 +85,7 @@ impl<'a> Message<'a> {
                 put(&step.to_le_bytes());
             }
             Self::NetworkDevices => put(&[6]),
+            Self::Arrived => put(&[7]),
         }
         end
     }
@@ -105,6 +109,7 @@ impl<'a> Message<'a> {
             4 => Self::Moved { pid: i32::read(&mut reader)? },
             5 => Self::MapIds { step: u32::read(&mut reader)? },
             6 => Self::NetworkDevices,
+            7 => Self::Arrived,
             _ => return None,
         })
     }
@@ -126,6 +131,7 @@ mod tests {
             Message::Moved { pid: 4_194_304 },
             Message::MapIds { step: 12 },
             Message::NetworkDevices,
+            Message::Arrived,
         ] {
             let mut buffer = [0; MESSAGE_MAX];
             let length = message.encode(&mut buffer);

@@ -40,6 +40,11 @@ impl Plan {
         Steps::new(&self.bytes).map_while(Result::ok).zip(self.origins.iter().map(AsRef::as_ref))
     }
 
+    /// Whether the executor goes on in another process on its way.
+    pub fn moves(&self) -> bool {
+        self.iter().any(|(step, _)| matches!(step, Step::EnterPidNamespace { .. }))
+    }
+
     /// The step at `index` with its origin.
     pub fn get(&self, index: usize) -> Option<(Step<'_>, &str)> {
         self.iter().nth(index)

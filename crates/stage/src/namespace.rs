@@ -74,8 +74,10 @@ pub(crate) fn enter_pid_namespace(context: &mut Context<'_>, keep_proc: bool) ->
     // SAFETY: this process has one thread.
     let pid = unsafe { fork((libc::CLONE_PARENT | libc::SIGCHLD) as u64) }.during("clone")?;
     if pid == 0 {
-        return set_parent_process_death_signal(Some(Signal::KILL)).during("prctl");
+        set_parent_process_death_signal(Some(Signal::KILL)).during("prctl")?;
+        return tell(context, Message::Arrived);
     }
+    // The child may be ahead, or may have been killed before it said a word; the parent has to know of it anyhow.
     tell(context, Message::Moved { pid })?;
     exit_group(0)
 }
