@@ -8,6 +8,7 @@ mod cgroup;
 pub mod features;
 mod linux;
 mod parse;
+mod pointer;
 mod process;
 
 pub use cgroup::*;

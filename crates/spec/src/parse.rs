@@ -3,7 +3,9 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde_path_to_error::Segment;
+use serde::de::IgnoredAny;
+
+use crate::pointer::{offset, pointer_at};
 
 /// Why a JSON text is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,28 +55,26 @@ impl std::error::Error for ParseError {}
 
 /// Reads one JSON value of type `T`.
 ///
-/// The plain parser runs first; the one that keeps track of where it is costs time, so it runs only over a
-/// text that has already failed.
-///
 /// # Errors
 /// [`ParseError`], with line and column for broken JSON and a JSON pointer for a value of the wrong type.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ParseError> {
-    serde_json::from_slice(text).map_err(|error| locate::<T>(text, error))
+    serde_json::from_slice(text).map_err(|error| located(text, &error))
 }
 
-fn locate<'a, T: Deserialize<'a>>(text: &'a [u8], plain: serde_json::Error) -> ParseError {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) if error.inner().is_data() => {
-            let pointer = pointer(error.path());
-            ParseError::Value { pointer, reason: reason(error.inner()) }
-        }
-        _ => ParseError::Syntax {
-            line: plain.line(),
-            column: plain.column(),
-            reason: reason(&plain),
-        },
+/// The parser doesn't keep track of where it is, which would cost time and a second parser in the program; line and
+/// column tell.
+fn located(text: &[u8], error: &serde_json::Error) -> ParseError {
+    let (line, column) = (error.line(), error.column());
+    let reason = reason(error);
+    let end = offset(text, line, column);
+    if error.is_data() {
+        return ParseError::Value { pointer: pointer_at(text, end), reason };
     }
+    // Another value in place of a name is called bad syntax, too; its first byte is counted then.
+    if serde_json::from_slice::<IgnoredAny>(text).is_ok() {
+        return ParseError::Value { pointer: pointer_at(text, end.saturating_sub(1)), reason };
+    }
+    ParseError::Syntax { line, column, reason }
 }
 
 /// The message without serde_json's own ` at line N column N`.
@@ -86,22 +86,10 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    let mut pointer = String::new();
-    for segment in path {
-        pointer.push('/');
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&index.to_string()),
-            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { variant } => pointer.push_str(variant),
-            Segment::Unknown => pointer.push('?'),
-        }
-    }
-    pointer
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::Spec;
 
@@ -127,6 +115,12 @@ mod tests {
         };
         assert_eq!(pointer, "/process/args/1");
         assert_eq!(reason, "invalid type: integer `7`, expected a string");
+    }
+
+    #[test]
+    fn a_number_in_place_of_a_name_is_no_broken_json() {
+        let text = r#"{"ociVersion":"1","linux":{"namespaces":[{"type":7}]}}"#;
+        assert_eq!(error(text).pointer(), "/linux/namespaces/0/type");
     }
 
     #[test]
@@ -156,5 +150,69 @@ mod tests {
         };
         assert_eq!(pointer, "/linux/namespaces/1/type");
         assert!(reason.starts_with("unknown variant `moon`"), "{reason}");
+    }
+
+    /// The same by the library that keeps track while it parses.
+    fn tracked(text: &str) -> Option<String> {
+        use serde_path_to_error::Segment;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let error = serde_path_to_error::deserialize::<_, Spec>(&mut deserializer).err()?;
+        let segments = error.path().iter().map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            other => panic!("{other}"),
+        });
+        Some(segments.collect())
+    }
+
+    /// The pointers to all values below `value`, itself included.
+    fn places(value: &Value, pointer: &str, found: &mut Vec<String>) {
+        found.push(pointer.to_owned());
+        let mut go = |part: String, value| places(value, &format!("{pointer}/{part}"), found);
+        match value {
+            Value::Object(members) => members.iter().for_each(|(name, value)| {
+                go(name.replace('~', "~0").replace('/', "~1"), value);
+            }),
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(index, value)| go(index.to_string(), value));
+            }
+            _ => {}
+        }
+    }
+
+    /// Every value of configurations that engines have written is replaced by others in turn.
+    #[test]
+    fn the_place_is_that_of_a_parser_that_keeps_track() {
+        let written = [
+            include_str!("../../../tests/data/docker-20.10-limits.json"),
+            include_str!("../../container/tests-data/configs/containerd-app-user.json"),
+        ];
+        let wrong = [
+            json!(-1.5),
+            json!("x"),
+            json!({"x": [{}]}),
+            json!([[7, "]"]]),
+            json!(true),
+            json!({}),
+        ];
+        let mut errors = 0;
+        for good in written.map(|text| serde_json::from_str::<Value>(text).unwrap()) {
+            let mut all = Vec::new();
+            places(&good, "", &mut all);
+            for (place, wrong) in all.iter().flat_map(|place| wrong.iter().map(move |w| (place, w)))
+            {
+                let mut bad = good.clone();
+                *bad.pointer_mut(place).unwrap() = wrong.clone();
+                let text = match errors % 2 {
+                    0 => bad.to_string(),
+                    _ => serde_json::to_string_pretty(&bad).unwrap(),
+                };
+                let own = parse::<Spec>(text.as_bytes()).err();
+                let own = own.as_ref().map(ParseError::pointer);
+                assert_eq!(own, tracked(&text).as_deref(), "{text}");
+                errors += usize::from(own.is_some());
+            }
+        }
+        assert!(errors > 1000, "only {errors} were errors");
     }
 }
