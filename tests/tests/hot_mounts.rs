@@ -120,9 +120,11 @@ fn a_destination_stays_inside_the_root() {
     remove("/a/..", &["a mount cannot take the place of the root"]);
     let _ = change(&case, "remove", &json!([{"destination": "/tmp/y"}])).ok();
     let over = json!([{"destination": "/proc/uptime2", "source": source, "options": ["bind"]}]);
-    let _ = change(&case, "add", &over).refused(&["/proc/uptime2"]);
+    let _ = change(&case, "add", &over).refused(&["/proc/uptime2", "inside /proc"]);
     let over = json!([{"destination": "/proc", "source": source, "options": ["bind"]}]);
-    let _ = change(&case, "add", &over).refused(&["the mount point lies inside a procfs"]);
+    let _ = change(&case, "add", &over).refused(&["it is not of type proc"]);
+    let link = json!([{"destination": "/proc/self/../x", "source": source, "options": ["bind"]}]);
+    let _ = change(&case, "add", &link).refused(&["inside /proc"]);
     case.delete_force();
 }
 

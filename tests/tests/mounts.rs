@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 use coble_tests::{Bundle, Case};
 
@@ -184,5 +185,89 @@ fn late_mounts_of_the_host_reach_slaves_alone() {
         bundle.config["linux"]["rootfsPropagation"] = option.into();
         bundle.sh("echo ready; until [ -e /mnt/go ]; do sleep 0.05; done; ls /mnt/late");
         assert_eq!(with_late_mount(&case, &bundle, &source), expected, "{option}");
+    }
+}
+
+/// The bundle with one more mount must be refused.
+#[track_caller]
+fn refuses(case: &Case, bundle: &mut Bundle, mount: (&str, &str, &str), words: &[&str]) {
+    let (kind, source, to) = mount;
+    bundle.mount(kind, source, to, &[]);
+    case.refuses(case.run(bundle), words);
+    bundle.list("/mounts").pop();
+}
+
+#[test]
+fn only_a_procfs_may_cover_proc() {
+    let Some(case) = Case::root() else { return };
+    let fake = case.folder("fake");
+    let fake = fake.to_str().unwrap();
+    let mut bundle = case.bundle();
+    let mut empty = case.bundle_at("empty");
+    empty.without_mount("/proc");
+    for (kind, source) in [("bind", fake), ("tmpfs", "tmpfs"), ("sysfs", "sysfs")] {
+        for bundle in [&mut bundle, &mut empty] {
+            refuses(&case, bundle, (kind, source, "/proc"), &["/mounts/", "is not of type proc"]);
+        }
+    }
+    // A second one on the first.
+    bundle.mount("proc", "proc", "/proc", &["nosuid"]);
+    bundle.sh("grep -c ' /proc .* - proc ' /proc/self/mountinfo; cat /proc/$$/comm; true");
+    assert_eq!(case.run(&bundle).output().stdout(), "2\nsh\n");
+    // The host's.
+    empty.without_namespace("pid").mount("bind", "/proc", "/proc", &["rbind", "nosuid"]);
+    empty.sh("grep -c ' /proc .* - proc ' /proc/self/mountinfo; cat /proc/$$/comm; true");
+    assert_eq!(case.run(&empty).output().stdout(), "1\nsh\n");
+}
+
+#[test]
+fn of_what_is_below_proc_some_files_may_be_replaced() {
+    let Some(case) = Case::root() else { return };
+    let file = case.file("file", "replaced\n");
+    let file = file.to_str().unwrap();
+    let all = [
+        "cpuinfo",
+        "diskstats",
+        "loadavg",
+        "meminfo",
+        "slabinfo",
+        "stat",
+        "swaps",
+        "uptime",
+        "sys/crypto/fips_enabled",
+        "sys/kernel/ns_last_pid",
+    ];
+    let paths = all.map(|name| format!("/proc/{name}"));
+    let there: Vec<_> = paths.iter().filter(|path| Path::new(path).exists()).collect();
+    assert!(there.len() > 5, "{there:?}");
+    let mut bundle = case.bundle();
+    for path in ["/proc/version", "/proc/net/dev", "/proc/self/attr/current", "/proc/cpuinfo2"] {
+        let words = ["/destination", path, "it is inside /proc"];
+        refuses(&case, &mut bundle, ("bind", file, path), &words);
+    }
+    for (kind, path) in [("proc", "/proc/sys"), ("tmpfs", "/proc/acpi"), ("bind", "/proc/tty")] {
+        refuses(&case, &mut bundle, (kind, "/proc/sys", path), &[path, "it is inside /proc"]);
+    }
+    for path in &there {
+        bundle.mount("bind", file, path, &["bind", "ro"]);
+    }
+    for path in &there {
+        bundle.args(&["cat", path]);
+        assert_eq!(case.run(&bundle).output().stdout(), "replaced\n", "{path}");
+    }
+}
+
+#[test]
+fn a_link_is_no_way_into_proc() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    for (name, target, kind, source) in [
+        ("/one", "/proc", "tmpfs", "tmpfs"),
+        ("/two", "/proc/tty", "tmpfs", "x"),
+        ("/three", "proc/tty", "bind", "/proc/tty"),
+    ] {
+        symlink(target, bundle.inside(name)).unwrap();
+        let words = [name, "the mount point lies inside a procfs"];
+        refuses(&case, &mut bundle, (kind, source, name), &words);
     }
 }

@@ -138,7 +138,9 @@ pub(crate) fn mount_classic(
     target: Target<'_>,
 ) -> Outcome {
     let place = destination(context, target, Leaf::Directory)?;
-    refuse_procfs(&place, target.path)?;
+    if target.flags & bits::OVER_PROC == 0 {
+        refuse_procfs(&place, target.path)?;
+    }
     let path = fd_path(place.fd.as_fd())?;
     let flags = MountFlags::from_bits_retain(ms_flags as u32);
     mount(source, path.as_c_str(), fstype, flags, data).on("mount", target.path)?;
@@ -178,7 +180,10 @@ pub(crate) fn mount_bind(
     let kind = FileType::from_raw_mode(fstat(&tree).on("fstat", source)?.st_mode);
     let leaf = if kind == FileType::Directory { Leaf::Directory } else { Leaf::File };
     let place = destination(context, target, leaf)?;
-    if target.flags & bits::OVER_PROC == 0 && !is_procfs(tree.as_fd())? {
+    if target.flags & bits::ONLY_PROCFS != 0 && !is_procfs(tree.as_fd())? {
+        return Err(Fault::words("it is not of type proc").with(source.to_bytes()));
+    }
+    if target.flags & bits::OVER_PROC == 0 {
         refuse_procfs(&place, target.path)?;
     }
     if mount.classic || all.classic {

@@ -6,6 +6,7 @@ mod hooks;
 mod hot_mounts;
 mod mounts;
 mod namespaces;
+mod proc_mounts;
 mod process;
 mod text;
 

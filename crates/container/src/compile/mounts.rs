@@ -8,7 +8,7 @@ use coble_spec::{Linux, Mount, NamespaceKind};
 
 use super::cgroup::cgroup;
 use super::text::{c_path, c_string, clean};
-use super::{Job, Namespaces};
+use super::{Job, Namespaces, proc_mounts};
 use crate::error::{Error, Result};
 use crate::id_map::lines;
 use crate::mount_ids::MountIds;
@@ -16,20 +16,6 @@ use crate::mount_options::{MountOptions, attr, ms};
 
 /// fsconfig(2) takes values of at most this many bytes.
 const FSCONFIG_VALUE_MAX: usize = 255;
-
-/// Files of a procfs that engines replace with their own (lxcfs and its like).
-const PROC_FILES: [&str; 10] = [
-    "/proc/cpuinfo",
-    "/proc/diskstats",
-    "/proc/loadavg",
-    "/proc/meminfo",
-    "/proc/slabinfo",
-    "/proc/stat",
-    "/proc/swaps",
-    "/proc/sys/crypto/fips_enabled",
-    "/proc/sys/kernel/ns_last_pid",
-    "/proc/uptime",
-];
 
 /// A mount of the configuration, sorted out.
 pub(super) struct Wanted<'a> {
@@ -142,9 +128,11 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
     if matches!(mount.kind.as_str(), "proc" | "sysfs") {
         flags |= bits::NO_SYMLINKS;
     }
-    if mount.kind == "proc" || PROC_FILES.contains(&path.as_str()) {
-        flags |= bits::OVER_PROC;
-    }
+    flags |= proc_mounts::flags(&path, mount, &options).map_err(|reason| {
+        let pointer = format!("{origin}/destination");
+        let words = format!("config.json: {pointer}: {reason}");
+        Error::config(pointer, words)
+    })?;
     Ok(Wanted { mount, options, destination: c_string(path)?, origin, flags, ids })
 }
 

@@ -261,19 +261,45 @@ fn without_mount_setattr_what_lies_below_can_not_be_changed() {
     assert_eq!(flags, [bits::CLASSIC_ATTRIBUTES; 2]);
 }
 
+fn on(destination: &str, kind: &str, options: &[&str]) -> Case {
+    mounts(
+        json!([{ "destination": destination, "type": kind, "source": "/s", "options": options }]),
+    )
+}
+
 #[test]
 fn only_some_files_of_proc_may_be_covered() {
-    let flags = |destination: &str, kind: &str| {
-        raw(&mounts(json!([{ "destination": destination, "type": kind, "source": "/s" }])))[0].3
-    };
+    let flags = |destination: &str, kind: &str| raw(&on(destination, kind, &[]))[0].3;
     assert_eq!(flags("/proc", "proc"), bits::NO_SYMLINKS | bits::OVER_PROC);
+    assert_eq!(flags("/mnt/proc", "proc"), bits::NO_SYMLINKS | bits::OVER_PROC);
     assert_eq!(flags("/sys", "sysfs"), bits::NO_SYMLINKS);
     assert_eq!(flags("/proc/uptime", "bind"), bits::OVER_PROC);
     assert_eq!(flags("/proc//./loadavg", "bind"), bits::OVER_PROC);
-    for path in ["/proc/1/uptime", "/proc/self", "/proc/uptime/x", "/proc", "/PROC/uptime"] {
+    assert_eq!(flags("/proc", "bind"), bits::OVER_PROC | bits::ONLY_PROCFS);
+    for path in ["/PROC/uptime", "/procs", "/procs/x", "/x/proc"] {
         assert_eq!(flags(path, "bind"), 0, "{path}");
     }
-    assert_eq!(flags("/proc/x", "tmpfs"), bits::INHERIT_MODE);
+}
+
+#[test]
+fn what_would_forge_proc_is_refused() {
+    let inside = "cannot be mounted because it is inside /proc";
+    let kind = "cannot be mounted because it is not of type proc";
+    for (path, fstype, options, words) in [
+        ("/proc/1/uptime", "bind", &[][..], inside),
+        ("/proc/self", "none", &["rbind"], inside),
+        ("/proc/uptime/x", "bind", &[], inside),
+        ("/proc/net/dev", "bind", &[], inside),
+        ("proc/x", "tmpfs", &[], inside),
+        ("/proc/sys", "proc", &[], inside),
+        ("//proc/", "tmpfs", &[], kind),
+        ("/proc", "sysfs", &[], kind),
+    ] {
+        let error = on(path, fstype, options).compile().unwrap_err().to_string();
+        assert!(error.starts_with("config.json: /mounts/0/destination: "), "{error}");
+        assert!(error.ends_with(words), "{error}");
+    }
+    on("/proc/sys", "", &["remount", "ro"]).compile().unwrap();
 }
 
 #[test]
