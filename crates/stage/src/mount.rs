@@ -305,7 +305,31 @@ pub(crate) fn change(mount: BorrowedFd<'_>, how: Change) -> Outcome {
         return Ok(());
     }
     let attr = MountAttr { attr_set: how.set, attr_clr: how.clear, ..MountAttr::default() };
-    mount_setattr(mount, c"", how.recursive, &attr).during("mount_setattr")
+    match mount_setattr(mount, c"", how.recursive, &attr) {
+        Err(Errno::PERM) => Err(locked(mount, how)?),
+        outcome => outcome.during("mount_setattr"),
+    }
+}
+
+/// What a mount of the host has is locked in another user namespace (mount_namespaces(7), "Restrictions on mount
+/// namespaces"). What isn't named is kept; what is named and can't be had is said, in runc's words.
+fn locked(mount: BorrowedFd<'_>, how: Change) -> Outcome<Fault> {
+    let now = fstatvfs(mount).during("fstatvfs")?.f_flag.bits();
+    let mut fault = Fault::new(Errno::PERM, "cannot clear locked flags");
+    for (name, (attr, _, st)) in NAMES.iter().zip(ATTRIBUTES) {
+        if now & st != 0 && how.clear & !how.set & attr != 0 {
+            let comma: &[u8] = if fault.detail.is_empty() { b"" } else { b"," };
+            fault = fault.with(comma).with(name);
+        }
+    }
+    if !fault.detail.is_empty() {
+        return Ok(fault);
+    }
+    let action = match how.clear & ACCESS_TIME {
+        0 => "mount_setattr",
+        _ => "cannot change locked atime flags",
+    };
+    Ok(Fault::new(Errno::PERM, action))
 }
 
 /// The same through mount(2), which sets all flags at once: those that the mount has are kept.
@@ -317,7 +341,10 @@ pub(crate) fn change_classic(mount: BorrowedFd<'_>, how: Change) -> Outcome {
     let bits = classic_bits(now, how) | classic_access_time(now, how);
     let path = fd_path(mount)?;
     let flags = MountFlags::from_bits_retain(bits as u32) | MountFlags::BIND;
-    mount_remount(path.as_c_str(), flags, c"").during("mount")
+    match mount_remount(path.as_c_str(), flags, c"") {
+        Err(Errno::PERM) => Err(locked(mount, how)?),
+        outcome => outcome.during("mount"),
+    }
 }
 
 /// `MOUNT_ATTR_NOSYMFOLLOW`, Linux 5.14.
@@ -337,6 +364,12 @@ const ATTRIBUTES: [(u64, u64, u64); 6] = [
     (NOSYMFOLLOW, libc::MS_NOSYMFOLLOW, ST_NOSYMFOLLOW),
 ];
 
+/// Their names, in the same order.
+const NAMES: [&[u8]; 6] = [b"ro", b"nosuid", b"nodev", b"noexec", b"nodiratime", b"nosymfollow"];
+
+/// `MOUNT_ATTR__ATIME`: one of three values, not bits.
+const ACCESS_TIME: u64 = 0x70;
+
 fn classic_bits(now: u64, how: Change) -> u64 {
     let holds = |(attr, _, st): &(u64, u64, u64)| {
         how.set & attr != 0 || now & st != 0 && how.clear & attr == 0
@@ -347,11 +380,10 @@ fn classic_bits(now: u64, how: Change) -> u64 {
 /// The access time mode, which is one of three: named even where it stays, since mount(2) would take its own
 /// default for it beside other flags.
 fn classic_access_time(now: u64, how: Change) -> u64 {
-    const MODE: u64 = 0x70;
-    match how.set & MODE {
+    match how.set & ACCESS_TIME {
         0x10 => libc::MS_NOATIME,
         0x20 => libc::MS_STRICTATIME,
-        _ if how.clear & MODE != 0 => libc::MS_RELATIME,
+        _ if how.clear & ACCESS_TIME != 0 => libc::MS_RELATIME,
         _ if now & libc::ST_NOATIME != 0 => libc::MS_NOATIME,
         _ if now & libc::ST_RELATIME != 0 => libc::MS_RELATIME,
         _ => libc::MS_STRICTATIME,
