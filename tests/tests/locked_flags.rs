@@ -2,6 +2,8 @@
 //! is an error.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use coble_tests::{Bundle, Case, Cmd};
@@ -30,8 +32,11 @@ fn with_host_mount(case: &Case, source: &Path, bundle: &Bundle) -> Cmd {
     run.arg(&bundle.path).arg(&case.id)
 }
 
-fn sources(case: &Case) -> [std::path::PathBuf; 1] {
-    [case.folder("open")]
+/// A source that the container's root can follow the path to, and one that it can't.
+fn sources(case: &Case) -> [std::path::PathBuf; 2] {
+    let (open, closed) = (case.folder("open"), case.folder("closed/source"));
+    fs::set_permissions(case.dir.join("closed"), PermissionsExt::from_mode(0o700)).unwrap();
+    [open, closed]
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn an_option_that_would_take_it_away_is_an_error() {
 #[test]
 fn without_a_user_namespace_options_change_the_flags() {
     let Some(case) = Case::root() else { return };
-    let [source] = sources(&case);
+    let [source, _] = sources(&case);
     let mut bundle = case.bundle();
     bundle.mount("bind", source.to_str().unwrap(), "/mnt", &["rbind", "rw", "exec", "relatime"]);
     bundle.sh("grep ' /mnt ' /proc/self/mountinfo | cut -d' ' -f6");

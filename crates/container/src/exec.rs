@@ -268,7 +268,7 @@ impl Running {
                     let error = explain(&self.plan, step, errno, &action, &detail);
                     return Err(error.within(NOT_STARTED));
                 }
-                Said::RuntimeHooks | Said::NetworkDevices | Said::Mount(..) => {
+                Said::RuntimeHooks | Said::NetworkDevices | Said::Mount(..) | Said::Source(_) => {
                     return Err(Error::new("the executor said what it has no step for"));
                 }
             }

@@ -3,15 +3,15 @@
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
-use coble_plan::{Failure, GO_ON, MAPPED, MESSAGE_MAX, Message, Plan, Step};
+use coble_plan::{Failure, GO_ON, MAPPED, MESSAGE_MAX, Message, OPENED, Plan, Step};
 use coble_spec::NamespaceKind;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
-use coble_sys::rustix::io::{Errno, IoSliceMut};
+use coble_sys::rustix::io::{Errno, IoSlice, IoSliceMut};
 use coble_sys::rustix::net::sockopt::set_socket_passcred;
 use coble_sys::rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
-    SocketType, recvmsg, send, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
 };
 use coble_sys::rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid,
@@ -63,6 +63,8 @@ pub(crate) enum Said {
     Moved(i32),
     /// A new mount, and the step that says how its ids are mapped.
     Mount(u32, OwnedFd),
+    /// The step whose source has to be opened for it.
+    Source(u32),
     Failed {
         step: u32,
         errno: i32,
@@ -122,6 +124,23 @@ impl Executor {
     /// Tells it that the ids of its mount are mapped.
     pub(crate) fn answer_mapped(&self) -> Result<()> {
         self.send(MAPPED)
+    }
+
+    /// Gives it the source that it has asked for.
+    pub(crate) fn answer_opened(&self, source: BorrowedFd<'_>) -> Result<()> {
+        let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let sources = [source];
+        control.push(SendAncillaryMessage::ScmRights(&sources));
+        match sendmsg(&self.socket, &[IoSlice::new(&[OPENED])], &mut control, SendFlags::NOSIGNAL) {
+            Ok(_) | Err(Errno::PIPE) => Ok(()),
+            Err(errno) => Err(Error::os("sendmsg", errno)),
+        }
+    }
+
+    /// Its pidfd.
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
     }
 
     fn send(&self, answer: u8) -> Result<()> {
@@ -273,6 +292,7 @@ impl Said {
             Message::Ready => Self::Ready,
             Message::Moved { pid } => Self::Moved(pid),
             Message::Arrived => Self::Moved(sender.ok_or_else(unreadable)?.as_raw_pid()),
+            Message::OpenSource { step } => Self::Source(step),
             Message::MapIds { step } => Self::Mount(step, descriptor.ok_or_else(unreadable)?),
             Message::Failed(Failure { step, errno, action, detail }) => Self::Failed {
                 step,

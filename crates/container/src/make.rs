@@ -37,7 +37,7 @@ use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::resctrl::{Group, Resctrl};
-use crate::sources::Sources;
+use crate::sources::open_source;
 use crate::state::Record;
 use crate::status::has_own_pids;
 use crate::store::Entry;
@@ -140,14 +140,12 @@ impl Making {
         if let Some(socket) = &create.notify_socket {
             making.make_notify(socket)?;
         }
-        // They keep the host's mounts busy, so no longer than the executor needs to get its copies.
-        let sources = Sources::open(&making.bundle, &making.facts);
         making.make_cgroup(locate(create, &making.bundle.spec, &making.facts)?)?;
         if let Some(resctrl) = &resctrl {
             making.make_group(resctrl)?;
         }
-        making.launch = making.compile(options, &sources)?;
-        making.start_executor(&sources)?;
+        making.launch = making.compile(options)?;
+        making.start_executor()?;
         Ok(making)
     }
 
@@ -196,7 +194,7 @@ impl Making {
         Ok(())
     }
 
-    fn compile(&self, options: Options, sources: &Sources) -> Result<Launch> {
+    fn compile(&self, options: Options) -> Result<Launch> {
         let cgroup = self.cgroup.as_ref();
         let legacy = cgroup.map(Cgroup::mounts).unwrap_or_default();
         let launch = compile(&Job {
@@ -206,7 +204,7 @@ impl Making {
             rootfs: &self.bundle.rootfs,
             facts: &self.facts,
             legacy: &legacy,
-            sources: &sources.numbers(),
+            sources: &[],
             hook_output: self.hook_output.numbers(),
             unified: cgroup.and_then(Cgroup::dir),
             options,
@@ -215,7 +213,7 @@ impl Making {
         Ok(launch)
     }
 
-    fn start_executor(&mut self, sources: &Sources) -> Result<()> {
+    fn start_executor(&mut self) -> Result<()> {
         let listener = match self.purpose {
             Purpose::Create => Some(Listener::bind(&self.entry)?),
             _ => None,
@@ -224,7 +222,7 @@ impl Making {
         let directory = cgroup.map(Cgroup::fd).transpose()?.flatten();
         let enters = cgroup.is_some_and(Cgroup::needs_enter);
         let maps = self.launch.namespaces.makes(NamespaceKind::User);
-        let mut keep = sources.descriptors();
+        let mut keep = Vec::new();
         // A hook's step sees to it that nothing else gets them.
         if self.launch.plan.iter().any(|(step, _)| matches!(step, Step::Hook { .. })) {
             keep.extend(self.hook_output.descriptors());
@@ -298,6 +296,12 @@ impl Making {
                         .map(&self.launch.plan, step, mount.as_fd(), pid)
                         .map_err(|error| error.within(NOT_STARTED))?;
                     self.executor()?.answer_mapped()?;
+                }
+                Said::Source(step) => {
+                    let executor = self.executor()?;
+                    let source = open_source(&self.launch.plan, step, executor)
+                        .map_err(|error| error.within(NOT_STARTED))?;
+                    executor.answer_opened(source.as_fd())?;
                 }
                 Said::Ready if self.purpose == Purpose::Create => return self.entry.set_made(),
                 Said::Ready => is_ready = true,

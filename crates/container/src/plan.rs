@@ -13,7 +13,6 @@ use crate::facts::Facts;
 use crate::host_mounts::kernel_mounts;
 use crate::no_cgroup::locate;
 use crate::prologue::prologue;
-use crate::sources::Sources;
 
 /// The steps that lead to a container's process, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,7 +46,6 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
     let facts = Facts::look()?;
     let cgroup = locate(create, &bundle.spec, &facts)?;
     let legacy = cgroup.mounts();
-    let sources = Sources::open(&bundle, &facts);
     let job = Job {
         hook_output: [-1; 2],
         spec: &bundle.spec,
@@ -56,7 +54,7 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
         rootfs: &bundle.rootfs,
         facts: &facts,
         legacy: &legacy,
-        sources: &sources.numbers(),
+        sources: &[],
         unified: cgroup.dir(),
         options: Options {
             no_pivot: create.no_pivot,

@@ -1,38 +1,28 @@
-//! Sources of bind mounts that a container's user namespace may not be able to reach.
+//! Sources of bind mounts that the executor can't open itself.
 //!
 //! The root of a user namespace is some user of the host, who may not follow the path to a source although the
-//! caller may. So the parent opens the sources beforehand. The executor tries the path first all the same: it
-//! sees what earlier mounts of the container have changed, and what it mounts itself can't be made more
-//! writable from inside, mount_namespaces(7), "Restrictions on mount namespaces".
+//! caller may. Then the executor asks the parent, who opens the source in the executor's mount namespace: what the
+//! host's mounts forbid is locked there, mount_namespaces(7), "Restrictions on mount namespaces", and earlier mounts of
+//! the container have their effect. A copy from the host's own mount namespace would have nothing locked.
 
 use std::path::Path;
 
-use coble_spec::{Mount, NamespaceKind};
+use coble_plan::{Plan, Step, mount};
+use coble_spec::Mount;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use coble_sys::rustix::fs::CWD;
+use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use coble_sys::rustix::mount::{OpenTreeFlags, open_tree};
-use coble_sys::{MountAttr, mount_setattr, rustix};
+use coble_sys::{MountAttr, mount_setattr, open_tree_of, rustix};
 
-use crate::bundle::Bundle;
-use crate::compile::listed;
 use crate::error::{Error, Result};
-use crate::facts::Facts;
+use crate::executor::{Executor, explain};
 use crate::mount_options::{MountOptions, ms};
 
-/// For each mount of the configuration a detached copy of its source, where one may be needed and could be had.
+/// For each mount that is to be added to a container a detached copy of its source, where it has one.
 #[derive(Debug, Default)]
 pub(crate) struct Sources(Vec<Option<OwnedFd>>);
 
 impl Sources {
-    /// Opens them. One that can't be opened is left to the executor, which says why.
-    pub(crate) fn open(bundle: &Bundle, facts: &Facts) -> Self {
-        let has_user = listed(&bundle.spec).iter().any(|own| own.kind == NamespaceKind::User);
-        if !has_user || facts.is_rootless() {
-            return Self::default();
-        }
-        Self(bundle.spec.mounts.iter().map(|mount| open(bundle, mount)).collect())
-    }
-
     /// Opens those of mounts that are to be added to a container that is there already: from there nothing of the host
     /// can be seen. Each gets its propagation, slave if it has none.
     ///
@@ -52,6 +42,26 @@ impl Sources {
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.0.iter().flatten().map(AsFd::as_fd).collect()
     }
+}
+
+/// Opens the source of the bind mount with this index, in the executor's mount namespace and from its root.
+///
+/// # Errors
+/// The kernel's; the step is none of that kind.
+pub(crate) fn open_source(plan: &Plan, step: u32, executor: &Executor) -> Result<OwnedFd> {
+    let Some((Step::MountBind { source, flags, .. }, _)) = plan.get(step as usize) else {
+        return Err(Error::new("the executor asked for a source that it has no step for"));
+    };
+    let pid = executor.pid;
+    let root = format!("/proc/{pid}/root");
+    let root_flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root_fd = openat(CWD, &root, root_flags, Mode::empty())
+        .map_err(|errno| Error::at("open", &root, errno))?;
+    let tree_flags = open_tree_flags(flags & mount::RECURSIVE != 0);
+    open_tree_of(executor.pidfd(), root_fd.as_fd(), source, tree_flags).map_err(|errno| {
+        // The step, as if it had failed itself.
+        explain(plan, step, errno.raw_os_error(), "open_tree", &source.to_string_lossy())
+    })
 }
 
 fn open_new(bundle: &Path, mount: &Mount, index: usize, has_user: bool) -> Result<Option<OwnedFd>> {
@@ -104,17 +114,10 @@ fn refuse_lifting(tree: &OwnedFd, options: &MountOptions, path: &Path, index: us
 }
 
 fn clone_tree(path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if recursive {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    open_tree(CWD, path, flags)
+    open_tree(CWD, path, open_tree_flags(recursive))
 }
 
-fn open(bundle: &Bundle, mount: &Mount) -> Option<OwnedFd> {
-    let options = MountOptions::parse(&mount.options).ok()?;
-    if options.remount || !options.binds(&mount.kind) {
-        return None;
-    }
-    clone_tree(&bundle.path.join(&mount.source), options.recursive).ok()
+fn open_tree_flags(recursive: bool) -> OpenTreeFlags {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
 }

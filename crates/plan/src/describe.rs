@@ -46,7 +46,7 @@ impl Display for Step<'_> {
             Self::UseDirectory { .. } => f.write_str("take the root of the container's process"),
             Self::UseCurrentRoot {} => f.write_str("take the container's root as the root"),
             Self::HoldSource { source, .. } => {
-                write!(f, "hold the host's {}, which may be out of reach", text(source))
+                write!(f, "hold the host's {}", text(source))
             }
             Self::MapIds { uids, gids, recursive } => {
                 let all = if recursive == 0 { "" } else { " and all below" };

@@ -12,6 +12,9 @@ pub const GO_ON: u8 = 1;
 /// as soon as the container is recorded.
 pub const MAPPED: u8 = 2;
 
+/// The byte that comes with the descriptor that [`Message::OpenSource`] asks for.
+pub const OPENED: u8 = 3;
+
 /// A message of the executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
@@ -27,6 +30,11 @@ pub enum Message<'a> {
     /// [`MAPPED`].
     MapIds {
         /// Index of the [`crate::Step::MapIds`] that says how.
+        step: u32,
+    },
+    /// The source of a bind mount can't be reached; the executor waits for [`OPENED`] with a detached copy of it.
+    OpenSource {
+        /// Index of the [`crate::Step::MountBind`].
         step: u32,
     },
     /// Everything is done but waiting for `start`, or running the program.
@@ -86,6 +94,10 @@ impl<'a> Message<'a> {
             }
             Self::NetworkDevices => put(&[6]),
             Self::Arrived => put(&[7]),
+            Self::OpenSource { step } => {
+                put(&[8]);
+                put(&step.to_le_bytes());
+            }
         }
         end
     }
@@ -108,6 +120,7 @@ impl<'a> Message<'a> {
             3 => Self::Ready,
             4 => Self::Moved { pid: i32::read(&mut reader)? },
             5 => Self::MapIds { step: u32::read(&mut reader)? },
+            8 => Self::OpenSource { step: u32::read(&mut reader)? },
             6 => Self::NetworkDevices,
             7 => Self::Arrived,
             _ => return None,
@@ -132,6 +145,7 @@ mod tests {
             Message::MapIds { step: 12 },
             Message::NetworkDevices,
             Message::Arrived,
+            Message::OpenSource { step: 3 },
         ] {
             let mut buffer = [0; MESSAGE_MAX];
             let length = message.encode(&mut buffer);

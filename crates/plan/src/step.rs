@@ -163,8 +163,8 @@ steps! {
         /// Propagation flags, 0 for none.
         propagation: u32,
     },
-    /// Takes an inherited copy of the mounts at a path of the host, for the bind mount that follows: it is used
-    /// if the user namespace's root may not follow the path itself.
+    /// Takes an inherited copy of the mounts at a path of the host, for the bind mount that follows: in the container the
+    /// path means something else.
     HoldSource {
         /// Number of the descriptor, open_tree(2).
         fd: i32,

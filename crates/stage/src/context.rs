@@ -20,7 +20,7 @@ pub(crate) struct Context<'a> {
     pub(crate) host_proc: Option<OwnedFd>,
     /// Whether the parent has said that it goes on before it was asked.
     pub(crate) is_answered: bool,
-    /// What the next bind mount shows if its source can't be reached.
+    /// What the next bind mount shows.
     pub(crate) source: Option<OwnedFd>,
     /// The step that says how the ids of the next mount are mapped.
     pub(crate) mapping: Option<u32>,

@@ -21,7 +21,7 @@ use crate::copy_up::copy_up;
 use crate::fault::{During, Fault, Outcome};
 use crate::path::{Leaf, Place, reach};
 use crate::procfs::{host_proc, is_procfs, link_to};
-use crate::rendezvous::{await_mapped, hand_over};
+use crate::rendezvous::{ask_source, await_mapped, hand_over};
 
 /// The bits that change a mount, and how.
 #[derive(Clone, Copy, Default)]
@@ -169,8 +169,11 @@ pub(crate) fn mount_bind(
     let tree = if target.flags & bits::HELD != 0 {
         held.ok_or_else(|| Fault::words("no source is held"))?
     } else {
+        let asks = target.flags & bits::ASK_SOURCE != 0;
         match clone_tree(CWD, source, target.flags & bits::RECURSIVE != 0) {
-            Err(fault) if fault.errno == Errno::ACCESS.raw_os_error() => held.ok_or(fault)?,
+            Err(fault) if asks && fault.errno == Errno::ACCESS.raw_os_error() => {
+                ask_source(context)?
+            }
             tree => tree?,
         }
     };

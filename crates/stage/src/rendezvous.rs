@@ -2,13 +2,13 @@
 
 use core::mem::MaybeUninit;
 
-use coble_plan::{GO_ON, MAPPED, MESSAGE_MAX, Message};
+use coble_plan::{GO_ON, MAPPED, MESSAGE_MAX, Message, OPENED};
 use coble_sys::exit_group;
-use coble_sys::rustix::fd::BorrowedFd;
-use coble_sys::rustix::io::{Errno, IoSlice};
+use coble_sys::rustix::fd::{BorrowedFd, OwnedFd};
+use coble_sys::rustix::io::{Errno, IoSlice, IoSliceMut};
 use coble_sys::rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, accept_with,
-    recv, send, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, accept_with, recvmsg, send, sendmsg,
 };
 use coble_sys::rustix::process::set_parent_process_death_signal;
 
@@ -47,7 +47,7 @@ pub(crate) fn await_answer(context: &mut Context<'_>) -> Outcome {
         return Ok(());
     }
     match answer(context)? {
-        GO_ON => Ok(()),
+        (GO_ON, _) => Ok(()),
         _ => Err(Fault::words("the parent answers what was not asked")),
     }
 }
@@ -55,8 +55,8 @@ pub(crate) fn await_answer(context: &mut Context<'_>) -> Outcome {
 /// Waits until the parent has mapped the ids of a mount. That it goes on may have been said before.
 pub(crate) fn await_mapped(context: &mut Context<'_>) -> Outcome {
     match answer(context)? {
-        MAPPED => Ok(()),
-        GO_ON if !context.is_answered => {
+        (MAPPED, _) => Ok(()),
+        (GO_ON, _) if !context.is_answered => {
             context.is_answered = true;
             await_mapped(context)
         }
@@ -64,15 +64,37 @@ pub(crate) fn await_mapped(context: &mut Context<'_>) -> Outcome {
     }
 }
 
-/// The parent's next answer. Without one there is nobody left to work for.
-fn answer(context: &Context<'_>) -> Outcome<u8> {
+/// Has the parent open the source of the bind mount that runs, and waits for it. That it goes on may be said before.
+pub(crate) fn ask_source(context: &mut Context<'_>) -> Outcome<OwnedFd> {
+    tell(context, Message::OpenSource { step: context.step })?;
+    loop {
+        match answer(context)? {
+            (OPENED, Some(source)) => return Ok(source),
+            (GO_ON, _) if !context.is_answered => context.is_answered = true,
+            _ => return Err(Fault::words("the parent answers what was not asked")),
+        }
+    }
+}
+
+/// The parent's next answer, and the descriptor that came with it. Without one there is nobody left to work for.
+fn answer(context: &Context<'_>) -> Outcome<(u8, Option<OwnedFd>)> {
     let mut answer = [0];
     loop {
-        match recv(context.inherited.parent, &mut answer, RecvFlags::empty()) {
-            Ok((1, _)) => return Ok(answer[0]),
+        let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut data = [IoSliceMut::new(&mut answer)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        match recvmsg(context.inherited.parent, &mut data, &mut control, flags) {
+            Ok(message) if message.bytes == 1 => {
+                let descriptor = control.drain().find_map(|message| match message {
+                    RecvAncillaryMessage::ScmRights(mut received) => received.next(),
+                    _ => None,
+                });
+                return Ok((answer[0], descriptor));
+            }
             Ok(_) => exit_group(1),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno).during("recv"),
+            Err(errno) => return Err(errno).during("recvmsg"),
         }
     }
 }

@@ -11,6 +11,7 @@ mod interface;
 mod mount_setattr;
 mod namespace;
 mod netlink;
+mod open_tree;
 mod process;
 mod resource;
 mod signal;
@@ -24,6 +25,7 @@ pub use libc;
 pub use mount_setattr::{MountAttr, mount_setattr};
 pub use namespace::{setns, unshare};
 pub use netlink::netlink_explain;
+pub use open_tree::open_tree_of;
 pub use process::{
     CPU_MASK, SchedAttr, exit_group, fork, getcwd, ioprio_set, keyctl_describe,
     keyctl_join_session_keyring, keyctl_setperm, personality, sched_getaffinity, sched_setaffinity,

@@ -75,7 +75,10 @@ fn propagation(job: &Job<'_>) -> u64 {
 /// Adds the mounts of the configuration.
 pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
     for (index, mount) in job.spec.mounts.iter().enumerate() {
-        let wanted = sort_out(job, mount, index)?;
+        let mut wanted = sort_out(job, mount, index)?;
+        if namespaces.has(NamespaceKind::User) && !job.facts.is_rootless() {
+            wanted.flags |= bits::ASK_SOURCE;
+        }
         if wanted.options.remount {
             remount(&wanted, plan)?;
         } else if wanted.options.binds(&mount.kind) {

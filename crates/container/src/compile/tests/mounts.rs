@@ -92,7 +92,7 @@ fn a_source_that_the_parent_holds_is_named_right_before_its_mount() {
     assert_eq!(
         case.grep("[/mounts/1]"),
         [
-            "hold the host's /bundle/data, which may be out of reach [/mounts/1]",
+            "hold the host's /bundle/data [/mounts/1]",
             "mount the host's /bundle/data on /b [/mounts/1]",
         ]
     );
@@ -101,6 +101,23 @@ fn a_source_that_the_parent_holds_is_named_right_before_its_mount() {
         _ => None,
     });
     assert_eq!(held, [7]);
+}
+
+/// A plain user's runtime could not follow the path either.
+#[test]
+fn a_source_is_asked_for_by_a_user_namespace_that_root_makes() {
+    let config = json!({
+        "linux": {
+            "namespaces": [{ "type": "mount" }, { "type": "user" }],
+            "uidMappings": [{ "containerID": 0, "hostID": 1000, "size": 1 }],
+            "gidMappings": [{ "containerID": 0, "hostID": 1000, "size": 1 }],
+        },
+        "mounts": [{ "destination": "/b", "type": "bind", "source": "/data" }],
+    });
+    let asks = |case: Case| raw(&case)[0].3 & bits::ASK_SOURCE != 0;
+    assert!(asks(Case::with(config.clone()).on(root_on(UNIFIED))));
+    assert!(!asks(Case::with(config).on(Facts { uid: 1000, ..root_on(UNIFIED) })));
+    assert!(!asks(one("bind", &[])));
 }
 
 #[test]
@@ -331,7 +348,7 @@ fn ids_are_mapped_of_the_mount_that_follows() {
     let all = "let the parent map the ids of the next mount and all below";
     assert_eq!(lines(&case), [format!("{all}: {map}"), mount.to_owned()]);
     let case = Case { sources: vec![Some(7)], ..case };
-    assert_eq!(lines(&case)[1], "hold the host's /s, which may be out of reach");
+    assert_eq!(lines(&case)[1], "hold the host's /s");
     let one = "let the parent map the ids of the next mount";
     let tmpfs = mapped("tmpfs", &[]);
     assert_eq!(lines(&tmpfs), [format!("{one}: {map}"), "mount tmpfs on /m".to_owned()]);
