@@ -86,6 +86,40 @@ fn a_created_container_can_be_killed() {
 }
 
 #[test]
+fn a_created_container_ends_by_whatever_ends_a_program() {
+    let Some(case) = Case::root() else { return };
+    for has_pids in [true, false] {
+        for signal in ["TERM", "INT", "HUP", "USR1", "RTMIN+3"] {
+            let mut bundle = case.bundle_at(&format!("{signal}-{has_pids}"));
+            if !has_pids {
+                bundle.without_namespace("pid");
+            }
+            case.create(&bundle).output().ok();
+            for harmless in ["WINCH", "CHLD", "CONT", "URG", "TSTP"] {
+                case.coble().args(["kill", &case.id, harmless]).output().ok();
+            }
+            assert_eq!(case.status(), "created", "{signal}");
+            case.coble().args(["kill", &case.id, signal]).output().ok();
+            case.until_stopped();
+            case.verb(&["start"]).output().refused(&["has stopped"]);
+            case.delete();
+            case.assert_clean();
+        }
+    }
+}
+
+#[test]
+fn a_created_container_starts_after_signals_that_are_harmless() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["sleep", "1000000"]);
+    case.create(&bundle).output().ok();
+    case.coble().args(["kill", &case.id, "WINCH"]).output().ok();
+    case.verb(&["start"]).output().ok();
+    assert_eq!(case.status(), "running");
+}
+
+#[test]
 fn all_reaches_children_that_outlive_the_process() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();

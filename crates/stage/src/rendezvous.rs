@@ -3,14 +3,15 @@
 use core::mem::MaybeUninit;
 
 use coble_plan::{GO_ON, MAPPED, MESSAGE_MAX, Message, OPENED};
-use coble_sys::exit_group;
-use coble_sys::rustix::fd::{BorrowedFd, OwnedFd};
-use coble_sys::rustix::io::{Errno, IoSlice, IoSliceMut};
+use coble_sys::rustix::event::{PollFd, PollFlags, poll};
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use coble_sys::rustix::io::{Errno, IoSlice, IoSliceMut, read};
 use coble_sys::rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, accept_with, recvmsg, send, sendmsg,
 };
 use coble_sys::rustix::process::set_parent_process_death_signal;
+use coble_sys::{SignalSet, exit_group, libc, signalfd};
 
 use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
@@ -111,14 +112,28 @@ pub(crate) fn finish(context: &Context<'_>) -> Outcome {
     exit_group(0)
 }
 
-/// [`coble_plan::Step::AwaitStart`]: from here on the parent may leave, and failures are told to `start`.
+/// [`coble_plan::Step::AwaitStart`]: from here on the parent may leave, and failures are told to `start`. A signal
+/// that would end the program ends the executor.
 pub(crate) fn await_start(context: &mut Context<'_>) -> Outcome {
     let Some(listener) = context.inherited.start else {
         return Err(Fault::words("no socket to wait on"));
     };
+    let signals = signalfd(DEADLY).during("signalfd")?;
     set_parent_process_death_signal(None).during("prctl")?;
     tell(context, Message::Ready)?;
     loop {
+        let mut ends =
+            [PollFd::new(&signals, PollFlags::IN), PollFd::new(&listener, PollFlags::IN)];
+        match poll(&mut ends, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).during("poll"),
+        }
+        if !ends[0].revents().is_empty() {
+            end(signals.as_fd());
+        }
+        if ends[1].revents().is_empty() {
+            continue;
+        }
         match accept_with(listener, SocketFlags::CLOEXEC) {
             Ok(starter) => {
                 context.starter = Some(starter);
@@ -128,4 +143,37 @@ pub(crate) fn await_start(context: &mut Context<'_>) -> Outcome {
             Err(errno) => return Err(errno).during("accept"),
         }
     }
+}
+
+/// The signals that end a process by default, signal(7). All of them are blocked here, as every signal is.
+const DEADLY: SignalSet = {
+    let others = [
+        libc::SIGKILL,
+        libc::SIGSTOP,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+        libc::SIGCONT,
+        libc::SIGCHLD,
+        libc::SIGURG,
+        libc::SIGWINCH,
+    ];
+    let (mut set, mut index) = (SignalSet::MAX, 0);
+    while index < others.len() {
+        set &= !(1 << (others[index] - 1));
+        index += 1;
+    }
+    set
+};
+
+/// Ends as the signal asks, with the status that a shell gives it. The kernel would not end a pid namespace's first
+/// process, which gets only signals that it has a handler for (pid_namespaces(7)).
+fn end(signals: BorrowedFd<'_>) -> ! {
+    // `struct signalfd_siginfo`, signalfd(2): the number comes first.
+    let mut info = [0; 128];
+    let number = match read(signals, &mut info) {
+        Ok(_) => i32::from_ne_bytes([info[0], info[1], info[2], info[3]]),
+        Err(_) => 0,
+    };
+    exit_group(128 + number)
 }

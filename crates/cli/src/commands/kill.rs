@@ -26,7 +26,10 @@ pub(crate) static COMMAND: Command = Command {
         },
     ],
     flags: &[ALL, REGEX],
-    description: &["Sends the signal to the container's first process."],
+    description: &[
+        "Sends the signal to the container's first process. One that waits for start ends by each signal that ends a \
+         program by default.",
+    ],
     examples: &[
         ("Ask the container web to end", "coble kill web"),
         ("End it", "coble kill web KILL"),
