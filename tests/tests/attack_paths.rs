@@ -57,7 +57,7 @@ fn a_link_in_place_of_proc_or_sys_is_refused() {
             let mut bundle = case.bundle_at(&format!("{}{}", &name[1..], target.replace('/', "-")));
             symlink(target, bundle.inside(name)).unwrap();
             bundle.args(&["true"]);
-            case.refuses(case.run(&bundle), &[name]);
+            case.refuses(case.run(&bundle), &[name, "must be mounted on ordinary directory"]);
             outside.assert_untouched(name);
         }
     }

@@ -118,6 +118,7 @@ fn v1_what_can_not_be_meant() {
         &["--cgroup", "pids:missing"],
         &[missing, "to cgroups", "o such file or directory"],
     );
+    fails(&case, &["--cgroup", "missing"], &[missing, "to cgroups", "o such file or directory"]);
     fails(&case, &["--cgroup", "whaaat:/"], &["unknown controller whaaat"]);
     fails(&case, &["--cgroup", "pids:/", "--cgroup", "x"], &["invalid --cgroup argument: x"]);
     fails(&case, &["--cgroup", "pids:/", "--cgroup", "pids:/"], &["specified multiple times"]);

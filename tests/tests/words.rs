@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use coble_tests::{Bundle, Case, Output, skip};
@@ -34,7 +35,7 @@ fn says(output: &Output, status: i32, words: &str) {
     let known = ["ID", "STATUS", "PATH", "SOURCE"];
     let mut parts = vec![String::new()];
     for word in words.split_inclusive(' ') {
-        if known.contains(&word.trim_end()) {
+        if known.contains(&word.trim_end().trim_end_matches(':')) {
             parts.push(word.trim_start_matches(char::is_alphabetic).to_owned());
         } else {
             parts.last_mut().unwrap().push_str(word);
@@ -92,6 +93,13 @@ fn run(case: &Case, change: impl FnOnce(&mut Bundle)) -> Option<Output> {
     let mut bundle = case.bundle();
     change(&mut bundle);
     Some(case.run(&bundle).output())
+}
+
+/// Makes a file of this text the container's program.
+fn script(bundle: &mut Bundle, path: &str, text: &str) {
+    fs::write(bundle.inside(path), text).unwrap();
+    fs::set_permissions(bundle.inside(path), PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.args(&[path]);
 }
 
 fn verb(case: &Case, words: &[&str]) -> Option<Output> {
@@ -197,9 +205,15 @@ words! {
     new a_program_that_is_a_directory 1: "is a directory: permission denied",
         "the program is a directory", "Docker (126)",
         |case| run(&case, |bundle| { bundle.args(&["/etc"]); });
+    new a_program_without_its_interpreter 1: "exec PATH: no such file or directory",
+        "the interpreter that a script names isn't there", "runc's tests",
+        |case| run(&case, |bundle| { script(bundle, "/script", "#!/no/interpreter\n"); });
     new a_directory_over_a_file 1: "not a directory",
         "a directory is mounted on a file, or a file on a directory", "Docker (127)",
         |case| run(&case, |bundle| { bundle.mount("bind", "/tmp", "/etc/passwd", &["bind"]); });
+    new a_link_in_place_of_proc 1: "must be mounted on ordinary directory",
+        "the mount point of `proc` or `sysfs` is a symbolic link or a file", "runc's tests",
+        |case| run(&case, |bundle| symlink("/tmp", bundle.inside("/proc")).unwrap());
     new nobody 1: "container does not exist",
         "no container of that name", "containerd, Podman, BuildKit (also `does not exist` alone)",
         |case| verb(&case, &["state"]);
@@ -252,6 +266,11 @@ words! {
     there more_swap_in_use_than_allowed 1: "rejecting memory+swap limit",
         "`update` with `checkBeforeUpdate` under cgroup v2", "runc's tests",
         |case| unified(&case, &json!({"memory": {"swap": 1024, "checkBeforeUpdate": true}}));
+    new a_file_of_v2_under_v1 1: "invalid configuration",
+        "`linux.resources.unified` on a machine with cgroup v1", "runc's tests",
+        |case| legacy("pids").and_then(|()| run(&case, |bundle| {
+            bundle.config["linux"]["resources"]["unified"] = json!({"memory.min": "1"});
+        }));
     there too_small_a_limit_of_memory 1: "unable to set memory limit to",
         "a limit of memory below what is in use, cgroup v1", "Docker's and runc's tests",
         |case| { legacy("memory").and_then(|()| update(running(&case), &["--memory", "1k"])) };
@@ -319,6 +338,32 @@ words! {
     new no_name 1: "container id cannot be empty",
         "an empty name", "runc's tests",
         |case| Some(case.coble().args(["state", ""]).output());
+    new a_command_that_is_none 1: "No help topic for 'nothing'",
+        "a command that isn't there", "runc's tests",
+        |case| Some(case.coble().args(["nothing", "-h"]).output());
+    new a_policy_without_a_mode 1: "invalid memory policy mode",
+        "`linux.memoryPolicy`", "runc's tests",
+        |case| run(&case, |bundle| {
+            bundle.config["linux"]["memoryPolicy"] = json!({});
+        });
+    new a_policy_of_odd_nodes 1: "invalid memory policy nodes",
+        "`linux.memoryPolicy`", "runc's tests",
+        |case| run(&case, |bundle| {
+            let policy = json!({"mode": "MPOL_BIND", "nodes": "0-9876543210"});
+            bundle.config["linux"]["memoryPolicy"] = policy;
+        });
+    new a_policy_of_an_odd_flag 1: "invalid memory policy flag",
+        "`linux.memoryPolicy`", "runc's tests",
+        |case| run(&case, |bundle| {
+            let policy = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["X"]});
+            bundle.config["linux"]["memoryPolicy"] = policy;
+        });
+    new a_policy_of_too_many_nodes 1: "mode requires 0 nodes but got",
+        "`linux.memoryPolicy`", "runc's tests",
+        |case| run(&case, |bundle| {
+            let policy = json!({"mode": "MPOL_DEFAULT", "nodes": "0-7"});
+            bundle.config["linux"]["memoryPolicy"] = policy;
+        });
     new too_many_arguments 1: "requires exactly",
         "a wrong number of arguments; also `requires a minimum of`, `requires a maximum of`", "runc's tests",
         |case| Some(case.coble().args(["state", "a", "b"]).output());

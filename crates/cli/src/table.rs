@@ -44,7 +44,10 @@ impl Command {
         let command = commands().find(|command| name == command.name);
         command.ok_or_else(|| match NOT_YET.iter().find(|not_yet| name == **not_yet) {
             Some(name) => Failure::new(format!("{name}: checkpoints are not supported yet")),
-            None => Failure::new(format!("unknown command {name:?}, see \"coble help\"")),
+            None => Failure::new(format!(
+                "unknown command: No help topic for '{}', see \"coble help\"",
+                name.display()
+            )),
         })
     }
 

@@ -328,6 +328,12 @@ pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: 
             text.push_str(part);
         }
     }
+    if let Some((Step::MountFs { fstype, .. } | Step::MountClassic { fstype, .. }, _)) = found
+        && matches!(fstype.to_bytes(), b"proc" | b"sysfs")
+        && matches!(errno, Some(libc::ELOOP | libc::ENOTDIR))
+    {
+        text.push_str(": it must be mounted on ordinary directory");
+    }
     let kind = found.map_or(ErrorKind::Other, |(step, origin)| ErrorKind::Step {
         step: step.name(),
         pointer: origin.to_owned(),
@@ -345,7 +351,7 @@ pub(crate) fn explain_late(failure: &Failure<'_>) -> Error {
         0 => String::new(),
         errno => errno_words(Errno::from_raw_os_error(errno)),
     };
-    if action == "exec" {
+    if action == "execve" {
         let errno = (failure.errno != 0).then_some(failure.errno);
         return Error::of(ErrorKind::Program { errno }, explain_program(&action, &detail, &why));
     }
@@ -367,6 +373,8 @@ fn explain_program(action: &str, program: &str, why: &str) -> String {
         }
         "stat" => format!("exec: {program:?}: stat {program}: {why}"),
         "exec" => format!("exec: {program:?}: {why}"),
+        // It was there a moment ago: what is missing or can't be run may be its interpreter (execve(2)).
+        "execve" => format!("exec {program}: {why}"),
         _ if why.is_empty() => format!("exec: {program:?}: {action}"),
         _ => format!("exec: {program:?}: {action}: {why}"),
     }

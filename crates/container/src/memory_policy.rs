@@ -28,15 +28,19 @@ pub(crate) fn resolve(policy: &MemoryPolicy) -> std::result::Result<Resolved, (S
     })?;
     let nodes = match policy.nodes.as_str() {
         "" => Vec::new(),
-        list => number_list::mask(list).map_err(|reason| ("/nodes".to_owned(), reason))?,
+        list => number_list::mask(list).map_err(|reason| {
+            ("/nodes".to_owned(), format!("invalid memory policy nodes: {reason}"))
+        })?,
     };
-    let reason = match (name, nodes.is_empty()) {
-        ("MPOL_DEFAULT" | "MPOL_LOCAL", false) => Some("takes no nodes"),
-        ("MPOL_DEFAULT" | "MPOL_LOCAL" | "MPOL_PREFERRED", _) | (_, false) => None,
-        (_, true) => Some("needs at least one node"),
+    let count: u32 = nodes.iter().map(|byte| byte.count_ones()).sum();
+    let wanted = match (name, count) {
+        ("MPOL_DEFAULT" | "MPOL_LOCAL", 1..) => Some("0 nodes"),
+        ("MPOL_DEFAULT" | "MPOL_LOCAL" | "MPOL_PREFERRED", _) | (_, 1..) => None,
+        (_, 0) => Some("at least one node"),
     };
-    if let Some(reason) = reason {
-        return Err(("/nodes".to_owned(), format!("memory policy mode {name} {reason}")));
+    if let Some(wanted) = wanted {
+        let reason = format!("{name}: the mode requires {wanted} but got {count}");
+        return Err(("/nodes".to_owned(), reason));
     }
     Ok(Resolved { mode: mode | flags(&policy.flags)?, nodes })
 }
@@ -105,11 +109,20 @@ mod tests {
     fn what_makes_no_sense_has_a_place() {
         for (policy, pointer, words) in [
             (policy("MPOL_MOON", "", &[]), "/mode", "invalid memory policy mode \"MPOL_MOON\""),
+            (policy("", "0", &[]), "/mode", "invalid memory policy mode \"\""),
             (policy("bind", "0", &[]), "/mode", "invalid memory policy mode"),
-            (policy("MPOL_BIND", "", &[]), "/nodes", "MPOL_BIND needs at least one node"),
-            (policy("MPOL_INTERLEAVE", "", &[]), "/nodes", "needs at least one node"),
-            (policy("MPOL_DEFAULT", "0", &[]), "/nodes", "MPOL_DEFAULT takes no nodes"),
-            (policy("MPOL_LOCAL", "0", &[]), "/nodes", "MPOL_LOCAL takes no nodes"),
+            (
+                policy("MPOL_BIND", "", &[]),
+                "/nodes",
+                "MPOL_BIND: the mode requires at least one node but got 0",
+            ),
+            (policy("MPOL_INTERLEAVE", "", &[]), "/nodes", "requires at least one node"),
+            (
+                policy("MPOL_DEFAULT", "0", &[]),
+                "/nodes",
+                "MPOL_DEFAULT: the mode requires 0 nodes but got 1",
+            ),
+            (policy("MPOL_LOCAL", "0", &[]), "/nodes", "requires 0 nodes but got 1"),
             (policy("MPOL_BIND", "0-", &[]), "/nodes", "neither a number nor a range"),
             (policy("MPOL_BIND", "0", &["MPOL_F_STATIC_NODES", "X"]), "/flags/1", "flag \"X\""),
             (

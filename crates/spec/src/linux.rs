@@ -245,7 +245,8 @@ pub struct Personality {
 /// `linux.memoryPolicy`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPolicy {
-    /// A name such as `MPOL_INTERLEAVE`.
+    /// A name such as `MPOL_INTERLEAVE`; it has to be there.
+    #[serde(default, deserialize_with = "nullable")]
     pub mode: String,
     /// A list such as `0-3,7`; some modes want none.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]

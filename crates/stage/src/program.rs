@@ -77,7 +77,7 @@ pub(crate) fn exec(context: &Context<'_>, args: List<'_>, env: List<'_>) -> Outc
     sigprocmask(0).during("rt_sigprocmask")?;
     // SAFETY: both arrays end with a null pointer and point to strings that outlive the call.
     let errno = unsafe { execve(context.program.as_c_str(), args.as_ptr(), env.as_ptr()) };
-    Err(Fault::new(errno, "exec").with(context.program.as_bytes()))
+    Err(Fault::new(errno, "execve").with(context.program.as_bytes()))
 }
 
 /// [`coble_plan::Step::FindHome`]: the sixth field of the line in `/etc/passwd` whose third is the user, as

@@ -17,7 +17,8 @@ pub(super) fn writes(resources: &Resources, has_v1: bool) -> Result<Vec<Write>, 
         let pointer =
             format!("/linux/resources/unified/{}", name.replace('~', "~0").replace('/', "~1"));
         if has_v1 {
-            return Err(Error::value(pointer, "can't be used on a machine with cgroup v1"));
+            let why = "invalid configuration: can't be used on a machine with cgroup v1";
+            return Err(Error::value(pointer, why));
         }
         if name.contains(['/', '\0']) {
             return Err(Error::value(pointer, "must be a file name (no slashes)"));

@@ -103,7 +103,7 @@ fn good_lines() {
 #[test]
 fn bad_lines() {
     let cases = [
-        ("moonwalk", "unknown command \"moonwalk\", see \"coble help\""),
+        ("moonwalk", "unknown command: No help topic for 'moonwalk', see \"coble help\""),
         ("--moonwalk list", "unknown flag --moonwalk"),
         ("-x list", "unknown flag -x"),
         ("--moonwalk=1 list", "unknown flag --moonwalk"),

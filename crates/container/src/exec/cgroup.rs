@@ -8,6 +8,8 @@ use coble_sys::rustix::io::Errno;
 use crate::error::{Error, Result};
 use crate::state::Record;
 
+const NOT_ADDED: &str = "error adding pid of the process to cgroups";
+
 /// Starts the process by `start` in the cgroup v2 directory of `cgroup`, if there is one. Where nobody has said which
 /// cgroup it is to be, it is that of the container's first process at the latest.
 ///
@@ -19,18 +21,16 @@ pub(super) fn start_in<T>(
     is_said: bool,
     start: impl Fn(Option<BorrowedFd<'_>>) -> Result<T>,
 ) -> Result<T> {
-    let directory = cgroup.fd().map_err(|error| Error::from(error).within("can't open cgroup"));
+    // With v1 it is one cgroup among many, in the words of the others.
+    let what = if is_said && cgroup.needs_enter() { NOT_ADDED } else { "can't open cgroup" };
+    let directory = cgroup.fd().map_err(|error| Error::from(error).within(what));
     let error = match directory.and_then(&start) {
         Err(error) if matches!(error.errno(), Some(Errno::BUSY | Errno::NOENT)) => error,
         started => return started,
     };
     if is_said {
         let clones = error.errno() == Some(Errno::BUSY);
-        return Err(if clones {
-            error.within("error adding pid of the process to cgroups")
-        } else {
-            error
-        });
+        return Err(if clones { error.within(NOT_ADDED) } else { error });
     }
     // The container has made cgroups of its own and gone there, or somebody has moved it.
     match own_of(cgroup, record)? {

@@ -287,12 +287,12 @@ fn processors_and_memory_policy() {
         (
             "/linux/memoryPolicy",
             policy("MPOL_BIND", "65537"),
-            "/linux/memoryPolicy/nodes: \"65537\": values larger than 65536 are not supported",
+            "/linux/memoryPolicy/nodes: invalid memory policy nodes: \"65537\": values larger than 65536 are not supported",
         ),
         (
             "/linux/memoryPolicy",
             policy("MPOL_DEFAULT", "0"),
-            "/linux/memoryPolicy/nodes: memory policy mode MPOL_DEFAULT takes no nodes",
+            "/linux/memoryPolicy/nodes: MPOL_DEFAULT: the mode requires 0 nodes but got 1",
         ),
         (
             "/linux/memoryPolicy",
