@@ -41,6 +41,8 @@ impl Command {
 
     /// The command of that name.
     pub(crate) fn named(name: &OsStr) -> Result<&'static Self, Failure> {
+        // As runc's.
+        let name = if name == "h" { OsStr::new(commands::help::COMMAND.name) } else { name };
         let command = commands().find(|command| name == command.name);
         command.ok_or_else(|| match NOT_YET.iter().find(|not_yet| name == **not_yet) {
             Some(name) => Failure::new(format!("{name}: checkpoints are not supported yet")),

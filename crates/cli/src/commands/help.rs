@@ -17,7 +17,7 @@ pub(crate) static COMMAND: Command = Command {
     }],
     description: &[
         "Prints what a command does, its arguments, flags, examples and exit statuses, as \"coble COMMAND --help\" \
-         does. The manual has the same: coble-COMMAND(1).",
+         does. The manual has the same: coble-COMMAND(1). \"coble h\" is the same as \"coble help\".",
     ],
     examples: &[("Say how to use run", "coble help run")],
     execute,

@@ -24,6 +24,7 @@ fn read(line: &str) -> Result<String, String> {
 fn good_lines() {
     let cases = [
         ("list", "| list | "),
+        ("h run", "| help | run"),
         ("--debug --root /r list -q", "debug root=/r | list quiet | "),
         (
             "--root=/r --log=/l --log-format=json state a",
