@@ -10,17 +10,20 @@ use crate::{Result, elf};
 struct Package(&'static str, &'static str);
 
 /// Everything the tests call. A test that misses one of them is skipped by name.
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 13] = [
     Package("busybox-static", "busybox"),
     Package("containerd", "containerd"),
     Package("docker.io", "dockerd"),
+    Package("fish", "fish"),
     Package("iproute2", "ip"),
     Package("iptables", "iptables"),
+    Package("man-db", "man"),
     Package("procps", "ps"),
     Package("runc", "runc"),
     Package("strace", "strace"),
     Package("uidmap", "newuidmap"),
     Package("util-linux", "unshare"),
+    Package("zsh", "zsh"),
 ];
 
 /// What the benchmarks call.

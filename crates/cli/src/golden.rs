@@ -169,3 +169,97 @@ fn bash_offers_what_fits() {
         assert_eq!(offered(line), expected, "{line:?}");
     }
 }
+
+/// Whether a shell is there to try its completion with.
+fn has(shell: &str) -> bool {
+    let is_there = Command::new(shell).args(["-c", "true"]).output().is_ok();
+    if !is_there {
+        skip(&format!("{shell} is not installed"));
+    }
+    is_there
+}
+
+/// An interactive zsh on a terminal of its own (zsh/zpty) that writes down what is added to its matches for the line.
+const ZSH: &str = r#"
+zmodload zsh/zpty
+zpty inner zsh -f -i
+zpty -w inner "PS1= PS2=; setopt zle; fpath=(completions \$fpath); autoload -Uz compinit; compinit -D -u"
+zpty -w inner "coble() { print -r -- \${(j::)@} }"
+zpty -w inner 'compadd() { local -a hits
+    if [[ ${@[1,(i)(-|--)]} != *-[ADO]* ]]; then builtin compadd -O hits "$@"; print -rl -- $hits >>'$1'; fi
+    builtin compadd "$@" }'
+zpty -w inner 'finish() { print -r -- end >>'$1'; BUFFER= }; zle -N finish; bindkey "^X" finish; bindkey "^I" complete-word'
+zpty -w inner 'print -r -- ready >>'$1
+for i in {1..400}; do [[ -s $1 ]] && break; sleep 0.05; done
+zpty -w -n inner "$2"$'\t'$'\x18'
+for i in {1..400}; do [[ $(tail -n 1 $1) == end ]] && break; sleep 0.05; done
+zpty -d inner
+"#;
+
+fn offered_by_zsh(line: &str) -> Vec<String> {
+    let name = format!("coble-zsh-{}-{}", std::process::id(), line.replace(['/', ' '], "_"));
+    let file = std::env::temp_dir().join(name);
+    let ended = Command::new("zsh")
+        .args(["-f", "-c", ZSH, "zsh"])
+        .arg(&file)
+        .arg(line)
+        .current_dir(tree())
+        .output()
+        .expect("zsh");
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    fs::remove_file(&file).expect("what zsh has written");
+    let found = text.strip_prefix("ready\n").and_then(|text| text.strip_suffix("end\n"));
+    let found = found.unwrap_or_else(|| panic!("{line}: {text:?} {ended:?}"));
+    found.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn zsh_offers_what_fits() {
+    if !has("zsh") {
+        return;
+    }
+    let cases: [(&str, &[&str]); 9] = [
+        ("coble st", &["start", "state"]),
+        ("coble --log-f", &["--log-format"]),
+        ("coble --log-format ", &["text", "json"]),
+        ("coble delete --f", &["--force"]),
+        ("coble delete ", &["list--quiet"]),
+        ("coble --root /r kill ", &["--root/rlist--quiet"]),
+        ("coble kill x K", &["KILL"]),
+        ("coble run --bundle b ", &["list--quiet"]),
+        ("coble exec x --t", &[]),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(offered_by_zsh(line), expected, "{line}");
+    }
+}
+
+fn offered_by_fish(line: &str) -> Vec<String> {
+    let script = "function coble; string join -- '' $argv; end; source completions/coble.fish; complete -C $argv[1]";
+    let output = Command::new("fish").args(["-c", script, line]).current_dir(tree()).output();
+    let output = output.expect("fish");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn fish_offers_what_fits() {
+    if !has("fish") {
+        return;
+    }
+    let cases: [(&str, &[&str]); 9] = [
+        ("coble st", &["start", "state"]),
+        ("coble --log-f", &["--log-format"]),
+        ("coble --log-format ", &["json", "text"]),
+        ("coble delete --f", &["--force"]),
+        ("coble delete ", &["list--quiet"]),
+        ("coble --root /r delete ", &["--root/rlist--quiet"]),
+        ("coble --root=/r delete ", &["--root=/rlist--quiet"]),
+        ("coble kill x K", &["KILL"]),
+        ("coble run --bundle b ", &["list--quiet"]),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(offered_by_fish(line), expected, "{line}");
+    }
+}

@@ -19,6 +19,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     tally.check(&tool("fmt", &["--all", "--check"]));
     let lints = ["--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
     tally.check(&tool("clippy", &lints));
+    tally.check(&documentation());
     match cargo::release("coble", "coble") {
         Ok(binary) => harness::run(&binary, &mut tally),
         Err(why) => tally.check(&Check::of("release build", Err(why))),
@@ -34,6 +35,21 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     }
 }
 
+/// The library's documentation: every public item has some, and every link in it leads somewhere.
+fn documentation() -> Check {
+    let mut command = cargo::command(["doc", "--no-deps", "--workspace", "--quiet"]);
+    command.env("RUSTDOCFLAGS", "--deny warnings");
+    let status = command.status().map_err(|e| e.to_string());
+    Check::of("doc", status.and_then(clean))
+}
+
+fn clean(status: std::process::ExitStatus) -> Result<String> {
+    match status.success() {
+        true => Ok("clean".into()),
+        false => Err(status.to_string()),
+    }
+}
+
 /// A check that a cargo subcommand makes; skipped where the toolchain lacks it.
 fn tool(name: &str, args: &[&str]) -> Check {
     let version = cargo::command([name, "--version"]).output();
@@ -41,13 +57,7 @@ fn tool(name: &str, args: &[&str]) -> Check {
         return Check::skipped(name, format!("cargo {name} isn't installed"));
     }
     let status = cargo::command([name]).args(args).status().map_err(|e| e.to_string());
-    Check::of(
-        name,
-        status.and_then(|status| match status.success() {
-            true => Ok("clean".into()),
-            false => Err(status.to_string()),
-        }),
-    )
+    Check::of(name, status.and_then(clean))
 }
 
 /// The budgets run in a process of their own, which may change its view of the cgroups.
