@@ -260,10 +260,10 @@ pub struct MemoryPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeOffset {
     /// Seconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub secs: i64,
     /// And nanoseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub nanosecs: u32,
 }
 

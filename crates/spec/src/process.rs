@@ -69,10 +69,10 @@ pub struct ConsoleSize {
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// User id inside the container.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub uid: u32,
     /// Group id inside the container.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub gid: u32,
     /// umask(2) of the process.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,22 +120,22 @@ pub struct Scheduler {
     /// A name such as `SCHED_FIFO`.
     pub policy: String,
     /// nice(2) value.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub nice: i32,
     /// Static priority.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub priority: i32,
     /// Names such as `SCHED_FLAG_RESET_ON_FORK`.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
     /// `SCHED_DEADLINE`: nanoseconds of run time in a period.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub runtime: u64,
     /// `SCHED_DEADLINE`: nanoseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub deadline: u64,
     /// `SCHED_DEADLINE`: nanoseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub period: u64,
 }
 
@@ -145,7 +145,7 @@ pub struct IoPriority {
     /// A name such as `IOPRIO_CLASS_BE`.
     pub class: String,
     /// 0 (first) to 7.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub priority: i32,
 }
 

@@ -10,7 +10,8 @@ use super::{Job, Namespaces};
 use crate::error::{Error, Result};
 use crate::mount_options::attr;
 
-/// `/sys/fs/cgroup`: of cgroup v2 one mount, of v1 a directory with one for each hierarchy.
+/// `/sys/fs/cgroup`: of cgroup v2 one mount, of v1 a directory with one for each hierarchy. Where a host has both,
+/// the type `cgroup2` is the container's part of v2 alone.
 pub(super) fn cgroup(
     job: &Job<'_>,
     namespaces: &Namespaces,
@@ -24,6 +25,12 @@ pub(super) fn cgroup(
     if !job.facts.is_unified() {
         return match job.legacy {
             [] => bind_host_cgroup(wanted, None, user, plan),
+            legacy if wanted.mount.kind == "cgroup2" => {
+                let unified = legacy.iter().find(|mount| mount.kind == "cgroup2");
+                let unified =
+                    unified.ok_or_else(|| wanted.refusal("the host has cgroup v1 alone"))?;
+                bind_host_cgroup(wanted, Some(&unified.dir), user, plan)
+            }
             legacy => legacy_cgroup(wanted, legacy, plan),
         };
     }

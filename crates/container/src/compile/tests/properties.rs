@@ -14,7 +14,8 @@ fn exists(config: &Value, pointer: &str) -> bool {
 
 /// What compile may refuse of a configuration that has passed the checks: what depends on the host, or on
 /// more than one part at once.
-const REFUSALS: [&str; 10] = [
+const REFUSALS: [&str; 11] = [
+    "the host has cgroup v1 alone",
     "cannot be mounted because it is inside /proc",
     "cannot be mounted because it is not of type proc",
     "a mount namespace can't be joined",
