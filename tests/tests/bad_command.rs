@@ -229,3 +229,37 @@ fn a_pid_file_that_cannot_be_written() {
         case.refuses(command, &["missing", "no such file or directory"]);
     }
 }
+
+/// containerd reads each line as an object with these members, and takes `msg` of the last one whose level is `error`.
+#[test]
+fn a_log_in_json_is_what_containerd_reads() {
+    let Some(case) = Case::root() else { return };
+    let log = case.dir.join("log.json");
+    let bundle = case.bundle();
+    case.create(&bundle).output().ok();
+    let fails = |words: &[&str], id: &str| {
+        let command = case.coble().arg("--log").arg(&log).args(["--log-format", "json", "--debug"]);
+        let failed = command.args(words).arg(id).output();
+        assert_eq!(failed.code, Some(1), "{failed}");
+        failed
+    };
+    fails(&["state"], "no-such-container");
+    let last = fails(&["create", "--bundle", bundle.path.to_str().unwrap()], &case.id);
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    for line in &lines {
+        let members: Vec<&String> = line.as_object().unwrap().keys().collect();
+        assert_eq!(members, ["level", "msg", "time"], "{line}");
+        let time = line["time"].as_str().unwrap();
+        let shape: String =
+            time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(shape, "0000-00-00T00:00:00Z", "RFC 3339");
+    }
+    let errors = lines.iter().filter(|line| line["level"] == "error");
+    let messages: Vec<&str> = errors.map(|line| line["msg"].as_str().unwrap()).collect();
+    assert_eq!(messages.len(), 2, "{text}");
+    assert!(messages[0].contains("container does not exist"), "{text}");
+    assert!(messages[1].contains("container with given ID already exists"), "{text}");
+    assert_eq!(last.stderr, format!("coble: {}\n", messages[1]));
+}

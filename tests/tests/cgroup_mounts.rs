@@ -114,7 +114,8 @@ fn v1_other_names_of_a_hierarchy_are_links() {
         links.extend(controllers.filter(|one| one != name).map(|one| format!("{one} {name}")));
     }
     let mut found: Vec<&str> = said.lines().collect();
-    (links.sort_unstable(), found.sort_unstable());
+    links.sort_unstable();
+    found.sort_unstable();
     assert_eq!(found, links, "{named} {options}");
 }
 

@@ -282,3 +282,21 @@ fn v2_refuses_a_limit_whose_controller_is_missing() {
     v2(&case, &["run"], &bundle).refused(&["pids"]);
     case.assert_clean();
 }
+
+#[test]
+fn v2_files_by_their_names() {
+    let Some(case) = v2_case() else { return };
+    let mut bundle = sleeping(&case);
+    bundle.config["linux"]["resources"]["unified"] =
+        json!({"cgroup.max.depth": "3", "cgroup.max.descendants": "7"});
+    let look =
+        "cd /sys/fs/cgroup; cat cgroup.max.depth cgroup.max.descendants; cat /proc/self/cgroup";
+    bundle.namespace("cgroup").sh(look);
+    assert_eq!(
+        v2(&case, &["run"], &bundle).stdout().lines().take(2).collect::<Vec<_>>(),
+        ["3", "7"]
+    );
+    bundle.config["linux"]["resources"]["unified"] = json!({"cgroup.nothing": "1"});
+    v2(&case, &["run"], &bundle).refused(&["/linux/resources/unified/cgroup.nothing"]);
+    case.assert_clean();
+}

@@ -302,3 +302,19 @@ fn many_at_once_never_hang() {
         }
     }
 }
+
+/// What a security module that is off can't do is not left out.
+#[test]
+fn labels_of_a_security_module_that_is_off_are_refused() {
+    let Some(case) = Case::root() else { return };
+    running(&case);
+    let on = |path: &str| fs::read_to_string(path).is_ok_and(|text| text.starts_with(['Y', '1']));
+    if !on("/sys/module/apparmor/parameters/enabled") {
+        let exec = case.exec_with(&["--apparmor", "docker-default"], &["true"]);
+        exec.output().fails(255, &["exec failed", "apparmor"]);
+    }
+    if !std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        let exec = case.exec_with(&["--process-label", "system_u:system_r:x:s0"], &["true"]);
+        exec.output().fails(255, &["exec failed", "selinux"]);
+    }
+}

@@ -103,3 +103,49 @@ fn ps_of_a_stopped_container_is_empty() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert!(json.is_null() || json.as_array().is_some_and(Vec::is_empty), "{json}");
 }
+
+/// The members of runc's `containerState`, and no others.
+#[test]
+fn the_json_of_list_has_the_members_that_runcs_has() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["annotations"] = serde_json::json!({"org.example": "words"});
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    let json = case.coble().args(["list", "-f", "json"]).output().stdout();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let expected = serde_json::json!([{
+        "ociVersion": case.state()["ociVersion"],
+        "id": case.id,
+        "pid": case.pid(),
+        "status": "running",
+        "bundle": bundle.path,
+        "rootfs": bundle.rootfs(),
+        "created": case.state()["created"],
+        "annotations": {"org.example": "words"},
+        "owner": "root",
+    }]);
+    assert_eq!(json, expected);
+}
+
+#[test]
+fn ps_takes_the_options_of_ps() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.sh("sleep 1000 & wait");
+    case.detach(&bundle);
+    let ps = |options: &[&str]| case.verb(&["ps"]).args(options).output();
+    wait::until("two processes", || ps(&[]).stdout().lines().count() == 3);
+    let table = ps(&["-e", "-o", "comm,pid,ppid"]).stdout();
+    let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["COMMAND", "PID", "PPID"]);
+    let pid = case.pid().to_string();
+    let sleeps = |row: &Vec<&str>| row[0] == "sleep" && row[2] == pid;
+    assert_eq!(rows.len(), 3, "{table}");
+    assert!(rows.iter().any(|row| row[..2] == ["sh", pid.as_str()]), "{table}");
+    assert!(rows.iter().any(sleeps), "{table}");
+    let table = ps(&["aux"]).stdout();
+    assert!(table.starts_with("USER ") && table.lines().count() == 3, "{table}");
+    ps(&["-e", "-o", "comm"]).refused(&["couldn't find PID field in ps output"]);
+    ps(&["--no-such-option"]).refused(&["ps(1)"]);
+}

@@ -59,6 +59,24 @@ fn v2_limits_that_it_does_not_have_are_refused_by_name() {
     }
 }
 
+/// It has a file in cgroup v1 that does nothing any more.
+#[test]
+fn a_limit_that_the_kernel_ignores_is_refused() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["linux"]["resources"]["memory"] = json!({"kernel": 64 << 20});
+    bundle.config["linux"]["cgroupsPath"] = format!("/{}", case.id).into();
+    let file = format!("/sys/fs/cgroup/memory/{}/memory.kmem.limit_in_bytes", case.id);
+    bundle.sh("sleep 1000").write();
+    let output = case.run_with(&bundle, &["--detach"]).output();
+    if output.code == Some(0) {
+        assert_eq!(std::fs::read_to_string(file).unwrap(), format!("{}\n", 64 << 20));
+        return;
+    }
+    output.refused(&["/linux/resources/memory/kernel"]);
+    case.assert_clean();
+}
+
 /// Values that are there and can't be meant.
 #[test]
 fn values_that_are_not_carried_out_are_refused_by_name() {

@@ -361,3 +361,38 @@ fn v2_device_rules_are_replaced() {
     case.coble_v2().args(["delete", "--force", &case.id]).output().ok();
     case.assert_clean();
 }
+
+/// What this kernel has no file for is refused, with the flag's place, and changes nothing; what it has is set.
+#[test]
+fn limits_that_few_kernels_have_are_set_or_refused() {
+    let Some(case) = Case::root() else { return };
+    if !has_v1(&["memory", "cpu"]) {
+        return;
+    }
+    let mut bundle = case.bundle();
+    bundle.config["linux"]["cgroupsPath"] = format!("/{}", case.id).into();
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    for (flag, value, place, path) in [
+        ("--kernel-memory", "67108864", "memory/kernel", "memory/ID/memory.kmem.limit_in_bytes"),
+        (
+            "--kernel-memory-tcp",
+            "67108864",
+            "memory/kernelTCP",
+            "memory/ID/memory.kmem.tcp.limit_in_bytes",
+        ),
+        ("--cpu-rt-period", "900000", "cpu/realtimePeriod", "cpu/ID/cpu.rt_period_us"),
+        ("--cpu-rt-runtime", "1000", "cpu/realtimeRuntime", "cpu/ID/cpu.rt_runtime_us"),
+    ] {
+        let file = Path::new(TOP).join(path.replace("ID", &case.id));
+        let before = fs::read_to_string(&file).ok();
+        let output = case.verb(&["update", flag, value]).output();
+        match output.code {
+            Some(0) => assert_eq!(fs::read_to_string(&file).unwrap(), format!("{value}\n")),
+            _ => {
+                output.refused(&[&format!("/{place}: ")]);
+                assert_eq!(fs::read_to_string(&file).ok(), before, "{flag}");
+            }
+        }
+    }
+}

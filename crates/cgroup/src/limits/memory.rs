@@ -41,12 +41,15 @@ fn v1(memory: &Memory, target: &Target<'_>) -> Result<Vec<Write>, Error> {
             .map(|value| write(RESERVATION, "memory.soft_limit_in_bytes", value)),
     );
     writes.extend(set(memory.kernel).map(|value| {
+        // It does nothing since Linux 6.7; in between the kernel says so (`EOPNOTSUPP`).
         write("/linux/resources/memory/kernel", "memory.kmem.limit_in_bytes", value)
             .may_lack_if(value == -1)
+            .proved_if(value != -1)
     }));
     writes.extend(set(memory.kernel_tcp).map(|value| {
         write("/linux/resources/memory/kernelTCP", "memory.kmem.tcp.limit_in_bytes", value)
             .may_lack_if(value == -1)
+            .proved_if(value != -1)
     }));
     writes.extend(memory.use_hierarchy.map(|on| {
         write("/linux/resources/memory/useHierarchy", "memory.use_hierarchy", i64::from(on))

@@ -20,6 +20,8 @@ pub(crate) struct Write {
     /// The kernel may refuse the value as long as another one of this controller is as it was before: then
     /// it is written after the others once more.
     pub(crate) may_wait: bool,
+    /// Some kernels take the value and do nothing with it: it is read again.
+    pub(crate) is_proved: bool,
 }
 
 impl Write {
@@ -34,6 +36,7 @@ impl Write {
             pointer: pointer.into(),
             may_lack: false,
             may_wait: false,
+            is_proved: false,
         }
     }
 
@@ -45,12 +48,16 @@ impl Write {
         Self { may_wait, ..self }
     }
 
+    pub(crate) fn proved_if(self, is_proved: bool) -> Self {
+        Self { is_proved, ..self }
+    }
+
     fn send(&self, place: &Place, controller: &str, journal: &mut Journal) -> Result<(), Error> {
         let old = journal.look(place.dir(), &self.file, &self.value);
         match file::write(place.dir(), &self.file, &self.value) {
             Ok(()) => {
                 journal.note(old);
-                Ok(())
+                self.prove(place)
             }
             Err(error) if error.errno() == Some(Errno::NOENT) => {
                 if self.may_lack {
@@ -59,6 +66,22 @@ impl Write {
                 Err(missing(error, place, controller, &self.pointer))
             }
             Err(error) => Err(error.at(&self.pointer)),
+        }
+    }
+
+    /// A limit in bytes is rounded down to pages, never up.
+    fn prove(&self, place: &Place) -> Result<(), Error> {
+        if !self.is_proved {
+            return Ok(());
+        }
+        let now = file::read(place.dir(), &self.file)?;
+        let number = |text: &str| text.trim_end().parse::<u64>().ok();
+        match (number(&now), number(&self.value)) {
+            (Some(now), Some(asked)) if now <= asked => Ok(()),
+            _ => Err(Error::value(
+                self.pointer.to_string(),
+                format!("this kernel takes values for {} and ignores them", self.file),
+            )),
         }
     }
 }
