@@ -453,8 +453,8 @@ fn errors_have_a_kind() {
         ErrorKind::Config { pointer: "/mounts/0/options/0".to_owned() }
     );
     assert_eq!(
-        with(&|spec| spec.mounts[0].kind = "no-such-fs".to_owned()),
-        ErrorKind::Step { step: "MountFs", pointer: "/mounts/0".to_owned(), errno: Some(19) }
+        with(&|spec| spec.mounts[3].kind = "no-such-fs".to_owned()),
+        ErrorKind::Step { step: "MountFs", pointer: "/mounts/3".to_owned(), errno: Some(19) }
     );
     assert_eq!(
         with(&|spec| {

@@ -287,3 +287,40 @@ fn annotations_change_nothing_but_the_state() {
     assert_eq!(annotations["org.example.a"], "1");
     assert_eq!(annotations["b"], "zwei 🛶");
 }
+
+/// Whether AppArmor is on, and profiles can be loaded.
+fn has_apparmor() -> bool {
+    let on = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    let on = on.is_ok_and(|text| text.starts_with('Y'));
+    let parser = std::path::Path::new("/sbin/apparmor_parser").exists();
+    if !on || !parser {
+        coble_tests::skip("AppArmor is off, or apparmor_parser(8) is not installed");
+    }
+    on && parser
+}
+
+#[test]
+fn the_profile_of_apparmor() {
+    let Some(case) = Case::root().filter(|_| has_apparmor()) else { return };
+    let profile = format!("profile {} flags=(complain,attach_disconnected) {{ }}\n", case.id);
+    let file = case.file("profile", &profile);
+    let load = |action: &str| {
+        case.tool("apparmor_parser").args([action, "--skip-cache"]).arg(&file).output().ok()
+    };
+    load("--replace");
+    let look = "cat /proc/self/attr/current";
+    let mut bundle = case.bundle();
+    bundle.config["process"]["apparmorProfile"] = case.id.as_str().into();
+    bundle.sh(look);
+    let inside = case.run(&bundle).output();
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    let entered = case.exec(&["sh", "-c", look]).output();
+    let other = case.exec_with(&["--apparmor", "no-such-profile"], &["true"]).output();
+    case.delete_force();
+    load("--remove");
+    let expected = format!("{} (complain)\n", case.id);
+    assert_eq!(inside.stdout(), expected);
+    assert_eq!(entered.stdout(), expected, "an exec has the container's");
+    other.fails(255, &["exec failed", "no-such-profile"]);
+}

@@ -288,7 +288,7 @@ words! {
         |case| update(running(&case), &["--mem-bw-schema", "MB:0=20"]);
     new the_reason_of_any_failed_start 1: "unable to start container process",
         "before the reason of any failed start", "runc's tests",
-        |case| run(&case, |bundle| { bundle.config["mounts"][0]["type"] = json!("no-such-fs"); });
+        |case| run(&case, |bundle| { bundle.config["mounts"][3]["type"] = json!("no-such-fs"); });
     new a_terminal_without_a_taker 1: "cannot allocate tty if coble will detach without setting console socket",
         "a terminal without a taker", "runc's tests, with runc's name",
         |case| {

@@ -12,6 +12,8 @@
 //! | exec | [`Exec::spawn`], [`Exec::execute`] | one more process; the second also waits for its end |
 //! | kill | [`kill()`] | sends a signal |
 //! | pause, resume | [`pause()`], [`resume()`] | holds all processes of a container, and lets them go on |
+//! | update | [`Update::execute`] | changes limits |
+//! | events | [`Events::watch`], [`stats()`] | what a container uses, and each kill for want of memory |
 //! | delete | [`delete()`] | removes what is left |
 //! | state | [`state()`] | where in its life a container is |
 //! | list | [`list()`] | all containers of a state folder |
