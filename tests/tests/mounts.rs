@@ -105,6 +105,27 @@ fn tmpcopyup_fills_the_tmpfs() {
 }
 
 #[test]
+fn tmpcopyup_copies_what_is_in_the_folder_and_not_the_folder() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.writable();
+    let data = bundle.inside("/data");
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, PermissionsExt::from_mode(0o1750)).unwrap();
+    std::os::unix::fs::chown(&data, Some(1000), Some(1001)).unwrap();
+    for (to, options, expected) in [
+        ("/data", &["tmpcopyup"][..], "1750 0 0\n"),
+        ("/data", &["tmpcopyup", "mode=700", "gid=5"], "700 0 5\n"),
+        ("/data", &["uid=7", "tmpcopyup"], "1750 7 0\n"),
+        ("/new", &["tmpcopyup"], "1777 0 0\n"),
+    ] {
+        bundle.mount("tmpfs", "tmpfs", to, options).args(&["stat", "-c", "%a %u %g", to]);
+        assert_eq!(case.run(&bundle).output().stdout(), expected, "{to} {options:?}");
+        bundle.without_mount(to);
+    }
+}
+
+#[test]
 fn tmpcopyup_copies_every_type_of_file() {
     let Some(case) = Case::root() else { return };
     for user in [false, true] {

@@ -18,7 +18,7 @@ use crate::procfs::link_to;
 const DEPTH: u32 = 64;
 
 /// Copies directories, files, links, devices and their owners and modes from the directory `place` (O_PATH) to
-/// the new mount `target`. `path` is where it lies, for messages; `proc` is the host's `/proc`.
+/// the new mount `target`, whose own owner and mode are those of the mount's options. `path` is where it lies, for messages; `proc` is the host's `/proc`.
 ///
 /// Others may change what is below `place` meanwhile. Each entry is opened by its name once, and only the name:
 /// what was found then is what is looked at and copied. A fifo or a device is never opened for more.
@@ -29,10 +29,8 @@ pub(crate) fn copy_up(
     target: BorrowedFd<'_>,
 ) -> Outcome {
     let source = open_directory(place, path)?;
-    let stat = fstat(&source).on("fstat", path)?;
     // The mount's own descriptor is one that names it only, O_PATH.
     let target = open_directory(target, path)?;
-    set_owner_and_mode(target.as_fd(), &stat).on("copy", path)?;
     copy_directory(proc, source.as_fd(), target.as_fd(), DEPTH)
 }
 
