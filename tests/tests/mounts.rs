@@ -290,5 +290,27 @@ fn a_link_is_no_way_into_proc() {
         symlink(target, bundle.inside(name)).unwrap();
         let words = [name, "the mount point lies inside a procfs"];
         refuses(&case, &mut bundle, (kind, source, name), &words);
+
+/// What the runtime says where all mounts are shared, and whether the mounts there are the same before and after.
+fn on_a_shared_host(case: &Case, bundle: &Bundle) -> String {
+    bundle.write();
+    let script = "mount --make-rshared /; cat /proc/self/mountinfo > $0; \"$@\"; \
+                  cmp $0 /proc/self/mountinfo && echo same";
+    let shared = ["--mount", "--propagation", "private", "sh", "-c", script];
+    let run = case.tool("unshare").args(shared).arg(case.dir.join("table")).arg(case.program());
+    let run = run.arg("--root").arg(case.state_root()).args(["run", "-b"]);
+    run.arg(&bundle.path).arg(&case.id).output().stdout()
+}
+
+#[test]
+fn what_is_masked_twice_is_not_mounted_on_the_host() {
+    let Some(case) = Case::root() else { return };
+    for propagation in ["shared", "rshared", "slave", "private"] {
+        let mut bundle = case.bundle_at(propagation);
+        symlink("passwd", bundle.inside("/etc/link")).unwrap();
+        bundle.config["linux"]["rootfsPropagation"] = propagation.into();
+        bundle.config["linux"]["maskedPaths"] = serde_json::json!(["/etc/passwd", "/etc/link"]);
+        bundle.sh("cat /etc/passwd; echo masked");
+        assert_eq!(on_a_shared_host(&case, &bundle), "masked\nsame\n", "{propagation}");
     }
 }

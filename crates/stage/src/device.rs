@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 
 use coble_plan::mount as bits;
+use coble_sys::libc;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chmodat, chownat, fstat,
@@ -160,7 +161,8 @@ pub(crate) fn mask_path(context: &mut Context<'_>, path: &CStr, flags: u32) -> O
 }
 
 /// All masked files show the host's null device. The mount is read-only, which the device does not mind: its
-/// mode, owner and times are the host's.
+/// mode, owner and times are the host's. It is private: what is mounted on a peer of the host's, such as a second
+/// mask, would be mounted on the host's `/dev/null` as well.
 fn mask_file(context: &mut Context<'_>, place: BorrowedFd<'_>, path: &CStr, flags: u32) -> Outcome {
     if let Some(null) = &context.null {
         let tree = clone_tree(null.as_fd(), c"", false)?;
@@ -169,7 +171,7 @@ fn mask_file(context: &mut Context<'_>, place: BorrowedFd<'_>, path: &CStr, flag
     let tree = clone_tree(host_null()?.as_fd(), c"", false)?;
     let classic = flags & bits::CLASSIC_ATTRIBUTES != 0;
     let set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
-    let how = Change { set, classic, ..Change::default() };
+    let how = Change { set, propagation: libc::MS_PRIVATE, classic, ..Change::default() };
     change(tree.as_fd(), how)?;
     move_onto(tree.as_fd(), place).on("move_mount", path)?;
     if classic {

@@ -117,9 +117,14 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
             propagation,
         } => {
             let classic = flags & bits::CLASSIC_ATTRIBUTES != 0;
-            let one = Change { set, clear, recursive: false, classic };
-            let all =
-                Change { set: set_recursive, clear: clear_recursive, recursive: true, classic };
+            let one = Change { set, clear, classic, ..Change::default() };
+            let all = Change {
+                set: set_recursive,
+                clear: clear_recursive,
+                recursive: true,
+                classic,
+                ..Change::default()
+            };
             let target = Target { path: destination, flags, propagation };
             mount_bind(context, source, target, one, all)
         }
@@ -127,7 +132,7 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
             let classic = flags & bits::CLASSIC_ATTRIBUTES != 0;
             let target = Target { path: destination, flags, propagation };
             let recursive = flags & bits::RECURSIVE != 0;
-            remount(context, target, Change { set, clear, recursive, classic })
+            remount(context, target, Change { set, clear, recursive, classic, ..Change::default() })
         }
         Step::Unmount { path } => unmount_place(context, path),
         Step::Mknod { path, mode, major, minor, uid, gid, keep } => {

@@ -28,6 +28,8 @@ use crate::rendezvous::{ask_source, await_mapped, hand_over};
 pub(crate) struct Change {
     pub(crate) set: u64,
     pub(crate) clear: u64,
+    /// One of `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE`, `MS_UNBINDABLE`, or 0.
+    pub(crate) propagation: u64,
     pub(crate) recursive: bool,
     pub(crate) classic: bool,
 }
@@ -304,10 +306,15 @@ fn set_propagation(mount: BorrowedFd<'_>, target: Target<'_>) -> Outcome {
 
 /// Changes a mount's attributes, mount_setattr(2).
 pub(crate) fn change(mount: BorrowedFd<'_>, how: Change) -> Outcome {
-    if (how.set, how.clear) == (0, 0) || how.classic {
+    if (how.set, how.clear, how.propagation) == (0, 0, 0) || how.classic {
         return Ok(());
     }
-    let attr = MountAttr { attr_set: how.set, attr_clr: how.clear, ..MountAttr::default() };
+    let attr = MountAttr {
+        attr_set: how.set,
+        attr_clr: how.clear,
+        propagation: how.propagation,
+        ..MountAttr::default()
+    };
     match mount_setattr(mount, c"", how.recursive, &attr) {
         Err(Errno::PERM) => Err(locked(mount, how)?),
         outcome => outcome.during("mount_setattr"),
@@ -345,8 +352,15 @@ pub(crate) fn change_classic(mount: BorrowedFd<'_>, how: Change) -> Outcome {
     let path = fd_path(mount)?;
     let flags = MountFlags::from_bits_retain(bits as u32) | MountFlags::BIND;
     match mount_remount(path.as_c_str(), flags, c"") {
-        Err(Errno::PERM) => Err(locked(mount, how)?),
-        outcome => outcome.during("mount"),
+        Err(Errno::PERM) => return Err(locked(mount, how)?),
+        outcome => outcome.during("mount")?,
+    }
+    match how.propagation {
+        0 => Ok(()),
+        kind => {
+            let kind = MountPropagationFlags::from_bits_retain(kind as u32);
+            mount_change(path.as_c_str(), kind).during("mount")
+        }
     }
 }
 
