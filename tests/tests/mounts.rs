@@ -314,3 +314,16 @@ fn what_is_masked_twice_is_not_mounted_on_the_host() {
         assert_eq!(on_a_shared_host(&case, &bundle), "masked\nsame\n", "{propagation}");
     }
 }
+
+#[test]
+fn a_mount_that_is_to_be_shared_is_so_in_a_root_that_is_a_slave() {
+    let Some(case) = Case::root() else { return };
+    let source = case.folder("source");
+    for propagation in ["slave", "rslave", "rprivate"] {
+        let mut bundle = case.bundle_at(propagation);
+        bundle.mount("bind", source.to_str().unwrap(), "/mnt", &["bind", "shared"]);
+        bundle.config["linux"]["rootfsPropagation"] = propagation.into();
+        bundle.sh("grep ' /mnt ' /proc/self/mountinfo | grep -c shared:");
+        assert_eq!(on_a_shared_host(&case, &bundle), "1\nsame\n", "{propagation}");
+    }
+}

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use coble_plan::{Message, Step, mount as bits};
-use coble_sys::rustix::fd::{AsFd, BorrowedFd};
+use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use coble_sys::rustix::io::{Errno, FdFlags, fcntl_setfd};
 use coble_sys::rustix::mount::{
@@ -257,15 +257,23 @@ fn use_directory(context: &mut Context<'_>, fd: i32) -> Outcome {
     context.set_root(root)
 }
 
-/// The old root lies over the new one after pivot_root(".", "."), pivot_root(2) "NOTES".
+/// The old root lies over the new one after pivot_root(".", "."), pivot_root(2) "NOTES". umount2(2) takes the mount
+/// that lies over a path; mount(2) would take the new root.
 fn change_root(context: &Context<'_>, has_peers: bool) -> Outcome {
+    let old = if has_peers { Some(old_root()?) } else { None };
     fchdir(context.root()?).during("fchdir")?;
     pivot_root(c".", c".").during("pivot_root")?;
-    if has_peers {
+    if let Some(old) = old {
+        fchdir(&old).during("fchdir")?;
         cut_off(c".")?;
     }
     unmount(c".", UnmountFlags::DETACH).during("umount2")?;
     chdir(c"/").on("chdir", c"/")
+}
+
+fn old_root() -> Outcome<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, c"/", flags, Mode::empty()).on("openat", c"/")
 }
 
 /// What happens to a mount and all below no longer happens to the host's.
