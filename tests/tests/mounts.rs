@@ -290,6 +290,8 @@ fn a_link_is_no_way_into_proc() {
         symlink(target, bundle.inside(name)).unwrap();
         let words = [name, "the mount point lies inside a procfs"];
         refuses(&case, &mut bundle, (kind, source, name), &words);
+    }
+}
 
 /// What the runtime says where all mounts are shared, and whether the mounts there are the same before and after.
 fn on_a_shared_host(case: &Case, bundle: &Bundle) -> String {
@@ -326,4 +328,24 @@ fn a_mount_that_is_to_be_shared_is_so_in_a_root_that_is_a_slave() {
         bundle.sh("grep ' /mnt ' /proc/self/mountinfo | grep -c shared:");
         assert_eq!(on_a_shared_host(&case, &bundle), "1\nsame\n", "{propagation}");
     }
+}
+
+#[test]
+fn a_mount_in_a_shared_folder_reaches_the_host() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    for set in ["bounding", "permitted", "effective"] {
+        bundle.list(&format!("/process/capabilities/{set}")).push("CAP_SYS_ADMIN".into());
+    }
+    let source = case.folder("source");
+    bundle.mount("bind", source.to_str().unwrap(), "/mnt", &["rbind", "rshared"]);
+    bundle.config["linux"]["rootfsPropagation"] = "rshared".into();
+    bundle.sh("mkdir /mnt/new && mount -t tmpfs new /mnt/new && echo > /mnt/new/file");
+    bundle.write();
+    // The mount that the root lies on becomes private: the source has one of its own.
+    let script = "mount --make-rshared /; mount -t tmpfs source $0; \"$@\"; ls $0/new";
+    let shared = ["--mount", "--propagation", "private", "sh", "-c", script];
+    let run = case.tool("unshare").args(shared).arg(source).arg(case.program());
+    let run = run.arg("--root").arg(case.state_root()).args(["run", "-b"]);
+    assert_eq!(run.arg(&bundle.path).arg(&case.id).output().stdout(), "file\n");
 }

@@ -4,11 +4,11 @@ use coble_cgroup::ContainerMount;
 use coble_plan::{ListBuf, Plan, Step, mount as bits};
 use coble_spec::NamespaceKind;
 
-use super::mounts::{Wanted, first_propagation, read_only_now};
+use super::mounts::{Wanted, first_propagation, propagation, read_only_now};
 use super::text::c_string;
 use super::{Job, Namespaces};
 use crate::error::{Error, Result};
-use crate::mount_options::attr;
+use crate::mount_options::{attr, ms};
 
 /// `/sys/fs/cgroup`: of cgroup v2 one mount, of v1 a directory with one for each hierarchy. Where a host has both,
 /// the type `cgroup2` is the container's part of v2 alone.
@@ -24,25 +24,25 @@ pub(super) fn cgroup(
     let user = namespaces.has(NamespaceKind::User) || job.facts.is_rootless();
     if !job.facts.is_unified() {
         return match job.legacy {
-            [] => bind_host_cgroup(wanted, None, user, plan),
+            [] => bind_host_cgroup(job, wanted, None, user, plan),
             legacy if wanted.mount.kind == "cgroup2" => {
                 let unified = legacy.iter().find(|mount| mount.kind == "cgroup2");
                 let unified =
                     unified.ok_or_else(|| wanted.refusal("the host has cgroup v1 alone"))?;
-                bind_host_cgroup(wanted, Some(&unified.dir), user, plan)
+                bind_host_cgroup(job, wanted, Some(&unified.dir), user, plan)
             }
-            legacy => legacy_cgroup(wanted, legacy, plan),
+            legacy => legacy_cgroup(job, wanted, legacy, plan),
         };
     }
     // A mount from outside a cgroup namespace of its own would set the options of the host's mount, and wait
     // for a grace period of the kernel; the mount that is there shows the same.
     if !namespaces.has(NamespaceKind::Cgroup) {
-        return bind_host_cgroup(wanted, None, user, plan);
+        return bind_host_cgroup(job, wanted, None, user, plan);
     }
     // Only the owner of the cgroup namespace may mount it anew.
     let owns = namespaces.makes(NamespaceKind::Cgroup) && namespaces.makes(NamespaceKind::User);
     if user && !owns {
-        return bind_host_cgroup(wanted, job.unified, user, plan);
+        return bind_host_cgroup(job, wanted, job.unified, user, plan);
     }
     new_cgroup2(wanted, plan)
 }
@@ -88,6 +88,7 @@ fn new_cgroup2(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
 /// The host's mount. What is not the container's own is read-only for a user namespace, whose root is some
 /// user of the host (CVE-2023-25809).
 fn bind_host_cgroup(
+    job: &Job<'_>,
     wanted: &Wanted<'_>,
     own: Option<&str>,
     user: bool,
@@ -119,13 +120,31 @@ fn bind_host_cgroup(
         set_recursive: wanted.options.recursive_set | read_only,
         clear_recursive: wanted.options.recursive_clr & !read_only,
         flags: wanted.flags | bits::RECURSIVE,
-        propagation: first_propagation(&wanted.options),
+        propagation: match first_propagation(&wanted.options) {
+            0 => no_peers(job),
+            asked => asked,
+        },
     };
     plan.push(step, wanted.origin.clone());
     Ok(())
 }
 
-fn legacy_cgroup(wanted: &Wanted<'_>, mounts: &[ContainerMount], plan: &mut Plan) -> Result<()> {
+/// What keeps a mount that shows the host's cgroups from being the host's peer: nobody has asked for the host's mount
+/// to be bound. Where `linux.rootfsPropagation` leaves the host's mounts as they are, it is made a slave.
+fn no_peers(job: &Job<'_>) -> u32 {
+    match propagation(job) {
+        0 => 0,
+        asked if asked & ms::REC != 0 && asked & (ms::SLAVE | ms::PRIVATE) != 0 => 0,
+        _ => (ms::SLAVE | ms::REC) as u32,
+    }
+}
+
+fn legacy_cgroup(
+    job: &Job<'_>,
+    wanted: &Wanted<'_>,
+    mounts: &[ContainerMount],
+    plan: &mut Plan,
+) -> Result<()> {
     let top = wanted.destination.to_string_lossy();
     let mut data = cgroup_data(wanted);
     if !data.iter().any(|datum| datum.starts_with("mode=")) {
@@ -153,7 +172,7 @@ fn legacy_cgroup(wanted: &Wanted<'_>, mounts: &[ContainerMount], plan: &mut Plan
             set_recursive: 0,
             clear_recursive: 0,
             flags: wanted.flags,
-            propagation: 0,
+            propagation: no_peers(job),
         };
         plan.push(step, wanted.origin.clone());
         for link in &mount.links {

@@ -67,7 +67,7 @@ pub(super) fn open_root(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan)
 }
 
 /// `linux.rootfsPropagation` as flags of mount(2); 0 if it is not there.
-fn propagation(job: &Job<'_>) -> u64 {
+pub(super) fn propagation(job: &Job<'_>) -> u64 {
     let name = job.spec.linux.as_ref().map_or("", |linux| linux.rootfs_propagation.as_str());
     name.parse().map_or(0, crate::mount_options::Propagation::mount_flags)
 }
