@@ -27,6 +27,7 @@ mod cgroup;
 mod cpuset;
 mod create;
 mod deadline;
+mod delegate;
 mod devices;
 mod error;
 mod events;

@@ -43,6 +43,11 @@ impl SubCgroups {
         Ok(Self { paths })
     }
 
+    /// One path for all hierarchies.
+    pub fn of_all(path: &str) -> Self {
+        Self { paths: vec![(String::new(), path.to_owned())] }
+    }
+
     /// Whether no path is given.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()

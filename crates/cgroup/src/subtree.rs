@@ -57,7 +57,7 @@ fn line(controllers: &[&str]) -> String {
 
 /// Below a cgroup that has given its threads to its children nothing but a threaded cgroup can have
 /// processes. It has no memory or io limits; a configuration that wants them will fail when they are set.
-fn join_threads(place: &Place) -> Result<(), Error> {
+pub(crate) fn join_threads(place: &Place) -> Result<(), Error> {
     if file::read(place.dir(), TYPE)?.trim_end() == "domain invalid" {
         file::write(place.dir(), TYPE, "threaded")?;
     }

@@ -14,10 +14,11 @@ use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use crate::capability;
 use crate::child::Spawned;
 use crate::compile::{
-    Assumption, Namespaces, assume_process, c_string, clone_flag, console_step, keyring_name,
-    label_steps, personality_step,
+    Assumption, Namespaces, assume_process, c_string, clone_flag, console_step, key_label_step,
+    keyring_name, label_steps, personality_step,
 };
 use crate::console::{check_console, send_console};
+use crate::delegation;
 use crate::descriptors::Activation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, Said, Start, explain};
@@ -31,6 +32,7 @@ use crate::processors::Processors;
 use crate::relay::Relay;
 use crate::run::Finished;
 use crate::runc::{Runc, bundle_process, completed};
+use crate::selinux;
 use crate::state::{Record, Status};
 use crate::status::status_of;
 use crate::store::await_made;
@@ -154,6 +156,19 @@ impl Exec {
         }
     }
 
+    /// Where nothing is said, it goes to the cgroup that the container's processes manage, if there is one.
+    fn sub_cgroups(&self, record: &Record) -> SubCgroups {
+        // runc doesn't know of such cgroups.
+        let delegated = match record.runc {
+            None => delegation::path(&record.annotations),
+            Some(_) => None,
+        };
+        match delegated {
+            Some(path) if self.cgroups.is_empty() => SubCgroups::of_all(&path),
+            _ => self.cgroups.clone(),
+        }
+    }
+
     fn launch(&self, record: &Record, process: &Process) -> Result<Running> {
         let (preserve_fds, environment) = self.activation.passed_on(self.preserve_fds)?;
         let target = record.init.pidfd()?.ok_or_else(stopped)?;
@@ -168,10 +183,12 @@ impl Exec {
             Processors::of(process.exec_cpu_affinity.as_ref()).map_err(|(member, reason)| {
                 Error::new(format!("/execCPUAffinity/{member}: {reason}"))
             })?;
-        let plan = compile(record, &target, root.as_ref(), &assumption, &processors)?;
+        // Looked up only if it matters.
+        let has_selinux = !process.selinux_label.is_empty() && selinux::is_active();
+        let plan = compile(record, &target, root.as_ref(), &assumption, &processors, has_selinux)?;
         let keep: Vec<_> =
             [Some(&target), root.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
-        let cgroup = Cgroup::from_record(&record.cgroup)?.below(&self.cgroups)?;
+        let cgroup = Cgroup::from_record(&record.cgroup)?.below(&self.sub_cgroups(record))?;
         // Its score is set before it joins the namespace.
         let has_user = record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
         let loan = if has_user { Loan::of(process) } else { Loan::default() };
@@ -268,7 +285,12 @@ impl Running {
                     let error = explain(&self.plan, step, errno, &action, &detail);
                     return Err(error.within(NOT_STARTED));
                 }
-                Said::RuntimeHooks | Said::NetworkDevices | Said::Mount(..) | Said::Source(_) => {
+                Said::RuntimeHooks
+                | Said::NetworkDevices
+                | Said::DelegateCgroup
+                | Said::Relabel(..)
+                | Said::Mount(..)
+                | Said::Source(_) => {
                     return Err(Error::new("the executor said what it has no step for"));
                 }
             }
@@ -309,6 +331,7 @@ fn compile(
     root: Option<&OwnedFd>,
     assumption: &Assumption<'_>,
     processors: &Processors,
+    has_selinux: bool,
 ) -> Result<Plan> {
     let mut plan = Plan::default();
     let process = assumption.process;
@@ -317,7 +340,10 @@ fn compile(
         plan.push(Step::OomScoreAdj { value }, "/oomScoreAdj");
     }
     // Before the host's /proc is out of reach; a child inherits what its exec is to get.
-    label_steps(process, "", &mut plan)?;
+    label_steps(process, "", has_selinux, &mut plan)?;
+    if record.has_keyring {
+        key_label_step(process, "", &mut plan)?;
+    }
     let has = |kind| record.namespaces.iter().any(|namespace: &Namespace| namespace.kind == kind);
     let kinds = record.namespaces.iter().fold(0, |kinds, other| kinds | clone_flag(other.kind));
     if kinds != 0 {

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
-use coble_plan::{Failure, GO_ON, MAPPED, MESSAGE_MAX, Message, OPENED, Plan, Step};
+use coble_plan::{DONE, Failure, GO_ON, MESSAGE_MAX, Message, OPENED, Plan, Step};
 use coble_spec::NamespaceKind;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
@@ -57,6 +57,7 @@ pub(crate) enum Said {
     Nothing,
     RuntimeHooks,
     NetworkDevices,
+    DelegateCgroup,
     Console(OwnedFd),
     Ready,
     /// It goes on as this process. Said twice, by the process that goes and by the one that comes.
@@ -65,6 +66,8 @@ pub(crate) enum Said {
     Mount(u32, OwnedFd),
     /// The step whose source has to be opened for it.
     Source(u32),
+    /// What is to get a SELinux context, and the step that says which.
+    Relabel(u32, OwnedFd),
     Failed {
         step: u32,
         errno: i32,
@@ -121,9 +124,9 @@ impl Executor {
         self.send(GO_ON)
     }
 
-    /// Tells it that the ids of its mount are mapped.
-    pub(crate) fn answer_mapped(&self) -> Result<()> {
-        self.send(MAPPED)
+    /// Tells it that what it asked for before the container is recorded is done.
+    pub(crate) fn answer_done(&self) -> Result<()> {
+        self.send(DONE)
     }
 
     /// Gives it the source that it has asked for.
@@ -288,12 +291,14 @@ impl Said {
         Ok(match Message::decode(bytes).ok_or_else(unreadable)? {
             Message::RuntimeHooks => Self::RuntimeHooks,
             Message::NetworkDevices => Self::NetworkDevices,
+            Message::DelegateCgroup => Self::DelegateCgroup,
             Message::Console => Self::Console(descriptor.ok_or_else(unreadable)?),
             Message::Ready => Self::Ready,
             Message::Moved { pid } => Self::Moved(pid),
             Message::Arrived => Self::Moved(sender.ok_or_else(unreadable)?.as_raw_pid()),
             Message::OpenSource { step } => Self::Source(step),
             Message::MapIds { step } => Self::Mount(step, descriptor.ok_or_else(unreadable)?),
+            Message::Relabel { step } => Self::Relabel(step, descriptor.ok_or_else(unreadable)?),
             Message::Failed(Failure { step, errno, action, detail }) => Self::Failed {
                 step,
                 errno,

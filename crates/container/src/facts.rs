@@ -7,6 +7,7 @@ use coble_sys::rustix::process::{getegid, geteuid};
 use coble_sys::{MountAttr, mount_setattr};
 
 use crate::error::{Error, Result};
+use crate::selinux;
 
 /// Facts of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Facts {
     pub has_mount_setattr: bool,
     /// Whether there is `/proc/kcore`.
     pub has_kcore: bool,
+    /// Whether SELinux is active.
+    pub has_selinux: bool,
     /// The cgroup hierarchies.
     pub hierarchy: Hierarchy,
 }
@@ -45,6 +48,7 @@ impl Facts {
             is_initial_user_namespace: namespace.st_ino == INITIAL_USER_NAMESPACE,
             has_mount_setattr: !is_hidden("mount_setattr") && has_mount_setattr(),
             has_kcore: access(c"/proc/kcore", Access::EXISTS).is_ok(),
+            has_selinux: selinux::is_active(),
             hierarchy: Hierarchy::detect()?,
         })
     }

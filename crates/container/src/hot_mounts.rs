@@ -1,5 +1,6 @@
 //! `mounts add` and `mounts remove`: mounts of a container that is there already.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use coble_plan::{Plan, verify};
@@ -10,6 +11,7 @@ use crate::compile::{self, Job, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, Said, Start, explain, reap};
 use crate::facts::Facts;
+use crate::selinux;
 use crate::sources::Sources;
 use crate::state::{Record, Status};
 use crate::status::status_of;
@@ -41,7 +43,12 @@ pub fn add_mounts(root: &Path, id: &str, mounts: &[Mount]) -> Result<()> {
     let sources = Sources::of_new(Path::new(&target.record.bundle), mounts, has_user)?;
     let spec = Spec {
         mounts: mounts.to_vec(),
-        linux: Some(Linux { namespaces: target.record.namespaces.clone(), ..Linux::default() }),
+        annotations: target.annotations(),
+        linux: Some(Linux {
+            namespaces: target.record.namespaces.clone(),
+            mount_label: target.record.mount_label.clone(),
+            ..Linux::default()
+        }),
         ..Spec::default()
     };
     let job = Job {
@@ -118,6 +125,14 @@ impl Target {
         Ok(Self { _entry: entry, record, pidfd })
     }
 
+    /// Those that say how its mounts are made: none of a container of runc, which knows none.
+    fn annotations(&self) -> BTreeMap<String, String> {
+        match self.record.runc {
+            None => self.record.annotations.clone(),
+            Some(_) => BTreeMap::new(),
+        }
+    }
+
     /// The way into its namespaces.
     fn entrance(&self) -> compile::Entrance<'_> {
         compile::Entrance { pidfd: self.pidfd.as_raw_fd(), namespaces: &self.record.namespaces }
@@ -159,6 +174,11 @@ fn listen(executor: &Executor, plan: &Plan) -> std::result::Result<(), Failed> {
     loop {
         match executor.listen(None)? {
             Said::Ready => is_done = true,
+            Said::Relabel(step, file) => {
+                let done = selinux::relabel(plan, step, file.as_fd());
+                done.map_err(|error| Failed { error, step })?;
+                executor.answer_done()?;
+            }
             Said::Nothing if is_done => return Ok(reap(executor.pidfd.as_fd()).map(drop)?),
             Said::Nothing => return Err(executor.silence().into()),
             Said::Failed { step, errno, action, detail } => {

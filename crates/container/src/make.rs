@@ -17,6 +17,7 @@ use crate::child::Spawned;
 use crate::compile::{Job, Launch, Options, compile, listed};
 use crate::console::{check_console, send_console};
 use crate::create::Create;
+use crate::delegation;
 use crate::delete::end_all;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Said, Start, explain};
@@ -37,6 +38,7 @@ use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::resctrl::{Group, Resctrl};
+use crate::selinux::{self, MountLabel, refuse_inactive};
 use crate::sources::open_source;
 use crate::state::Record;
 use crate::status::has_own_pids;
@@ -156,10 +158,15 @@ impl Making {
                 "NOTIFY_SOCKET: a container without a mount namespace can't be given a socket";
             return Err(Error::new(words));
         }
-        self.entry.make_notify()?;
+        let linux = self.bundle.spec.linux.as_ref();
+        let label = linux.map_or_else(String::new, |linux| linux.mount_label.clone());
+        if !label.is_empty() {
+            refuse_inactive(self.facts.has_selinux, "config.json", MountLabel::POINTER)?;
+        }
+        self.entry.make_notify(&label)?;
         self.bundle.spec.mounts.push(notify::mount(&self.entry));
         if self.purpose != Purpose::Create {
-            self.notify = Some(Notify::begin(&self.entry, socket)?);
+            self.notify = Some(Notify::begin(&self.entry, socket, &label)?);
         }
         Ok(())
     }
@@ -275,6 +282,10 @@ impl Making {
                     return self.entry.set_made();
                 }
                 Said::Nothing => return Err(self.executor()?.silence().within(NOT_STARTED)),
+                Said::DelegateCgroup => {
+                    self.delegate_cgroup()?;
+                    self.executor()?.answer_done()?;
+                }
                 Said::NetworkDevices => {
                     self.give_devices()?;
                     self.executor()?.answer()?;
@@ -295,7 +306,12 @@ impl Making {
                     mapper
                         .map(&self.launch.plan, step, mount.as_fd(), pid)
                         .map_err(|error| error.within(NOT_STARTED))?;
-                    self.executor()?.answer_mapped()?;
+                    self.executor()?.answer_done()?;
+                }
+                Said::Relabel(step, file) => {
+                    selinux::relabel(&self.launch.plan, step, file.as_fd())
+                        .map_err(|error| error.within(NOT_STARTED))?;
+                    self.executor()?.answer_done()?;
                 }
                 Said::Source(step) => {
                     let executor = self.executor()?;
@@ -329,6 +345,18 @@ impl Making {
             Loan::of(process).give(self.executor()?.pid);
         }
         Ok(())
+    }
+
+    /// Moves the executor into the cgroup that the program is to manage.
+    fn delegate_cgroup(&self) -> Result<()> {
+        let path = delegation::path(&self.bundle.spec.annotations).unwrap_or_default();
+        let pid = self.executor()?.pid;
+        let owner = match self.launch.namespaces.has(NamespaceKind::User) {
+            true => delegation::root_of(pid)?,
+            false => None,
+        };
+        let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::new("no cgroup was located"))?;
+        Ok(cgroup.delegate(&path, pid, owner)?)
     }
 
     fn give_devices(&mut self) -> Result<()> {
@@ -367,6 +395,10 @@ impl Making {
             setgroups: self.launch.setgroups,
             personality: spec.linux.as_ref().and_then(|linux| linux.personality.clone()),
             memory_policy: spec.linux.as_ref().and_then(|linux| linux.memory_policy.clone()),
+            mount_label: spec
+                .linux
+                .as_ref()
+                .map_or(String::new(), |linux| linux.mount_label.clone()),
             has_keyring: !self.launch.no_new_keyring,
             process: spec.process.clone().unwrap_or_default(),
             hooks: spec.hooks.as_ref().map(kept).filter(|hooks| *hooks != Hooks::default()),

@@ -221,7 +221,7 @@ impl MountOptions {
 
     /// The file system's parameters as mount(2) takes them, separated by commas.
     pub(crate) fn data_string(&self) -> String {
-        self.data.iter().map(Datum::to_string).collect::<Vec<_>>().join(",")
+        self.data.iter().map(Datum::in_a_list).collect::<Vec<_>>().join(",")
     }
 }
 

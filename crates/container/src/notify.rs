@@ -51,11 +51,12 @@ pub(crate) fn mount(entry: &Entry) -> Mount {
 }
 
 impl Notify {
-    /// Connects to the service manager's socket, a path or `@` and an abstract name, and binds the container's.
+    /// Connects to the service manager's socket, a path or `@` and an abstract name, and binds the container's, which has
+    /// the SELinux context `label` if that is not empty.
     ///
     /// # Errors
     /// Nobody listens there, or the container was made without a directory for its socket.
-    pub(crate) fn begin(entry: &Entry, host: &OsStr) -> Result<Self> {
+    pub(crate) fn begin(entry: &Entry, host: &OsStr, label: &str) -> Result<Self> {
         let failed = |error| Error::at("connect to the service manager at", host, error);
         let address = match host.as_bytes() {
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
@@ -63,7 +64,7 @@ impl Notify {
         };
         let manager = UnixDatagram::unbound().map_err(failed)?;
         address.and_then(|address| manager.connect_addr(&address)).map_err(failed)?;
-        let inside = entry.bind_notify()?;
+        let inside = entry.bind_notify(label)?;
         inside.set_nonblocking(true).map_err(failed)?;
         Ok(Self { inside, host: manager })
     }

@@ -33,7 +33,7 @@ pub fn start(root: &Path, id: &str) -> Result<()> {
 /// Those of [`start`]; nobody listens at `socket`.
 pub fn start_notifying(root: &Path, id: &str, socket: &OsStr) -> Result<Vec<Error>> {
     let (entry, record) = waiting(root, id)?;
-    let notify = Notify::begin(&entry, socket)?;
+    let notify = Notify::begin(&entry, socket, &record.mount_label)?;
     let pidfd = record.init.pidfd()?;
     run(&entry, &record)?;
     let Some(pidfd) = pidfd else { return Ok(Vec::new()) };

@@ -103,6 +103,9 @@ pub(crate) struct Record {
     pub(crate) personality: Option<Personality>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) memory_policy: Option<MemoryPolicy>,
+    /// The SELinux context of its new file systems.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) mount_label: String,
     /// Whether processes join the container's session keyring.
     pub(crate) has_keyring: bool,
     /// What exec'ed processes are like unless they say otherwise.

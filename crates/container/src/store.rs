@@ -9,12 +9,12 @@
 //!
 //! A directory that runc has made has runc's `state.json` ([`crate::runc`]).
 
+mod notify;
 mod record;
 
 use std::ffi::CStr;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,8 +22,8 @@ use coble_cgroup::Record as CgroupRecord;
 use coble_spec::Spec;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{
-    Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, chmodat, flock, fstat, mkdirat,
-    openat, readlinkat, renameat, symlinkat, unlinkat,
+    Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock, fstat, mkdirat, openat,
+    readlinkat, renameat, symlinkat, unlinkat,
 };
 use coble_sys::rustix::io::{Errno, write};
 use coble_sys::rustix::process::geteuid;
@@ -44,8 +44,6 @@ const CONFIG: &CStr = c"config.json";
 const START: &CStr = c"start";
 const HELD: &CStr = c"held";
 const RESCTRL: &CStr = c"resctrl";
-const NOTIFY: &CStr = c"notify";
-const NOTIFY_SOCKET: &CStr = c"notify/notify.sock";
 
 /// How long a command waits for another one that holds the lock.
 const LOCKED_MAX: Duration = Duration::from_secs(10);
@@ -308,43 +306,6 @@ impl Entry {
             }
         }
         Ok(())
-    }
-
-    /// Makes the directory of the socket that the container sends notifications to. Whoever the program runs as may
-    /// go through it; what is mounted of it in the container can't be written to.
-    pub(crate) fn make_notify(&self) -> Result<()> {
-        let mode = Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
-        mkdirat(&self.directory, NOTIFY, Mode::RWXU)
-            // Whatever the caller's umask is.
-            .and_then(|()| chmodat(&self.directory, NOTIFY, mode, AtFlags::empty()))
-            .map_err(|errno| self.failed("make", NOTIFY, errno))
-    }
-
-    /// The path of that directory.
-    pub(crate) fn notify_directory(&self) -> PathBuf {
-        self.path.join("notify")
-    }
-
-    /// Binds the socket in it, for everybody to write to.
-    pub(crate) fn bind_notify(&self) -> Result<UnixDatagram> {
-        // Of a start that failed.
-        self.unlink(&[NOTIFY_SOCKET])?;
-        let path = self.socket_path("notify/notify.sock");
-        let socket = UnixDatagram::bind(&path).map_err(|error| {
-            Error::at("bind", self.notify_directory().join("notify.sock"), error)
-        })?;
-        let all = Mode::RWXU | Mode::RWXG | Mode::RWXO;
-        chmodat(&self.directory, NOTIFY_SOCKET, all, AtFlags::empty())
-            .map_err(|errno| self.failed("chmod", NOTIFY_SOCKET, errno))?;
-        Ok(socket)
-    }
-
-    fn remove_notify(&self) -> Result<()> {
-        self.unlink(&[NOTIFY_SOCKET])?;
-        match unlinkat(&self.directory, NOTIFY, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(self.failed("remove", NOTIFY, errno)),
-        }
     }
 
     fn remove_directory(&self) -> std::result::Result<(), Errno> {

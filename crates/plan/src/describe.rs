@@ -30,6 +30,16 @@ impl Display for Step<'_> {
                 f.write_str("go on as a new child, inside the pid namespace")
             }
             Self::NewSession {} => f.write_str("start a session"),
+            Self::DelegateCgroup { path } => {
+                write!(
+                    f,
+                    "let the parent move the process into the container's cgroup {}",
+                    text(path)
+                )
+            }
+            Self::SelinuxKeyLabel { label } => {
+                write!(f, "give new keyrings the SELinux context {}", text(label))
+            }
             Self::SessionKeyring { name } => write!(f, "join the session keyring {}", text(name)),
             Self::LoopbackUp {} => f.write_str("bring the interface lo up"),
             Self::OomScoreAdj { value } => write!(f, "set oom_score_adj to {value}"),
@@ -63,6 +73,9 @@ impl Display for Step<'_> {
                 let all = if flags & mount::RECURSIVE == 0 { "" } else { " and all below" };
                 write!(f, "change the mount on {}{all}", text(destination))?;
                 write!(f, "{}{}", attributes(set, clear), with_propagation(p))
+            }
+            Self::Relabel { path, label } => {
+                write!(f, "let the parent give {} the SELinux context {}", text(path), text(label))
             }
             Self::Unmount { path } => write!(f, "unmount {} with all below", text(path)),
             Self::Mknod { path, mode, major, minor, uid, gid, keep } => {
@@ -102,7 +115,13 @@ impl Display for Step<'_> {
             }
             Self::Hostname { name } => write!(f, "set the host name to {}", text(name)),
             Self::Domainname { name } => write!(f, "set the domain name to {}", text(name)),
-            Self::MaskPath { path, .. } => write!(f, "mask {} (tolerate ENOENT)", text(path)),
+            Self::MaskPath { path, context, .. } => {
+                write!(f, "mask {} (tolerate ENOENT", text(path))?;
+                if !context.is_empty() {
+                    write!(f, "; {}", text(context))?;
+                }
+                f.write_str(")")
+            }
             Self::ReadonlyPath { path, .. } => {
                 write!(f, "make {} read-only (tolerate ENOENT)", text(path))
             }

@@ -8,9 +8,9 @@ pub const MESSAGE_MAX: usize = 4096 + 256;
 /// The byte that the parent answers with when the executor may go on.
 pub const GO_ON: u8 = 1;
 
-/// The byte that it answers to [`Message::MapIds`] with. Another one than [`GO_ON`], which the parent sends unasked
-/// as soon as the container is recorded.
-pub const MAPPED: u8 = 2;
+/// The byte that it answers with to what is asked before the container is recorded: [`Message::MapIds`],
+/// [`Message::Relabel`] and [`Message::DelegateCgroup`]. Another one than [`GO_ON`], which the parent sends unasked as soon as it is.
+pub const DONE: u8 = 2;
 
 /// The byte that comes with the descriptor that [`Message::OpenSource`] asks for.
 pub const OPENED: u8 = 3;
@@ -24,10 +24,12 @@ pub enum Message<'a> {
     RuntimeHooks,
     /// Network devices are due; the executor waits for one byte.
     NetworkDevices,
+    /// The process is to be put into a cgroup of its own; the executor waits for [`DONE`].
+    DelegateCgroup,
     /// The terminal's other end comes with this message; the executor waits for one byte.
     Console,
     /// A new mount comes with this message, whose ids the parent has to map; the executor waits for
-    /// [`MAPPED`].
+    /// [`DONE`].
     MapIds {
         /// Index of the [`crate::Step::MapIds`] that says how.
         step: u32,
@@ -35,6 +37,12 @@ pub enum Message<'a> {
     /// The source of a bind mount can't be reached; the executor waits for [`OPENED`] with a detached copy of it.
     OpenSource {
         /// Index of the [`crate::Step::MountBind`].
+        step: u32,
+    },
+    /// What comes with this message is to get the SELinux context of a step; the executor waits for [`DONE`]. In a user
+    /// namespace it may belong to the host's root.
+    Relabel {
+        /// Index of the [`crate::Step::Relabel`].
         step: u32,
     },
     /// Everything is done but waiting for `start`, or running the program.
@@ -94,8 +102,13 @@ impl<'a> Message<'a> {
             }
             Self::NetworkDevices => put(&[6]),
             Self::Arrived => put(&[7]),
+            Self::DelegateCgroup => put(&[8]),
+            Self::Relabel { step } => {
+                put(&[9]);
+                put(&step.to_le_bytes());
+            }
             Self::OpenSource { step } => {
-                put(&[8]);
+                put(&[10]);
                 put(&step.to_le_bytes());
             }
         }
@@ -120,9 +133,11 @@ impl<'a> Message<'a> {
             3 => Self::Ready,
             4 => Self::Moved { pid: i32::read(&mut reader)? },
             5 => Self::MapIds { step: u32::read(&mut reader)? },
-            8 => Self::OpenSource { step: u32::read(&mut reader)? },
             6 => Self::NetworkDevices,
             7 => Self::Arrived,
+            8 => Self::DelegateCgroup,
+            9 => Self::Relabel { step: u32::read(&mut reader)? },
+            10 => Self::OpenSource { step: u32::read(&mut reader)? },
             _ => return None,
         })
     }
@@ -146,6 +161,8 @@ mod tests {
             Message::NetworkDevices,
             Message::Arrived,
             Message::OpenSource { step: 3 },
+            Message::DelegateCgroup,
+            Message::Relabel { step: 3 },
         ] {
             let mut buffer = [0; MESSAGE_MAX];
             let length = message.encode(&mut buffer);
@@ -164,6 +181,6 @@ mod tests {
         for length in 0..11 {
             assert_eq!(Message::decode(&buffer[..length]), None, "{length}");
         }
-        assert_eq!(Message::decode(&[9]), None);
+        assert_eq!(Message::decode(&[10]), None);
     }
 }

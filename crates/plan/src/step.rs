@@ -87,6 +87,16 @@ steps! {
     },
     /// Leads a session of its own, setsid(2).
     NewSession {},
+    /// Has the parent put this process into a cgroup below the container's, for the program to manage, cgroups(7).
+    DelegateCgroup {
+        /// Path below the container's cgroup.
+        path: &'a CStr,
+    },
+    /// Sets the SELinux context of the keyrings that this process makes until its exec.
+    SelinuxKeyLabel {
+        /// What `attr/keycreate` takes, proc_pid_attr(5).
+        label: &'a CStr,
+    },
     /// Joins a session keyring of its own, keyctl(2).
     SessionKeyring {
         /// Name of the keyring.
@@ -213,6 +223,13 @@ steps! {
         /// Propagation flags, 0 for none.
         propagation: u32,
     },
+    /// Has the parent give what is mounted on a path its SELinux context, setxattr(2) of `security.selinux`.
+    Relabel {
+        /// Path below the root.
+        path: &'a CStr,
+        /// The context.
+        label: &'a CStr,
+    },
     /// Unmounts what is mounted on a path, with all below, umount(2) with `MNT_DETACH`.
     Unmount {
         /// Path below the root, without symbolic links.
@@ -318,6 +335,8 @@ steps! {
         path: &'a CStr,
         /// Bits of [`crate::mount`].
         flags: u32,
+        /// The SELinux context of the empty directory that covers another, `key=value` of fsconfig(2); may be empty.
+        context: &'a CStr,
     },
     /// Makes a path and all below read-only; a missing one is passed over.
     ReadonlyPath {

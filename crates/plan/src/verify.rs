@@ -102,7 +102,8 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         Step::Hook { .. }
         | Step::Console { .. }
         | Step::AppArmor { .. }
-        | Step::SelinuxLabel { .. } => return None,
+        | Step::SelinuxLabel { .. }
+        | Step::SelinuxKeyLabel { .. } => return None,
         Step::Processors { .. }
         | Step::OomScoreAdj { .. }
         | Step::Setns { .. }
@@ -112,6 +113,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::TimeNamespace { .. }
         | Step::EnterPidNamespace { .. }
         | Step::NewSession {}
+        | Step::DelegateCgroup { .. }
         | Step::SessionKeyring { .. }
         | Step::LoopbackUp {} => Phase::Isolate,
         Step::Propagation { .. }
@@ -126,6 +128,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::MapIds { .. }
         | Step::MountBind { .. }
         | Step::Remount { .. }
+        | Step::Relabel { .. }
         | Step::Unmount { .. }
         | Step::Mknod { .. }
         | Step::BindDevice { .. }
@@ -176,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_plan_in_order_is_accepted() {
-        let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0 };
+        let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0, context: c"" };
         let bound = Step::Bound { keep: 0 };
         let steps = [
             Step::NewSession {},
@@ -202,7 +205,7 @@ mod tests {
 
     #[test]
     fn disorder_is_found() {
-        let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0 };
+        let mask = Step::MaskPath { path: c"/proc/kcore", flags: 0, context: c"" };
         assert_eq!(reason(&[]).0, 0);
         assert_eq!(reason(&[mask, OPEN, EXEC]).1, "no root has been opened");
         assert_eq!(reason(&[OPEN, Step::PivotRoot { has_peers: 0 }, mask, EXEC]).0, 2);

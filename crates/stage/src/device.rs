@@ -17,7 +17,7 @@ use coble_sys::rustix::mount::{
 
 use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
-use crate::mount::{Change, change, change_classic, clone_tree, move_onto};
+use crate::mount::{Change, change, change_classic, clone_tree, move_onto, set_option};
 use crate::path::{Leaf, open, reach, with_parent};
 use crate::procfs::{host_proc, link_to};
 
@@ -150,11 +150,16 @@ pub(crate) fn make_directory(context: &Context<'_>, path: &CStr) -> Outcome {
 }
 
 /// [`coble_plan::Step::MaskPath`]
-pub(crate) fn mask_path(context: &mut Context<'_>, path: &CStr, flags: u32) -> Outcome {
+pub(crate) fn mask_path(
+    context: &mut Context<'_>,
+    path: &CStr,
+    flags: u32,
+    label: &CStr,
+) -> Outcome {
     let Some(place) = open_if_there(context, path)? else { return Ok(()) };
     let kind = FileType::from_raw_mode(fstat(&place).on("fstat", path)?.st_mode);
     if kind == FileType::Directory {
-        mask_directory(context, place.as_fd(), path)
+        mask_directory(context, place.as_fd(), path, label)
     } else {
         mask_file(context, place.as_fd(), path, flags)
     }
@@ -182,22 +187,30 @@ fn mask_file(context: &mut Context<'_>, place: BorrowedFd<'_>, path: &CStr, flag
 }
 
 /// All masked directories share one empty read-only tmpfs.
-fn mask_directory(context: &mut Context<'_>, place: BorrowedFd<'_>, path: &CStr) -> Outcome {
+fn mask_directory(
+    context: &mut Context<'_>,
+    place: BorrowedFd<'_>,
+    path: &CStr,
+    label: &CStr,
+) -> Outcome {
     if let Some(mask) = &context.mask {
         let tree = clone_tree(mask.as_fd(), c"", false)?;
         return move_onto(tree.as_fd(), place).on("move_mount", path);
     }
-    let tree = empty_directory()?;
+    let tree = empty_directory(label)?;
     move_onto(tree.as_fd(), place).on("move_mount", path)?;
     context.mask = Some(tree);
     Ok(())
 }
 
-fn empty_directory() -> Outcome<OwnedFd> {
+fn empty_directory(label: &CStr) -> Outcome<OwnedFd> {
     let fs = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", c"tmpfs")?;
     fsconfig_set_string(&fs, c"nr_blocks", c"1").on("fsconfig", c"nr_blocks")?;
     fsconfig_set_string(&fs, c"nr_inodes", c"2").on("fsconfig", c"nr_inodes")?;
     fsconfig_set_string(&fs, c"mode", c"755").on("fsconfig", c"mode")?;
+    if !label.is_empty() {
+        set_option(fs.as_fd(), label).on("fsconfig", label)?;
+    }
     fsconfig_set_flag(&fs, c"ro").on("fsconfig", c"ro")?;
     fsconfig_create(&fs).on("fsconfig", c"tmpfs")?;
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY

@@ -29,8 +29,8 @@ use crate::device::{
 use crate::fault::{During, Outcome};
 use crate::hook::{Hook, run_hook};
 use crate::mount::{
-    Change, NewFs, Target, clone_tree, hold_source, mount_bind, mount_classic, mount_fs, remount,
-    unmount_place,
+    Change, NewFs, Target, clone_tree, hold_source, mount_bind, mount_classic, mount_fs, relabel,
+    remount, unmount_place,
 };
 use crate::{console, identity, namespace, procfs, program, rendezvous};
 
@@ -61,6 +61,9 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
             namespace::enter_pid_namespace(context, keep_proc != 0)
         }
         Step::NewSession {} => setsid().during("setsid").map(drop),
+        Step::SelinuxKeyLabel { label } => {
+            procfs::write_proc(context, c"self/attr/keycreate", label.to_bytes())
+        }
         Step::SessionKeyring { name } => namespace::join_keyring(name),
         Step::LoopbackUp {} => loopback_up().on("bring up", c"lo"),
         Step::OomScoreAdj { value } => identity::oom_score_adj(context, value),
@@ -71,6 +74,7 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::UseDirectory { fd } => use_directory(context, fd),
         Step::UseCurrentRoot {} => open_directory(context, c"/"),
         Step::AwaitRecord {} => rendezvous::await_answer(context),
+        Step::DelegateCgroup { .. } => rendezvous::await_delegation(context),
         Step::NetworkDevices {} => rendezvous::ask(context, Message::NetworkDevices),
         Step::RuntimeHooks {} => rendezvous::ask(context, Message::RuntimeHooks),
         Step::Hook { path, args, env, home, timeout, stdout, stderr, state_head, state_tail } => {
@@ -134,6 +138,7 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
             let recursive = flags & bits::RECURSIVE != 0;
             remount(context, target, Change { set, clear, recursive, classic, ..Change::default() })
         }
+        Step::Relabel { path, .. } => relabel(context, path),
         Step::Unmount { path } => unmount_place(context, path),
         Step::Mknod { path, mode, major, minor, uid, gid, keep } => {
             make_node(context, path, Node { mode, major, minor }, Owner { uid, gid }, keep != 0)
@@ -143,7 +148,7 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         }
         Step::Symlink { target, path } => make_link(context, target, path),
         Step::MakeDirectory { path } => make_directory(context, path),
-        Step::MaskPath { path, flags } => mask_path(context, path, flags),
+        Step::MaskPath { path, flags, context: label } => mask_path(context, path, flags, label),
         Step::ReadonlyPath { path, flags } => readonly_path(context, path, flags),
         Step::ReadonlyRoot { flags } => readonly_root(context, flags),
         Step::Hostname { name } => sethostname(name.to_bytes()).on("sethostname", name),

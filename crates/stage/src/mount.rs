@@ -21,7 +21,7 @@ use crate::copy_up::copy_up;
 use crate::fault::{During, Fault, Outcome};
 use crate::path::{Leaf, Place, reach};
 use crate::procfs::{host_proc, is_procfs, link_to};
-use crate::rendezvous::{ask_source, await_mapped, hand_over};
+use crate::rendezvous::{ask_source, await_done, hand_over};
 
 /// The bits that change a mount, and how.
 #[derive(Clone, Copy, Default)]
@@ -105,7 +105,7 @@ fn configure(fd: BorrowedFd<'_>, fs: &NewFs<'_>, place: &Place) -> Outcome {
 }
 
 /// `key` or `key=value`.
-fn set_option(fd: BorrowedFd<'_>, option: &CStr) -> Result<(), Errno> {
+pub(crate) fn set_option(fd: BorrowedFd<'_>, option: &CStr) -> Result<(), Errno> {
     let bytes = option.to_bytes();
     let Some(equals) = bytes.iter().position(|&byte| byte == b'=') else {
         return fsconfig_set_flag(fd, option);
@@ -209,6 +209,15 @@ pub(crate) fn remount(context: &mut Context<'_>, target: Target<'_>, how: Change
     set_propagation(fd.as_fd(), target)
 }
 
+/// [`coble_plan::Step::Relabel`]
+pub(crate) fn relabel(context: &mut Context<'_>, path: &CStr) -> Outcome {
+    let flags = coble_sys::rustix::fs::OFlags::PATH;
+    let fd = crate::path::open(context.root()?, path, flags, ResolveFlags::empty())
+        .on("openat2", path)?;
+    hand_over(context, Message::Relabel { step: context.step }, fd.as_fd())?;
+    await_done(context)
+}
+
 /// [`coble_plan::Step::Unmount`]: by a descriptor, and the host's procfs that leads to it. A link could lead to a mount
 /// that hides something.
 pub(crate) fn unmount_place(context: &mut Context<'_>, path: &CStr) -> Outcome {
@@ -243,7 +252,7 @@ fn map_ids(context: &mut Context<'_>, tree: BorrowedFd<'_>) -> Outcome {
     match context.mapping.take() {
         Some(step) => {
             hand_over(context, Message::MapIds { step }, tree)?;
-            await_mapped(context)
+            await_done(context)
         }
         None => Ok(()),
     }

@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use coble_plan::{GO_ON, MAPPED, MESSAGE_MAX, Message, OPENED};
+use coble_plan::{DONE, GO_ON, MESSAGE_MAX, Message, OPENED};
 use coble_sys::rustix::event::{PollFd, PollFlags, poll};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::{Errno, IoSlice, IoSliceMut, read};
@@ -53,13 +53,14 @@ pub(crate) fn await_answer(context: &mut Context<'_>) -> Outcome {
     }
 }
 
-/// Waits until the parent has mapped the ids of a mount. That it goes on may have been said before.
-pub(crate) fn await_mapped(context: &mut Context<'_>) -> Outcome {
+/// Waits until the parent has done what it was asked before the container is recorded. That it goes on may have been
+/// said before.
+pub(crate) fn await_done(context: &mut Context<'_>) -> Outcome {
     match answer(context)? {
-        (MAPPED, _) => Ok(()),
+        (DONE, _) => Ok(()),
         (GO_ON, _) if !context.is_answered => {
             context.is_answered = true;
-            await_mapped(context)
+            await_done(context)
         }
         _ => Err(Fault::words("the parent answers what was not asked")),
     }
@@ -104,6 +105,12 @@ fn answer(context: &Context<'_>) -> Outcome<(u8, Option<OwnedFd>)> {
 pub(crate) fn ask(context: &mut Context<'_>, message: Message<'_>) -> Outcome {
     tell(context, message)?;
     await_answer(context)
+}
+
+/// [`coble_plan::Step::DelegateCgroup`]
+pub(crate) fn await_delegation(context: &mut Context<'_>) -> Outcome {
+    tell(context, Message::DelegateCgroup)?;
+    await_done(context)
 }
 
 /// [`coble_plan::Step::Finish`]

@@ -4,7 +4,7 @@ use coble_cgroup::ContainerMount;
 use coble_plan::{ListBuf, Plan, Step, mount as bits};
 use coble_spec::NamespaceKind;
 
-use super::mounts::{Wanted, first_propagation, propagation, read_only_now};
+use super::mounts::{Wanted, first_propagation, mount_context, propagation, read_only_now};
 use super::text::c_string;
 use super::{Job, Namespaces};
 use crate::error::{Error, Result};
@@ -150,6 +150,7 @@ fn legacy_cgroup(
     if !data.iter().any(|datum| datum.starts_with("mode=")) {
         data.insert(0, "mode=755".to_owned());
     }
+    data.extend(Some(mount_context(job)).filter(|context| !context.is_empty()));
     let options: ListBuf = data.iter().collect();
     let step = Step::MountFs {
         fstype: c"tmpfs",

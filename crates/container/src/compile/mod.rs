@@ -16,15 +16,18 @@ use coble_cgroup::ContainerMount;
 use coble_plan::{Plan, Step};
 use coble_spec::{Hook, Spec};
 
+use crate::delegation::{self, refuse_without_cgroup2};
 use crate::error::Result;
 use crate::facts::Facts;
+use crate::selinux::{MountLabel, refuse_inactive};
 use crate::state::Setgroups;
 pub(crate) use hooks::state_parts;
 pub(crate) use hot_mounts::{Entrance, add_mounts, makes_mount, remove_mounts};
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
 use process::Environment;
 pub(crate) use process::{
-    Assumption, KEEP_GROUPS, assume_process, console_step, label_steps, personality_step,
+    Assumption, KEEP_GROUPS, assume_process, console_step, key_label_step, label_steps,
+    personality_step,
 };
 pub(crate) use text::{c_string, clean};
 
@@ -81,6 +84,7 @@ pub(crate) struct Launch {
 
 /// THE ORDER in which a container is made.
 pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
+    refuse_what_the_host_lacks(job)?;
     let namespaces = Namespaces::of(job)?;
     let mut plan = Plan::default();
     let plan_ref = &mut plan;
@@ -118,6 +122,17 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
         setgroups,
         preserve_fds: job.options.preserve_fds,
     })
+}
+
+/// Refuses what no step could carry out here.
+fn refuse_what_the_host_lacks(job: &Job<'_>) -> Result<()> {
+    if MountLabel::of(job.spec).is_some() {
+        refuse_inactive(job.facts.has_selinux, "config.json", MountLabel::POINTER)?;
+    }
+    match delegation::path(&job.spec.annotations) {
+        Some(_) => refuse_without_cgroup2(job.facts, job.unified),
+        None => Ok(()),
+    }
 }
 
 /// Adds the last steps of every plan: the wait for `start`, the hooks after it, the program.

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::id_map::lines;
 use crate::mount_ids::MountIds;
 use crate::mount_options::{MountOptions, attr, ms};
+use crate::selinux::{Labelling, MountLabel};
 
 /// fsconfig(2) takes values of at most this many bytes.
 const FSCONFIG_VALUE_MAX: usize = 255;
@@ -26,6 +27,8 @@ pub(super) struct Wanted<'a> {
     pub(super) flags: u32,
     /// How its ids are mapped.
     ids: Option<MountIds>,
+    /// The SELinux context, if its root gets it as an attribute.
+    label: Option<String>,
 }
 
 impl Wanted<'_> {
@@ -92,6 +95,7 @@ pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
             cgroup(job, namespaces, &wanted, plan)?;
         } else {
             file_system(job, &wanted, plan)?;
+            relabel(&wanted, plan)?;
         }
         more_propagation(job, &wanted, plan);
     }
@@ -109,7 +113,7 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
     let origin = if is_own { String::new() } else { format!("/mounts/{index}") };
     let mut options = MountOptions::parse(&mount.options)
         .map_err(|error| bad_options(&origin, &error.to_string()))?;
-    if !options.remount && !options.binds(&mount.kind) {
+    if makes_fs(mount, &options) {
         options.reach_the_mount();
     }
     let none = Linux::default();
@@ -117,6 +121,14 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
         MountIds::of(mount, &options, job.spec.linux.as_ref().unwrap_or(&none)).map_err(|bad| {
             Error::new(format!("config.json: {origin}/{}: {}", bad.member, bad.reason))
         })?;
+    let mut label = None;
+    if let Some(wanted) = MountLabel::of(job.spec).filter(|_| makes_fs(mount, &options)) {
+        match Labelling::of(&mount.kind) {
+            Labelling::None => {}
+            Labelling::Option => options.data.push(wanted.datum()),
+            Labelling::Attribute => label = Some(wanted.context),
+        }
+    }
     let path = below_root(job, &mount.destination);
     let mut flags = classic(job);
     if job.options.only_held {
@@ -136,7 +148,11 @@ fn sort_out<'a>(job: &Job<'_>, mount: &'a Mount, index: usize) -> Result<Wanted<
         let words = format!("config.json: {pointer}: {reason}");
         Error::config(pointer, words)
     })?;
-    Ok(Wanted { mount, options, destination: c_string(path)?, origin, flags, ids })
+    Ok(Wanted { mount, options, destination: c_string(path)?, origin, flags, ids, label })
+}
+
+fn makes_fs(mount: &Mount, options: &MountOptions) -> bool {
+    !options.remount && !options.binds(&mount.kind)
 }
 
 /// A destination as seen from the root. Some engines write the path that it has on the host.
@@ -262,6 +278,14 @@ fn is_filled_later(wanted: &Wanted<'_>) -> bool {
     wanted.mount.kind == "tmpfs" || wanted.destination.as_bytes() == b"/dev"
 }
 
+fn relabel(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
+    let Some(label) = &wanted.label else { return Ok(()) };
+    let label = c_string(label.as_str())?;
+    let step = Step::Relabel { path: &wanted.destination, label: &label };
+    plan.push(step, MountLabel::POINTER);
+    Ok(())
+}
+
 fn through_mount(wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
     let options = &wanted.options;
     if options.copy_up {
@@ -323,7 +347,7 @@ pub(super) fn read_only_now(wanted: &Wanted<'_>, plan: &mut Plan) {
 pub(super) fn later_read_only(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     for (index, mount) in job.spec.mounts.iter().enumerate() {
         let wanted = sort_out(job, mount, index)?;
-        let is_new_fs = !wanted.options.remount && !wanted.options.binds(&mount.kind);
+        let is_new_fs = makes_fs(mount, &wanted.options);
         let read_only = wanted.options.attr_set & attr::RDONLY != 0;
         if is_new_fs && read_only && is_filled_later(&wanted) {
             read_only_now(&wanted, plan);
@@ -336,6 +360,7 @@ pub(super) fn later_read_only(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
 pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     let flags = classic(job);
     later_read_only(job, plan)?;
+    let context = c_string(mount_context(job))?;
     if let Some(linux) = &job.spec.linux {
         for (index, path) in unlike(&linux.readonly_paths) {
             let path = c_string(path)?;
@@ -346,13 +371,19 @@ pub(super) fn restrict(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
         }
         for (index, path) in unlike(&linux.masked_paths) {
             let path = c_string(path)?;
-            plan.push(Step::MaskPath { path: &path, flags }, format!("/linux/maskedPaths/{index}"));
+            let step = Step::MaskPath { path: &path, flags, context: &context };
+            plan.push(step, format!("/linux/maskedPaths/{index}"));
         }
     }
     if job.spec.root.as_ref().is_some_and(|root| root.readonly) {
         plan.push(Step::ReadonlyRoot { flags }, "/root/readonly");
     }
     Ok(())
+}
+
+/// The SELinux context of a new file system as one of its options; empty for none.
+pub(super) fn mount_context(job: &Job<'_>) -> String {
+    MountLabel::of(job.spec).map_or(String::new(), |label| label.option())
 }
 
 /// The paths with their places, each once: a second mount on the first one would change nothing.

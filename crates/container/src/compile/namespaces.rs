@@ -7,7 +7,8 @@ use coble_spec::{Linux, Namespace, NamespaceKind, Spec};
 use coble_sys::libc;
 
 use super::text::c_string;
-use super::{Job, clone_flag as flag_of};
+use super::{Job, clone_flag as flag_of, key_label_step};
+use crate::delegation;
 use crate::error::{Error, Result};
 use crate::sysctl;
 
@@ -143,6 +144,10 @@ pub(super) fn isolate(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -
     for (kind, index) in namespaces.left().filter(|(kind, _)| *kind != NamespaceKind::Time) {
         plan.push(Step::Unshare { kinds: flag_of(kind) }, pointer(index));
     }
+    // The cgroup namespace has the container's cgroup as its root; from here on the process is in one below.
+    if let Some(path) = delegation::path(&job.spec.annotations) {
+        plan.push(Step::DelegateCgroup { path: &c_string(path)? }, delegation::POINTER);
+    }
     let has_own_step = |kind| namespaces.left().find(|(left, _)| *left == kind);
     if let Some((_, index)) = has_own_step(NamespaceKind::Time) {
         let offsets = c_string(time_offsets(job.spec.linux.as_ref()))?;
@@ -158,6 +163,9 @@ pub(super) fn isolate(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -
     }
     plan.push(Step::NewSession {}, "");
     if !job.options.no_new_keyring {
+        if let Some(process) = &job.spec.process {
+            key_label_step(process, "/process", plan)?;
+        }
         let name = c_string(keyring_name(job.id))?;
         plan.push(Step::SessionKeyring { name: &name }, "");
     }

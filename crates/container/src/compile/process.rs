@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::id_map::is_own_only;
 use crate::memory_policy::policy_step;
 use crate::rlimit;
+use crate::selinux::refuse_inactive;
 use crate::state::Setgroups;
 
 /// umask(2) of a process that has none in its configuration.
@@ -64,18 +65,37 @@ pub(super) fn make_directory(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
 }
 
 pub(super) fn labels(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
-    configured(job).map_or(Ok(()), |process| label_steps(process, "/process", plan))
+    configured(job)
+        .map_or(Ok(()), |process| label_steps(process, "/process", job.facts.has_selinux, plan))
 }
 
 /// The labels of security modules that the program gets at its exec.
-pub(crate) fn label_steps(process: &Process, origin: &str, plan: &mut Plan) -> Result<()> {
+pub(crate) fn label_steps(
+    process: &Process,
+    origin: &str,
+    has_selinux: bool,
+    plan: &mut Plan,
+) -> Result<()> {
     if !process.apparmor_profile.is_empty() {
         let label = c_string(format!("exec {}", process.apparmor_profile))?;
         plan.push(Step::AppArmor { label: &label }, format!("{origin}/apparmorProfile"));
     }
     if !process.selinux_label.is_empty() {
+        let document = if origin.is_empty() { "process" } else { "config.json" };
+        let origin = format!("{origin}/selinuxLabel");
+        refuse_inactive(has_selinux, document, &origin)?;
         let label = c_string(process.selinux_label.as_str())?;
-        plan.push(Step::SelinuxLabel { label: &label }, format!("{origin}/selinuxLabel"));
+        plan.push(Step::SelinuxLabel { label: &label }, origin);
+    }
+    Ok(())
+}
+
+/// Processes of a context find only keys that their policy lets them find: a session keyring gets the context of the
+/// program that it is for.
+pub(crate) fn key_label_step(process: &Process, origin: &str, plan: &mut Plan) -> Result<()> {
+    if !process.selinux_label.is_empty() {
+        let label = c_string(process.selinux_label.as_str())?;
+        plan.push(Step::SelinuxKeyLabel { label: &label }, format!("{origin}/selinuxLabel"));
     }
     Ok(())
 }

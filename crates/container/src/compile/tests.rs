@@ -1,8 +1,10 @@
 //! Configurations and the plans that they become. Nothing here looks at the host.
 
 mod cgroup;
+mod delegation;
 mod devices;
 mod hooks;
+mod labels;
 mod mounts;
 mod namespaces;
 mod process;
@@ -51,6 +53,7 @@ fn root_on((mountinfo, own): (&str, &str)) -> Facts {
         is_initial_user_namespace: true,
         has_mount_setattr: true,
         has_kcore: true,
+        has_selinux: true,
         hierarchy: Hierarchy::parse(mountinfo.as_bytes(), own).unwrap(),
     }
 }

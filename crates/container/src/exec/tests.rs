@@ -137,7 +137,7 @@ fn lines(record: &Record, process: &Process) -> Vec<String> {
     let assumption =
         Assumption { process, origin: "", setgroups: Setgroups::Allowed, environment: &[] };
     let processors = Processors::of(process.exec_cpu_affinity.as_ref()).unwrap();
-    let plan = compile(record, &target, None, &assumption, &processors).unwrap();
+    let plan = compile(record, &target, None, &assumption, &processors, true).unwrap();
     assert_eq!(verify(&plan), Ok(()));
     plan.iter().map(|(step, origin)| format!("{step} [{origin}]")).collect()
 }
@@ -153,6 +153,7 @@ fn the_plan_leads_into_the_container_and_no_further() {
             "set oom_score_adj to 3 [/oomScoreAdj]",
             "ask for the AppArmor profile: exec a [/apparmorProfile]",
             "ask for the SELinux context s [/selinuxLabel]",
+            "give new keyrings the SELinux context s [/selinuxLabel]",
             "join the container's user, mount, pid, network namespaces []",
             "become user 0 of the user namespace []",
             "go on as a new child, inside the pid namespace []",

@@ -25,6 +25,16 @@ impl Datum {
         };
         (!key.is_empty()).then(|| Self { key: key.to_owned(), value: value.map(unquoted) })
     }
+
+    /// As mount(2) takes it, among others with commas between them.
+    pub(super) fn in_a_list(&self) -> String {
+        match &self.value {
+            Some(value) if is_context(&self.key) && value.contains(',') => {
+                format!("{}=\"{value}\"", self.key)
+            }
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// SELinux reads the quotes of these keys' values from mount(2), and only from there: fsconfig(2) takes
@@ -33,14 +43,11 @@ fn is_context(key: &str) -> bool {
     matches!(key, "context" | "fscontext" | "defcontext" | "rootcontext")
 }
 
-/// As mount(2) takes it.
+/// By itself: `key` or `key=value`.
 impl fmt::Display for Datum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
             None => f.write_str(&self.key),
-            Some(value) if is_context(&self.key) && value.contains(',') => {
-                write!(f, "{}=\"{value}\"", self.key)
-            }
             Some(value) => write!(f, "{}={value}", self.key),
         }
     }

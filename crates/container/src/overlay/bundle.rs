@@ -14,6 +14,7 @@ use super::layout::{Part, Show, layout};
 use super::points::{is_below, visible_points};
 use crate::error::{Error, Result};
 use crate::example::config_text;
+use crate::selinux::copy_context;
 
 /// What goes into the bundle.
 pub(super) struct Bundle<'a> {
@@ -102,11 +103,12 @@ impl Bundle<'_> {
         Ok(())
     }
 
-    /// Gives a directory the host's mode and, as root, its owner.
+    /// Gives a directory the host's mode and, as root, its owner and its SELinux context.
     fn look_like(&self, path: &Path, host: &str) -> io::Result<()> {
         let stat = look_at(host)?;
         if !self.host.facts.is_rootless() {
             chown(path, Some(stat.st_uid), Some(stat.st_gid))?;
+            copy_context(host, path)?;
         }
         fs::set_permissions(path, Permissions::from_mode(stat.st_mode & 0o7777))
     }

@@ -44,6 +44,7 @@ pub(super) struct Config {
     pub(super) capabilities: Option<Capabilities>,
     pub(super) apparmor_profile: Option<String>,
     pub(super) process_label: Option<String>,
+    pub(super) mount_label: Option<String>,
     pub(super) rlimits: Option<Vec<Rlimit>>,
     pub(super) oom_score_adj: Option<i32>,
     pub(super) umask: Option<u32>,

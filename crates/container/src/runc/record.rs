@@ -92,6 +92,7 @@ pub(super) fn translate(state: State, cgroup: &Cgroup, group: Option<Group>) -> 
         init: Init { pid: state.init_process_pid, start_time: state.init_process_start },
         cgroup: cgroup.record(),
         setgroups: Setgroups::Unknown,
+        mount_label: config.mount_label.unwrap_or_default(),
         has_keyring: !config.no_new_keyring,
         hooks: config.hooks.map(hooks),
         intel_rdt: group,

@@ -7,8 +7,10 @@ use coble_spec::{Linux, Spec};
 use super::Invalid;
 use super::text::{member, quoted};
 use crate::compile::KEEP_GROUPS;
+use crate::delegation::{self, DELEGATE};
 use crate::hook_output::{HOOKS_STDERR, HOOKS_STDOUT};
 use crate::pidfd_socket::RECEIVER;
+use crate::selinux::{CONTEXT_TYPE, CONTEXT_TYPES};
 
 /// How annotations begin that are meant for the runtime.
 pub(crate) const PREFIXES: [&str; 2] = ["coble.", "run.oci."];
@@ -42,6 +44,11 @@ fn one(name: &str, value: &str, linux: &Linux) -> Result<(), String> {
             Err(format!("{} is not an absolute path", quoted(value)))
         }
         RECEIVER | HOOKS_STDOUT | HOOKS_STDERR | KEEP_GROUPS => Ok(()),
+        CONTEXT_TYPE if !CONTEXT_TYPES.contains(&value) => {
+            Err(format!("{} is none of {}", quoted(value), CONTEXT_TYPES.join(", ")))
+        }
+        CONTEXT_TYPE => Ok(()),
+        DELEGATE => delegation::check(value),
         FAIL_UNKNOWN_SYSCALL if linux.seccomp.is_some() => Err(format!(
             "without a filter no system call is looked up, and \"{}\": \"{}\" asks for none",
             SECCOMP.0, SECCOMP.1

@@ -6,15 +6,7 @@ use super::Invalid;
 use super::annotations::SECCOMP;
 
 pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
-    seccomp(spec, linux)?;
-    mount_label(linux)
-}
-
-fn refuse(present: bool, pointer: &str, subject: &str) -> Result<(), Invalid> {
-    match present {
-        true => Err(Invalid::at(pointer, format!("{subject} are not supported yet"))),
-        false => Ok(()),
-    }
+    seccomp(spec, linux)
 }
 
 fn seccomp(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
@@ -26,8 +18,4 @@ fn seccomp(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
         "system call filters are not supported yet; the annotation \"{name}\": \"{value}\" runs the container without one"
     );
     Err(Invalid::at("/linux/seccomp", reason))
-}
-
-fn mount_label(linux: &Linux) -> Result<(), Invalid> {
-    refuse(!linux.mount_label.is_empty(), "/linux/mountLabel", "SELinux labels")
 }

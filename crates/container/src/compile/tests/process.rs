@@ -76,6 +76,8 @@ fn labels_scheduling_and_personality_are_carried_out() {
     assert_order(
         &case.lines(),
         &[
+            "give new keyrings the SELinux context system_u:system_r:box_t:s0 [/process/selinuxLabel]",
+            "join the session keyring _ses.box []",
             "ask for the AppArmor profile: exec box-default [/process/apparmorProfile]",
             "ask for the SELinux context system_u:system_r:box_t:s0 [/process/selinuxLabel]",
             "change the root",

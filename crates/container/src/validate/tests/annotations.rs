@@ -51,6 +51,29 @@ fn the_callers_groups_stay_or_not() {
 }
 
 #[test]
+fn the_label_of_mounts_is_one_of_four_options() {
+    let name = "run.oci.mount_context_type";
+    for value in ["context", "fscontext", "defcontext", "rootcontext"] {
+        passes(name, value);
+    }
+    for value in ["", "seclabel", "context="] {
+        let words = "is none of context, fscontext, defcontext, rootcontext";
+        assert_eq!(refusal(name, value), format!("/annotations/{name}: {value:?} {words}"));
+    }
+}
+
+#[test]
+fn a_delegated_cgroup_lies_below_the_containers() {
+    let name = "run.oci.delegate-cgroup";
+    for value in ["", "init", "/a/b"] {
+        passes(name, value);
+    }
+    let message = refusal(name, "a/../..");
+    let words = "\"a/../..\" is no path below the container's cgroup";
+    assert_eq!(message, format!("/annotations/{name}: {words}"));
+}
+
+#[test]
 fn what_needs_systemd_is_refused() {
     passes("run.oci.systemd.subgroup", "");
     let message = refusal("run.oci.systemd.subgroup", "container");

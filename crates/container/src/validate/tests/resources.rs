@@ -260,13 +260,6 @@ fn cgroups() {
 }
 
 #[test]
-fn what_is_not_there_yet() {
-    let message = "/linux/mountLabel: SELinux labels are not supported yet";
-    assert_eq!(refused(&[("/linux/mountLabel", json!("x"))]), message);
-    accepted(&[("/process/apparmorProfile", json!("")), ("/linux/mountLabel", json!(""))]);
-}
-
-#[test]
 fn processors_and_memory_policy() {
     accepted(&[("/process/execCPUAffinity", json!({}))]);
     accepted(&[("/process/execCPUAffinity", json!({ "initial": "0", "final": "0-3,7,5000" }))]);
