@@ -111,3 +111,29 @@ fn without_a_user_namespace_options_change_the_flags() {
     let said = with_host_mount(&case, &source, &bundle).output().stdout();
     assert_eq!(said, "rw,nosuid,nodev,relatime\n");
 }
+
+/// There the executor makes its mount namespace itself, after it has joined.
+#[test]
+fn in_a_joined_user_namespace_it_stays_too() {
+    let Some(case) = Case::root() else { return };
+    let first = format!("{}-first", case.id);
+    let mut owner = in_user_namespace(&case, "owner");
+    owner.sh("sleep 1000").write();
+    case.coble().args(["run", "-d", "-b"]).arg(&owner.path).arg(&first).output().ok();
+    let state = case.coble().args(["state", &first]).output().stdout();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    let namespace = format!("/proc/{}/ns/user", state["pid"]);
+    for (nth, source) in sources(&case).iter().enumerate() {
+        let mut bundle = in_user_namespace(&case, &format!("bundle-{nth}"));
+        bundle.join("user", Path::new(&namespace));
+        for map in ["uidMappings", "gidMappings"] {
+            bundle.config["linux"].as_object_mut().unwrap().remove(map);
+        }
+        bundle.mount("bind", source.to_str().unwrap(), "/mnt", &["rbind"]);
+        bundle
+            .sh("mount -o remount,bind,rw /mnt && echo gone; umount /mnt/sub && echo uncovered; \
+                   grep -E ' /mnt(/sub)? ' /proc/self/mountinfo | cut -d' ' -f5,6");
+        let said = with_host_mount(&case, source, &bundle).output().ok();
+        assert_eq!(said.stdout, format!("/mnt {FLAGS}\n/mnt/sub {FLAGS}\n"), "{said}");
+    }
+}
