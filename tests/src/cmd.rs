@@ -81,6 +81,13 @@ impl Cmd {
         self
     }
 
+    /// Keeps its output in another file, at the end of what is there.
+    #[must_use]
+    pub fn stdout_to(mut self, file: &Path) -> Self {
+        self.stdout = file.to_owned();
+        self
+    }
+
     /// Makes it run as user and group `id`, with no further groups.
     #[must_use]
     pub fn user(mut self, id: u32) -> Self {

@@ -1,0 +1,136 @@
+//! What both runtimes are given.
+
+use std::fmt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// A configuration, and the host that it is for.
+///
+/// Words in it that begin with `@` stand for what is another each time: `@source` for the folder with what can be
+/// bound, `@id` for the container's name, `@held` for the folder with links of namespaces to join.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Setup {
+    /// `config.json`.
+    pub(crate) config: Value,
+    /// Whether the host has cgroup v2 alone.
+    pub(crate) unified: bool,
+}
+
+impl Setup {
+    /// The least that the probe runs with: a writable root, `/proc`, a device file system and new namespaces.
+    pub(crate) fn least() -> Self {
+        let namespaces = ["mount", "pid", "ipc", "uts", "network"];
+        let config = json!({
+            "ociVersion": "1.0.2",
+            "process": { "args": ["/bin/probe"], "cwd": "/", "env": ["PATH=/bin"], "user": {} },
+            "root": { "path": "rootfs" },
+            "mounts": [mount("proc", "proc", "/proc", &[])],
+            "linux": {
+                "cgroupsPath": "/@id",
+                "namespaces": namespaces.map(|kind| json!({ "type": kind })),
+            },
+        });
+        Self { config, unified: false }
+    }
+
+    /// The same with the members of `more` in place of those of the same name.
+    pub(crate) fn with(mut self, more: Value) -> Self {
+        merge(&mut self.config, more);
+        self
+    }
+
+    /// The same on a host with cgroup v2 alone.
+    pub(crate) fn unified(mut self) -> Self {
+        self.unified = true;
+        self
+    }
+
+    /// The same with another mount.
+    pub(crate) fn mount(mut self, kind: &str, source: &str, to: &str, options: &[&str]) -> Self {
+        list(&mut self.config, "mounts").push(mount(kind, source, to, options));
+        self
+    }
+
+    /// The same with another namespace.
+    pub(crate) fn namespace(mut self, kind: &str) -> Self {
+        list(&mut self.config["linux"], "namespaces").push(json!({ "type": kind }));
+        self
+    }
+
+    /// The same with the namespace of this kind shared with the host.
+    pub(crate) fn without_namespace(mut self, kind: &str) -> Self {
+        list(&mut self.config["linux"], "namespaces").retain(|one| one["type"] != kind);
+        self
+    }
+
+    /// Whether the container has its own namespace of this kind, new or joined.
+    pub(crate) fn has_namespace(&self, kind: &str) -> bool {
+        let list = self.config["linux"]["namespaces"].as_array();
+        list.into_iter().flatten().any(|namespace| namespace["type"] == kind)
+    }
+
+    /// The host's id of the container's root.
+    pub(crate) fn owner(&self) -> u32 {
+        let mappings = self.config["linux"]["uidMappings"].as_array();
+        let root = mappings.into_iter().flatten().find(|mapping| mapping["containerID"] == 0);
+        root.and_then(|mapping| mapping["hostID"].as_u64()).map_or(0, |id| id as u32)
+    }
+
+    /// The text of `config.json`.
+    pub(crate) fn text(&self, source: &Path, id: &str, held: &Path) -> String {
+        let text = format!("{:#}", self.config);
+        text.replace("@source", source.to_str().unwrap())
+            .replace("@id", id)
+            .replace("@held", held.to_str().unwrap())
+    }
+
+    /// Paths in the container that the configuration names, and what leads to them.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let mut paths = vec!["/".to_owned(), "/tmp".to_owned(), "/dir".to_owned()];
+        let mut add = |value: &Value| paths.extend(value.as_str().map(str::to_owned));
+        let linux = &self.config["linux"];
+        for name in ["maskedPaths", "readonlyPaths"] {
+            linux[name].as_array().into_iter().flatten().for_each(&mut add);
+        }
+        for device in linux["devices"].as_array().into_iter().flatten() {
+            add(&device["path"]);
+        }
+        for mount in self.config["mounts"].as_array().into_iter().flatten() {
+            add(&mount["destination"]);
+        }
+        add(&self.config["process"]["cwd"]);
+        paths
+    }
+}
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = if self.unified { "cgroup v2 alone" } else { "cgroup v1" };
+        write!(f, "on a host with {host}: {:#}", self.config)
+    }
+}
+
+/// One of `mounts`.
+pub(crate) fn mount(kind: &str, source: &str, to: &str, options: &[&str]) -> Value {
+    json!({ "destination": to, "type": kind, "source": source, "options": options })
+}
+
+fn list<'a>(place: &'a mut Value, name: &str) -> &'a mut Vec<Value> {
+    if place[name].is_null() {
+        place[name] = json!([]);
+    }
+    place[name].as_array_mut().unwrap()
+}
+
+/// Objects are merged member by member, everything else is replaced.
+pub(crate) fn merge(value: &mut Value, more: Value) {
+    match (value, more) {
+        (Value::Object(members), Value::Object(more)) => {
+            for (name, member) in more {
+                merge(members.entry(name).or_insert(Value::Null), member);
+            }
+        }
+        (value, more) => *value = more,
+    }
+}
