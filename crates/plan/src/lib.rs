@@ -90,8 +90,8 @@ pub mod mount {
     pub const CLASSIC_ATTRIBUTES: u32 = 1 << 6;
     /// The source is the one that is held; its path is the host's, and means nothing here.
     pub const HELD: u32 = 1 << 7;
-    /// A source that the executor may not follow the path to is asked of the parent.
-    pub const ASK_SOURCE: u32 = 1 << 9;
     /// What is mounted has to be a procfs.
     pub const ONLY_PROCFS: u32 = 1 << 8;
+    /// A source that the executor may not follow the path to is asked of the parent.
+    pub const ASK_SOURCE: u32 = 1 << 9;
 }
