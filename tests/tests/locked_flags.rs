@@ -137,3 +137,14 @@ fn in_a_joined_user_namespace_it_stays_too() {
         assert_eq!(said.stdout, format!("/mnt {FLAGS}\n/mnt/sub {FLAGS}\n"), "{said}");
     }
 }
+
+#[test]
+fn without_what_is_mounted_below_it_can_not_be_had() {
+    let Some(case) = Case::root() else { return };
+    for (nth, source) in sources(&case).iter().enumerate() {
+        let mut bundle = in_user_namespace(&case, &format!("bundle-{nth}"));
+        bundle.mount("bind", source.to_str().unwrap(), "/mnt", &["bind"]);
+        let words = ["/mounts/", "open_tree", "invalid argument", "only with rbind"];
+        case.refuses(with_host_mount(&case, source, &bundle), &words);
+    }
+}

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
-use coble_plan::{DONE, Failure, GO_ON, MESSAGE_MAX, Message, OPENED, Plan, Step};
+use coble_plan::{DONE, Failure, GO_ON, MESSAGE_MAX, Message, OPENED, Plan};
 use coble_spec::NamespaceKind;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
@@ -20,7 +20,7 @@ use coble_sys::{SPAWN_FAILED, Spawn, libc, pidfd_send_signal, setns};
 
 use crate::child::Child;
 use crate::compile::{Namespaces, clone_flag};
-use crate::error::{Error, ErrorKind, Result, errno_words};
+use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, Watch};
 use crate::sealed;
 
@@ -306,82 +306,6 @@ impl Said {
                 detail: String::from_utf8_lossy(detail).into_owned(),
             },
         })
-    }
-}
-
-/// Turns a failure of the executor into an error that names the step and where it comes from.
-pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: &str) -> Error {
-    let why = if errno == 0 { String::new() } else { errno_words(Errno::from_raw_os_error(errno)) };
-    let found = plan.get(step as usize);
-    let errno = (errno != 0).then_some(errno);
-    if let Some((Step::FindProgram { .. } | Step::Exec { .. }, _)) = found {
-        return Error::of(ErrorKind::Program { errno }, explain_program(action, detail, &why));
-    }
-    if let Some((Step::Hook { .. }, origin)) = found {
-        let place = origin.trim_start_matches("/hooks/").rsplit_once('/');
-        let name = place.map_or(origin.to_owned(), |(kind, index)| format!("{kind} hook #{index}"));
-        return explain_hook(&name, [action, detail, &why]);
-    }
-    let mut text = match found {
-        Some((step, "")) => format!("{step}: {action}"),
-        Some((step, origin)) => format!("{step} ({origin}): {action}"),
-        None => action.to_owned(),
-    };
-    for part in [detail, &why] {
-        if !part.is_empty() {
-            text.push_str(": ");
-            text.push_str(part);
-        }
-    }
-    if let Some((Step::MountFs { fstype, .. } | Step::MountClassic { fstype, .. }, _)) = found
-        && matches!(fstype.to_bytes(), b"proc" | b"sysfs")
-        && matches!(errno, Some(libc::ELOOP | libc::ENOTDIR))
-    {
-        text.push_str(": it must be mounted on ordinary directory");
-    }
-    let kind = found.map_or(ErrorKind::Other, |(step, origin)| ErrorKind::Step {
-        step: step.name(),
-        pointer: origin.to_owned(),
-        errno,
-    });
-    Error::of(kind, text)
-}
-
-/// The same for a failure after the wait for `start`, where the plan is not known any more: a hook's or the
-/// program's.
-pub(crate) fn explain_late(failure: &Failure<'_>) -> Error {
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let (action, detail) = (text(failure.action), text(failure.detail));
-    let why = match failure.errno {
-        0 => String::new(),
-        errno => errno_words(Errno::from_raw_os_error(errno)),
-    };
-    if action == "execve" {
-        let errno = (failure.errno != 0).then_some(failure.errno);
-        return Error::of(ErrorKind::Program { errno }, explain_program(&action, &detail, &why));
-    }
-    explain_hook("startContainer hook", [&action, &detail, &why])
-}
-
-/// The words of the hooks that the parent runs, too.
-fn explain_hook(name: &str, parts: [&str; 3]) -> Error {
-    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    Error::of(ErrorKind::Hook, format!("error running {name}: {}", parts.join(": ")))
-}
-
-/// The words by which engines tell a program that is missing (127) from one that can't be run (126).
-fn explain_program(action: &str, program: &str, why: &str) -> String {
-    match action {
-        // Docker's older clients look for the last words only.
-        "exec" if why == "is a directory" => {
-            format!("exec: {program:?}: is a directory: permission denied")
-        }
-        "stat" => format!("exec: {program:?}: stat {program}: {why}"),
-        "exec" => format!("exec: {program:?}: {why}"),
-        // It was there a moment ago: what is missing or can't be run may be its interpreter (execve(2)).
-        "execve" => format!("exec {program}: {why}"),
-        _ if why.is_empty() => format!("exec: {program:?}: {action}"),
-        _ => format!("exec: {program:?}: {action}: {why}"),
     }
 }
 

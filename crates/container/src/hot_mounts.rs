@@ -9,7 +9,8 @@ use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::compile::{self, Job, Options};
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::{Executor, Said, Start, explain, reap};
+use crate::executor::{Executor, Said, Start, reap};
+use crate::explain::explain;
 use crate::facts::Facts;
 use crate::selinux;
 use crate::sources::Sources;

@@ -100,6 +100,7 @@ mod events;
 mod example;
 mod exec;
 mod executor;
+mod explain;
 mod facts;
 mod features;
 mod foreground;

@@ -7,7 +7,7 @@ use coble_plan::{MESSAGE_MAX, Message};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd};
 
 use crate::error::{Error, Result};
-use crate::executor::explain_late;
+use crate::explain::explain_late;
 use crate::store::Entry;
 
 /// The container's end.

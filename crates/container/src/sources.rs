@@ -15,7 +15,8 @@ use coble_sys::rustix::mount::{OpenTreeFlags, open_tree};
 use coble_sys::{MountAttr, mount_setattr, open_tree_of, rustix};
 
 use crate::error::{Error, Result};
-use crate::executor::{Executor, explain};
+use crate::executor::Executor;
+use crate::explain::explain;
 use crate::mount_options::{MountOptions, ms};
 
 /// For each mount that is to be added to a container a detached copy of its source, where it has one.

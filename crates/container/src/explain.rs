@@ -1,0 +1,159 @@
+//! What the executor says of a failure, as an error that names the step and the place in the configuration.
+
+use coble_plan::{Failure, Plan, Step, mount};
+use coble_sys::libc;
+use coble_sys::rustix::io::Errno;
+
+use crate::error::{Error, ErrorKind, errno_words};
+
+/// Turns a failure of the executor into an error that names the step and where it comes from.
+pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: &str) -> Error {
+    let why = if errno == 0 { String::new() } else { errno_words(Errno::from_raw_os_error(errno)) };
+    let found = plan.get(step as usize);
+    let errno = (errno != 0).then_some(errno);
+    if let Some((Step::FindProgram { .. } | Step::Exec { .. }, _)) = found {
+        return Error::of(ErrorKind::Program { errno }, explain_program(action, detail, &why));
+    }
+    if let Some((Step::Hook { .. }, origin)) = found {
+        let place = origin.trim_start_matches("/hooks/").rsplit_once('/');
+        let name = place.map_or(origin.to_owned(), |(kind, index)| format!("{kind} hook #{index}"));
+        return explain_hook(&name, [action, detail, &why]);
+    }
+    let mut text = match found {
+        Some((step, "")) => format!("{step}: {action}"),
+        Some((step, origin)) => format!("{step} ({origin}): {action}"),
+        None => action.to_owned(),
+    };
+    let hint = found.and_then(|(step, _)| hint(&step, errno?, action)).unwrap_or_default();
+    for part in [detail, &why, hint] {
+        if !part.is_empty() {
+            text.push_str(": ");
+            text.push_str(part);
+        }
+    }
+    let kind = found.map_or(ErrorKind::Other, |(step, origin)| ErrorKind::Step {
+        step: step.name(),
+        pointer: origin.to_owned(),
+        errno,
+    });
+    Error::of(kind, text)
+}
+
+/// What an error number alone doesn't tell.
+fn hint(step: &Step<'_>, errno: i32, action: &str) -> Option<&'static str> {
+    match (step, errno) {
+        (
+            Step::MountFs { fstype, .. } | Step::MountClassic { fstype, .. },
+            libc::ELOOP | libc::ENOTDIR,
+        ) if matches!(fstype.to_bytes(), b"proc" | b"sysfs") => {
+            Some("it must be mounted on ordinary directory")
+        }
+        // mount_namespaces(7), "Restrictions on mount namespaces": what is below could be hiding something.
+        (Step::MountBind { flags, .. }, libc::EINVAL)
+            if action == "open_tree" && flags & mount::RECURSIVE == 0 =>
+        {
+            Some(
+                "it is unbindable, or has mounts below that a user namespace takes only with rbind",
+            )
+        }
+        // sched_setattr(2): a deadline has to be kept on every processor.
+        (Step::Scheduler { .. }, libc::EPERM) => Some(
+            "process scheduler can't be used together with AllowedCPUs, nor without CAP_SYS_NICE",
+        ),
+        _ => None,
+    }
+}
+
+/// The same for a failure after the wait for `start`, where the plan is not known any more: a hook's or the
+/// program's.
+pub(crate) fn explain_late(failure: &Failure<'_>) -> Error {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (action, detail) = (text(failure.action), text(failure.detail));
+    let why = match failure.errno {
+        0 => String::new(),
+        errno => errno_words(Errno::from_raw_os_error(errno)),
+    };
+    if action == "execve" {
+        let errno = (failure.errno != 0).then_some(failure.errno);
+        return Error::of(ErrorKind::Program { errno }, explain_program(&action, &detail, &why));
+    }
+    explain_hook("startContainer hook", [&action, &detail, &why])
+}
+
+/// The words of the hooks that the parent runs, too.
+fn explain_hook(name: &str, parts: [&str; 3]) -> Error {
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    Error::of(ErrorKind::Hook, format!("error running {name}: {}", parts.join(": ")))
+}
+
+/// The words by which engines tell a program that is missing (127) from one that can't be run (126).
+fn explain_program(action: &str, program: &str, why: &str) -> String {
+    match action {
+        // Docker's older clients look for the last words only.
+        "exec" if why == "is a directory" => {
+            format!("exec: {program:?}: is a directory: permission denied")
+        }
+        "stat" => format!("exec: {program:?}: stat {program}: {why}"),
+        "exec" => format!("exec: {program:?}: {why}"),
+        // It was there a moment ago: what is missing or can't be run may be its interpreter (execve(2)).
+        "execve" => format!("exec {program}: {why}"),
+        _ if why.is_empty() => format!("exec: {program:?}: {action}"),
+        _ => format!("exec: {program:?}: {action}: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(step: Step<'_>, errno: i32, action: &str) -> String {
+        let mut plan = Plan::default();
+        plan.push(step, "/place");
+        explain(&plan, 0, errno, action, "/detail").to_string()
+    }
+
+    fn scheduler() -> Step<'static> {
+        Step::Scheduler {
+            policy: 6,
+            nice: 0,
+            priority: 0,
+            flags: 0,
+            runtime: 1,
+            deadline: 2,
+            period: 2,
+        }
+    }
+
+    fn bind(flags: u32) -> Step<'static> {
+        Step::MountBind {
+            source: c"/s",
+            destination: c"/d",
+            set: 0,
+            clear: 0,
+            set_recursive: 0,
+            clear_recursive: 0,
+            flags,
+            propagation: 0,
+        }
+    }
+
+    #[test]
+    fn the_step_its_place_and_the_reason_are_named() {
+        let text = explained(bind(0), libc::EACCES, "open_tree");
+        assert_eq!(
+            text,
+            "mount the host's /s on /d (/place): open_tree: /detail: permission denied"
+        );
+    }
+
+    #[test]
+    fn what_the_error_number_does_not_tell_is_said() {
+        let text = explained(scheduler(), libc::EPERM, "sched_setattr");
+        assert!(text.contains("operation not permitted: process scheduler can't be used together"));
+        assert!(!explained(scheduler(), libc::EINVAL, "sched_setattr").contains("AllowedCPUs"));
+        assert!(explained(bind(0), libc::EINVAL, "open_tree").ends_with("only with rbind"));
+        for (flags, action) in [(mount::RECURSIVE, "open_tree"), (0, "move_mount")] {
+            assert!(!explained(bind(flags), libc::EINVAL, action).contains("rbind"));
+        }
+    }
+}
