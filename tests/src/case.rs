@@ -45,6 +45,26 @@ impl Case {
         None
     }
 
+    /// A case as root where cgroup v2 alone can be had; `None`, reported as skipped, elsewhere.
+    #[must_use]
+    pub fn root_v2() -> Option<Self> {
+        Self::root().filter(Self::has_v2)
+    }
+
+    /// Whether cgroup v2 alone can be had ([`Case::coble_v2`]); reported as skipped if not.
+    ///
+    /// # Panics
+    /// When it can, and the runtime fails in it.
+    #[must_use]
+    pub fn has_v2(&self) -> bool {
+        if self.tool_v2("true").output().code != Some(0) {
+            skip("cgroup v2 can't be mounted in a namespace of its own");
+            return false;
+        }
+        self.coble_v2().arg("list").output().ok();
+        true
+    }
+
     /// A case as a plain user: the one who runs the tests, or [`PLAIN_ID`] if that is root.
     #[must_use]
     pub fn plain() -> Option<Self> {

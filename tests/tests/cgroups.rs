@@ -195,17 +195,6 @@ fn no_cgroup_outlives_its_container() {
     }
 }
 
-/// Whether a view of pure cgroup v2 can be had.
-fn v2_case() -> Option<Case> {
-    let case = Case::root()?;
-    let view = case.coble_v2().arg("list").output();
-    if view.code == Some(0) {
-        return Some(case);
-    }
-    skip("cgroup v2 can't be mounted in a namespace of its own");
-    None
-}
-
 fn v2(case: &Case, words: &[&str], bundle: &Bundle) -> coble_tests::Output {
     bundle.write();
     case.coble_v2().args(words).arg("--bundle").arg(&bundle.path).arg(&case.id).output()
@@ -213,7 +202,7 @@ fn v2(case: &Case, words: &[&str], bundle: &Bundle) -> coble_tests::Output {
 
 #[test]
 fn v2_the_process_starts_in_its_cgroup() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let bundle = sleeping(&case);
     v2(&case, &["run", "--detach"], &bundle).ok();
     let state = case.coble_v2().args(["state", &case.id]).output().stdout();
@@ -228,7 +217,7 @@ fn v2_the_process_starts_in_its_cgroup() {
 
 #[test]
 fn v2_the_container_sees_its_own_cgroup_as_the_root() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let mut bundle = sleeping(&case);
     bundle.namespace("cgroup").sh("cat /proc/self/cgroup; ls /sys/fs/cgroup/cgroup.procs");
     let said = v2(&case, &["run"], &bundle).stdout();
@@ -238,7 +227,7 @@ fn v2_the_container_sees_its_own_cgroup_as_the_root() {
 
 #[test]
 fn v2_device_rules_hold() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let mut bundle = sleeping(&case);
     for set in ["bounding", "permitted", "effective"] {
         let list = bundle.list(&format!("/process/capabilities/{set}"));
@@ -261,7 +250,7 @@ fn v2_device_rules_hold() {
 
 #[test]
 fn v2_leaves_no_cgroup() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let mut bundle = sleeping(&case);
     bundle.sh("sleep 1000 & exit 6").without_namespace("pid");
     v2(&case, &["run"], &bundle).exits(6);
@@ -270,7 +259,7 @@ fn v2_leaves_no_cgroup() {
 
 #[test]
 fn v2_refuses_a_limit_whose_controller_is_missing() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let view = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && \
                 cat /sys/fs/cgroup/cgroup.controllers";
     let unshare = case.tool("unshare").args(["--mount", "--propagation", "private", "sh", "-c"]);
@@ -285,7 +274,7 @@ fn v2_refuses_a_limit_whose_controller_is_missing() {
 
 #[test]
 fn v2_files_by_their_names() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let mut bundle = sleeping(&case);
     bundle.config["linux"]["resources"]["unified"] =
         json!({"cgroup.max.depth": "3", "cgroup.max.descendants": "7"});

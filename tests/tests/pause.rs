@@ -39,16 +39,6 @@ fn goes_on(bundle: &Bundle) {
     });
 }
 
-/// A case in which cgroup v2 alone can be had.
-fn v2_case() -> Option<Case> {
-    let case = Case::root()?;
-    if case.coble_v2().arg("list").output().code == Some(0) {
-        return Some(case);
-    }
-    skip("cgroup v2 can't be mounted in a namespace of its own");
-    None
-}
-
 fn v2(case: &Case, words: &[&str]) -> Cmd {
     case.coble_v2().args(words).arg(&case.id)
 }
@@ -225,7 +215,7 @@ fn a_container_that_forks_all_the_time_is_held() {
 
 #[test]
 fn v2_no_process_runs_while_it_is_paused() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let mut bundle = case.bundle();
     bundle
         .writable()
@@ -250,7 +240,7 @@ fn v2_no_process_runs_while_it_is_paused() {
 
 #[test]
 fn v2_delete_force_ends_a_paused_container() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let mut bundle = case.bundle();
     bundle.sh("sleep 1000 & sleep 1000").write();
     for verb in ["create", "run"] {

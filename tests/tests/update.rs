@@ -300,16 +300,6 @@ fn device_rules_are_replaced_only_by_others() {
     update_json(&case, &bad).refused(&["/devices/0/access: "]);
 }
 
-/// A case in which cgroup v2 alone can be had.
-fn v2_case() -> Option<Case> {
-    let case = Case::root()?;
-    if case.coble_v2().arg("list").output().code == Some(0) {
-        return Some(case);
-    }
-    skip("cgroup v2 can't be mounted in a namespace of its own");
-    None
-}
-
 fn v2_update(case: &Case, resources: &Value) -> Output {
     let update = case.coble_v2().args(["update", "-r", "-", &case.id]);
     update.stdin(resources.to_string().as_bytes()).output()
@@ -323,7 +313,7 @@ fn v2_dir(case: &Case) -> PathBuf {
 
 #[test]
 fn v2_files_by_their_names() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let mut bundle = sleeping(&case);
     bundle.namespace("cgroup").write();
     let run = case.coble_v2().args(["run", "-d", "-b"]).arg(&bundle.path).arg(&case.id);
@@ -342,7 +332,7 @@ fn v2_files_by_their_names() {
 
 #[test]
 fn v2_device_rules_are_replaced() {
-    let Some(case) = v2_case() else { return };
+    let Some(case) = Case::root_v2() else { return };
     let bundle = looking(&case);
     bundle.write();
     let run = case.coble_v2().args(["run", "-d", "-b"]).arg(&bundle.path).arg(&case.id);

@@ -123,8 +123,7 @@ fn exec_in(case: &Case, cgroup: &str) -> Option<Output> {
 }
 
 fn exec_in_v2(case: &Case, cgroup: &str) -> Option<Output> {
-    if case.coble_v2().arg("list").output().code != Some(0) {
-        skip("cgroup v2 can't be mounted in a namespace of its own");
+    if !case.has_v2() {
         return None;
     }
     let mut bundle = case.bundle();
