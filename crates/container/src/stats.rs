@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use coble_cgroup::{
-    BlkioStats, Cgroup, CpuStats, CpusetStats, HugetlbStats, MemoryStats, PidsStats,
-};
+use coble_cgroup::Cgroup;
 use coble_spec::NamespaceKind;
 use serde::{Deserialize, Serialize};
 
@@ -16,18 +14,9 @@ use crate::store::peek;
 /// What a container uses, serialized as runc's `events` prints it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Stats {
-    /// Processor time.
-    pub cpu: CpuStats,
-    /// Processors and memory nodes (cgroup v1).
-    pub cpuset: CpusetStats,
-    /// Memory.
-    pub memory: MemoryStats,
-    /// Tasks.
-    pub pids: PidsStats,
-    /// Block devices.
-    pub blkio: BlkioStats,
-    /// Huge pages by their size, such as `2MB`.
-    pub hugetlb: std::collections::BTreeMap<String, HugetlbStats>,
+    /// What its cgroup counts.
+    #[serde(flatten)]
+    pub cgroup: coble_cgroup::Stats,
     /// Caches and memory bandwidth; empty without `linux.intelRdt`.
     pub intel_rdt: IntelRdtStats,
     /// Interfaces of the container's network namespace but loopback; `None` if it shares the host's.
@@ -76,15 +65,9 @@ pub(crate) fn not_running(id: &str) -> Error {
 }
 
 pub(crate) fn stats_of(record: &Record) -> Result<Stats> {
-    let used = Cgroup::from_record(&record.cgroup)?.stats()?;
     let intel_rdt = record.intel_rdt.as_ref().map(Group::stats).transpose()?;
     Ok(Stats {
-        cpu: used.cpu,
-        cpuset: used.cpuset,
-        memory: used.memory,
-        pids: used.pids,
-        blkio: used.blkio,
-        hugetlb: used.hugetlb,
+        cgroup: Cgroup::from_record(&record.cgroup)?.stats()?,
         intel_rdt: intel_rdt.unwrap_or_default(),
         network_interfaces: network_interfaces(record)?,
     })
