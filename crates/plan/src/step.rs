@@ -292,6 +292,8 @@ steps! {
         env: List<'a>,
         /// Whether the `HOME` that was looked up is added.
         home: u32,
+        /// Its file mode mask, umask(2).
+        umask: u32,
         /// Milliseconds until it is killed; 0 for never.
         timeout: u32,
         /// Inherited descriptor that becomes standard output; -1 for none.

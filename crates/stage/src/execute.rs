@@ -77,10 +77,31 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::DelegateCgroup { .. } => rendezvous::await_delegation(context),
         Step::NetworkDevices {} => rendezvous::ask(context, Message::NetworkDevices),
         Step::RuntimeHooks {} => rendezvous::ask(context, Message::RuntimeHooks),
-        Step::Hook { path, args, env, home, timeout, stdout, stderr, state_head, state_tail } => {
+        Step::Hook {
+            path,
+            args,
+            env,
+            home,
+            umask,
+            timeout,
+            stdout,
+            stderr,
+            state_head,
+            state_tail,
+        } => {
             let home = (home != 0).then(|| context.home.as_c_str());
             let streams = [stdout, stderr];
-            run_hook(&Hook { path, args, env, home, timeout, streams, state_head, state_tail })
+            run_hook(&Hook {
+                path,
+                args,
+                env,
+                home,
+                umask,
+                timeout,
+                streams,
+                state_head,
+                state_tail,
+            })
         }
         Step::Console { height, width, mount } => {
             console::make_console(context, height, width, mount != 0)

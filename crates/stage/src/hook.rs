@@ -27,6 +27,8 @@ pub(crate) struct Hook<'a> {
     pub(crate) env: List<'a>,
     /// A further variable.
     pub(crate) home: Option<&'a CStr>,
+    /// umask(2).
+    pub(crate) umask: u32,
     /// Milliseconds; 0 for no limit.
     pub(crate) timeout: u32,
     /// Descriptors of standard output and standard error; -1 for what is reported if the hook fails.
@@ -48,7 +50,7 @@ pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
     let pid = unsafe { fork(libc::SIGCHLD as u64) }.during("clone")?;
     if pid == 0 {
         if dup2_stdin(&stdin).and(dup2_stdout(stdout)).and(dup2_stderr(stderr)).is_ok() {
-            umask(Mode::from_raw_mode(0o022));
+            umask(Mode::from_raw_mode(hook.umask));
             let _ = sigprocmask(0);
             // SAFETY: both arrays end with a null pointer and point into the plan.
             unsafe { execve(hook.path, args.as_ptr(), env.as_ptr()) };

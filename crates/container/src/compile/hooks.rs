@@ -6,7 +6,7 @@ use coble_plan::{ListBuf, Plan, Step};
 use coble_spec::{Hook, OCI_VERSION, Spec};
 
 use super::Job;
-use super::process::Environment;
+use super::process::{DEFAULT_UMASK, Environment};
 use super::text::c_string;
 use crate::error::{Error, Result};
 
@@ -23,38 +23,55 @@ pub(super) fn before_pivot(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
             if hooks.prestart.is_empty() { "/hooks/createRuntime" } else { "/hooks/prestart" };
         plan.push(Step::RuntimeHooks {}, origin);
     }
-    let none = Environment::default();
-    run_here(job, &hooks.create_container, ("createContainer", "creating"), &none, plan)
+    let create_container = Kind {
+        name: "createContainer",
+        status: "creating",
+        environment: &Environment::default(),
+        umask: DEFAULT_UMASK,
+    };
+    run_here(job, &hooks.create_container, &create_container, plan)
 }
 
-/// Adds a step for each hook of one kind; `default` is the environment of those that have none of their own.
+/// What hooks of one kind have in common.
+pub(super) struct Kind<'a> {
+    /// Their name in the configuration.
+    pub(super) name: &'a str,
+    /// The container's status in the state that they get.
+    pub(super) status: &'a str,
+    /// The environment of those that have none of their own.
+    pub(super) environment: &'a Environment<'a>,
+    /// umask(2).
+    pub(super) umask: u32,
+}
+
+/// Adds a step for each hook of one kind.
 pub(super) fn run_here(
     job: &Job<'_>,
     hooks: &[Hook],
-    (name, status): (&str, &str),
-    default: &Environment<'_>,
+    kind: &Kind<'_>,
     plan: &mut Plan,
 ) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
         let path = c_string(hook.path.as_str())?;
         let args: ListBuf = arguments(hook).iter().collect();
         let own = Environment { entries: hook.env.iter().collect(), finds_home: false };
-        let environment = if hook.env.is_empty() { default } else { &own };
+        let environment = if hook.env.is_empty() { kind.environment } else { &own };
         let env: ListBuf = environment.entries.iter().collect();
-        let (head, tail) = state_parts(job.spec, job.id, job.bundle, status)?;
+        let (head, tail) = state_parts(job.spec, job.id, job.bundle, kind.status)?;
         let (head, tail) = (c_string(head)?, c_string(tail)?);
         let step = Step::Hook {
             path: &path,
             args: args.as_list(),
             env: env.as_list(),
             home: u32::from(environment.finds_home),
+            umask: kind.umask,
             timeout: timeout(hook),
             stdout: job.hook_output[0],
             stderr: job.hook_output[1],
             state_head: &head,
             state_tail: &tail,
         };
-        plan.push(step, format!("/hooks/{name}/{index}"));
+        plan.push(step, format!("/hooks/{}/{index}", kind.name));
     }
     Ok(())
 }

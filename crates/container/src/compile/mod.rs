@@ -144,7 +144,13 @@ fn run(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     // They are the program's forerunners, and find what it finds.
     let process = job.spec.process.as_ref();
     let environment = process.map(|process| Environment::of(process, &[])).unwrap_or_default();
-    hooks::run_here(job, hooks, ("startContainer", "created"), &environment, plan)
+    let start_container = hooks::Kind {
+        name: "startContainer",
+        status: "created",
+        environment: &environment,
+        umask: process.map_or(process::DEFAULT_UMASK, process::umask),
+    };
+    hooks::run_here(job, hooks, &start_container, plan)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::selinux::refuse_inactive;
 use crate::state::Setgroups;
 
 /// umask(2) of a process that has none in its configuration.
-const DEFAULT_UMASK: u32 = 0o022;
+pub(super) const DEFAULT_UMASK: u32 = 0o022;
 
 /// Where a program is searched for whose environment has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -179,11 +179,14 @@ pub(crate) fn assume_process(
         ambient: sets.raisable_ambient(),
     };
     plan.push(step, format!("{origin}/capabilities"));
-    let umask = process.user.umask;
-    let umask_origin = umask.map_or(String::new(), |_| format!("{origin}/user/umask"));
-    plan.push(Step::Umask { mask: umask.unwrap_or(DEFAULT_UMASK) }, umask_origin);
+    let umask_origin = process.user.umask.map_or(String::new(), |_| format!("{origin}/user/umask"));
+    plan.push(Step::Umask { mask: umask(process) }, umask_origin);
     plan.push(Step::ConfirmDirectory { path: &directory }, format!("{origin}/cwd"));
     program(assumption, plan, last)
+}
+
+pub(super) fn umask(process: &Process) -> u32 {
+    process.user.umask.unwrap_or(DEFAULT_UMASK)
 }
 
 fn scheduling(process: &Process, origin: &str, plan: &mut Plan) -> Result<()> {

@@ -45,22 +45,6 @@ pub(super) const KNOWN: &[Known] = &[
         why: "every hook runs in the bundle, as in runc since 1.2; poststop hooks of runc 1.1 where delete was called",
     },
     Known {
-        place: &["hooks inside", "*", "status", "Umask"],
-        is: |_, difference| difference.ours == "0022",
-        why: "SPECIFICATION.md, Defaults: the umask of the process is its own; hooks of runc in the container have it \
-              already",
-    },
-    Known {
-        place: &["hooks inside"],
-        is: |setup, _| setup.config["process"]["user"]["umask"] == 0o777,
-        why: "the same: with runc the second hook can't add to the file of the first",
-    },
-    Known {
-        place: &["root afterwards", "tmp/hooks"],
-        is: |setup, _| !setup.config["process"]["user"]["umask"].is_null(),
-        why: "the same",
-    },
-    Known {
         place: &["hooks inside", "*", "status", "Groups"],
         is: |setup, _| {
             let given = setup.config["process"]["user"]["additionalGids"].as_array();

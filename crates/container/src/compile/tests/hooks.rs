@@ -87,6 +87,22 @@ fn a_hook_gets_its_own_arguments_and_environment_alone() {
 }
 
 #[test]
+fn those_before_the_program_have_its_umask() {
+    let hooks = json!({
+        "createContainer": [{ "path": "/one" }], "startContainer": [{ "path": "/two" }]
+    });
+    let masks = |process| {
+        let case = Case::with(json!({ "hooks": hooks, "process": process }));
+        case.pick(|step| match step {
+            Step::Hook { umask, .. } => Some(umask),
+            _ => None,
+        })
+    };
+    assert_eq!(masks(json!({ "user": { "umask": 0o77 } })), [0o22, 0o77]);
+    assert_eq!(masks(json!({})), [0o22, 0o22]);
+}
+
+#[test]
 fn the_state_is_json_once_the_process_id_stands_in_it() {
     let case = hooks(json!({
         "createContainer": [{ "path": "/one" }], "startContainer": [{ "path": "/two" }]
