@@ -1,6 +1,8 @@
 //! What `process` asks for: arguments, environment, folder, user, and the names of the machine.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+use std::os::unix::fs::MetadataExt;
+
 use coble_tests::Case;
 use serde_json::json;
 
@@ -183,6 +185,28 @@ fn no_descriptor_but_the_streams_is_open() {
     bundle.args(&["ls", "/proc/self/fd"]);
     // 3 is the folder that ls reads.
     assert_eq!(case.run(&bundle).output().stdout(), "0\n1\n2\n3\n");
+}
+
+#[test]
+fn streams_that_are_pipes_belong_to_the_user() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["process"]["user"] = json!({ "uid": 1000, "gid": 1001 });
+    bundle.sh("echo out > /dev/stdout; echo err > /dev/stderr; stat -Lc %u:%g /proc/self/fd/0");
+    bundle.write();
+    let piped = |words: &str| {
+        let line = format!("echo | \"$@\" {words} 2>&1 | cat");
+        let cmd = case.tool("sh").args(["-c", &line, "sh"]).arg(case.program());
+        cmd.arg("--root").arg(case.state_root()).args(["run", "--bundle"]).arg(&bundle.path)
+    };
+    assert_eq!(piped("").arg(&case.id).output().stdout(), "out\nerr\n1000:0\n");
+    // What the caller has opened by itself stays the caller's.
+    let file = case.file("kept", "");
+    bundle.sh("stat -Lc %u /proc/self/fd/1");
+    assert_eq!(case.run(&bundle).output().stdout(), "0\n");
+    bundle.sh("true");
+    case.run(&bundle).stdout_to(&file).output().ok();
+    assert_eq!(std::fs::metadata(&file).unwrap().uid(), 0);
 }
 
 #[test]

@@ -234,7 +234,10 @@ impl Step<'_> {
             Self::ConfirmDirectory { path } => {
                 write!(f, "make sure that {} lies inside the root", text(path))
             }
-            Self::OwnConsole { uid, .. } => write!(f, "give the terminal to user {uid}"),
+            Self::OwnStreams { uid, terminal: 0 } => {
+                write!(f, "give standard streams that are pipes to user {uid}")
+            }
+            Self::OwnStreams { uid, .. } => write!(f, "give the terminal to user {uid}"),
             Self::AppArmor { label } => write!(f, "ask for the AppArmor profile: {}", text(label)),
             Self::SelinuxLabel { label } => {
                 write!(f, "ask for the SELinux context {}", text(label))

@@ -459,12 +459,12 @@ steps! {
         /// Path inside the container.
         path: &'a CStr,
     },
-    /// Gives the terminal to the user who will use it, fchown(2).
-    OwnConsole {
+    /// Gives the standard streams to the user who will use them, fchown(2). The group stays what it is.
+    OwnStreams {
         /// Owner.
         uid: u32,
-        /// Group, unless the file system has set one.
-        gid: u32,
+        /// Whether they are the container's terminal. If not, pipes alone are given.
+        terminal: u32,
     },
     /// Sets the AppArmor profile that the program gets.
     AppArmor {

@@ -2,9 +2,7 @@
 
 use coble_plan::Message;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use coble_sys::rustix::fs::{
-    FileType, Gid, OFlags, ResolveFlags, Uid, fchown, fstat, fstatfs, major, minor,
-};
+use coble_sys::rustix::fs::{FileType, OFlags, ResolveFlags, fstat, fstatfs, major, minor};
 use coble_sys::rustix::process::ioctl_tiocsctty;
 use coble_sys::rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use coble_sys::rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -47,15 +45,6 @@ pub(crate) fn make_console(
     dup2_stdin(&slave).during("dup2")?;
     dup2_stdout(&slave).during("dup2")?;
     dup2_stderr(&slave).during("dup2")
-}
-
-/// Gives the terminal to the user who will use it.
-pub(crate) fn own_console(uid: u32, gid: u32) -> Outcome {
-    // SAFETY: the terminal has just been put there, and nothing closes it.
-    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
-    let stat = fstat(stdin).during("fstat")?;
-    let gid = if stat.st_gid == 0 { Some(Gid::from_raw(gid)) } else { None };
-    fchown(stdin, Some(Uid::from_raw(uid)), gid).during("fchown")
 }
 
 fn open_master(root: BorrowedFd<'_>) -> Outcome<OwnedFd> {

@@ -32,7 +32,7 @@ use crate::mount::{
     Change, NewFs, Target, clone_tree, hold_source, mount_bind, mount_classic, mount_fs, relabel,
     remount, unmount_place,
 };
-use crate::{console, identity, namespace, procfs, program, rendezvous};
+use crate::{console, identity, namespace, procfs, program, rendezvous, streams};
 
 /// signal(7), `_NSIG` of the kernel.
 const LAST_SIGNAL: i32 = 64;
@@ -222,7 +222,7 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         }
         Step::ChangeDirectory { path } => identity::change_directory(context, path),
         Step::ConfirmDirectory { path } => identity::confirm_directory(context, path),
-        Step::OwnConsole { uid, gid } => console::own_console(uid, gid),
+        Step::OwnStreams { uid, terminal } => streams::own(uid, terminal != 0),
         Step::FindHome { uid } => program::find_home(context, uid),
         Step::FindProgram { name, path } => program::find(context, name, path),
         Step::Exec { args, env } => program::exec(context, args, env),

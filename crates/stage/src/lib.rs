@@ -20,6 +20,7 @@ mod path;
 mod procfs;
 mod program;
 mod rendezvous;
+mod streams;
 
 use coble_plan::{Failure, MESSAGE_MAX, Message, Steps};
 use coble_sys::rustix::fd::BorrowedFd;

@@ -215,9 +215,8 @@ fn capabilities(process: &Process, origin: &str) -> Result<Sets> {
 
 fn user(assumption: &Assumption<'_>, plan: &mut Plan) {
     let user = &assumption.process.user;
-    if assumption.process.terminal {
-        plan.push(Step::OwnConsole { uid: user.uid, gid: user.gid }, "");
-    }
+    let terminal = u32::from(assumption.process.terminal);
+    plan.push(Step::OwnStreams { uid: user.uid, terminal }, "");
     let groups: ListBuf = user.additional_gids.iter().map(ToString::to_string).collect();
     let step = Step::SetUser {
         uid: user.uid,
