@@ -111,6 +111,25 @@ fn a_process_file_says_everything() {
 }
 
 #[test]
+fn a_process_file_without_a_word_on_rights_leaves_those_of_the_container() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["process"]["capabilities"] = json!({ "bounding": ["CAP_KILL"] });
+    bundle.config["process"]["rlimits"] =
+        json!([{ "type": "RLIMIT_NOFILE", "soft": 99, "hard": 100 }]);
+    bundle.config["process"]["user"]["umask"] = json!(0o077);
+    bundle.config["process"]["oomScoreAdj"] = json!(321);
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    let line = "ulimit -n; umask; cat /proc/self/oom_score_adj; grep CapBnd /proc/self/status";
+    let process = json!({ "args": ["sh", "-c", line], "cwd": "/", "env": ["PATH=/bin"] });
+    let file = case.file("process.json", &process.to_string());
+    let exec = case.coble().args(["exec", "--process"]).arg(&file).arg(&case.id);
+    let expected = "99\n0077\n321\nCapBnd:\t0000000000000020\n";
+    assert_eq!(exec.output().stdout(), expected);
+}
+
+#[test]
 fn bad_process_files_are_refused() {
     let Some(case) = Case::root() else { return };
     let bundle = running(&case);

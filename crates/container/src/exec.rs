@@ -32,7 +32,7 @@ use crate::pidfd_socket::{EXEC, PidfdSocket};
 use crate::processors::Processors;
 use crate::relay::Relay;
 use crate::run::Finished;
-use crate::runc::{Runc, bundle_process, completed};
+use crate::runc::{Runc, bundle_process};
 use crate::selinux;
 use crate::state::{Record, Status};
 use crate::status::status_of;
@@ -152,7 +152,7 @@ impl Exec {
         let Some(runc) = &record.runc else { return Ok(self.process.merge(&record.process)) };
         runc.check_exec()?;
         match &self.process {
-            ExecProcess::Whole(process) => Ok(completed(process, &record.process)),
+            ExecProcess::Whole(_) => Ok(self.process.merge(&record.process)),
             ExecProcess::Additions(_) => Ok(self.process.merge(&bundle_process(record)?)),
         }
     }

@@ -69,29 +69,5 @@ pub(crate) fn bundle_process(record: &Record) -> Result<Process> {
     spec.process.ok_or_else(|| Error::new(format!("{}: /process: missing", path.display())))
 }
 
-/// A process that is described wholly, with what runc takes from `container` where it isn't said: a process must not
-/// be freer than the container for want of a word.
-pub(crate) fn completed(process: &Process, container: &Process) -> Process {
-    let mut process = process.clone();
-    let or = |own: &mut String, other: &String| {
-        if own.is_empty() {
-            own.clone_from(other);
-        }
-    };
-    or(&mut process.apparmor_profile, &container.apparmor_profile);
-    or(&mut process.selinux_label, &container.selinux_label);
-    if process.rlimits.is_empty() {
-        process.rlimits.clone_from(&container.rlimits);
-    }
-    process.capabilities = process.capabilities.or_else(|| container.capabilities.clone());
-    process.user.umask = process.user.umask.or(container.user.umask);
-    process.oom_score_adj = process.oom_score_adj.or(container.oom_score_adj);
-    process.scheduler = process.scheduler.or_else(|| container.scheduler.clone());
-    process.io_priority = process.io_priority.or_else(|| container.io_priority.clone());
-    process.exec_cpu_affinity =
-        process.exec_cpu_affinity.or_else(|| container.exec_cpu_affinity.clone());
-    process
-}
-
 #[cfg(test)]
 mod tests;

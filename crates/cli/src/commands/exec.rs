@@ -106,8 +106,8 @@ pub(crate) static COMMAND: Command = Command {
     ],
     description: &[
         "Runs a process in the namespaces and the cgroup of a container that was created. What the flags \
-         don't say is taken from the process in the container's config.json; --process takes everything \
-         from a file instead. The user is a number, never a name: names belong to the container.",
+         don't say is taken from the process in the container's config.json; --process takes it \
+         from a file instead, with what the file doesn't say of rights, limits and labels from there, too. The user is a number, never a name: names belong to the container.",
         "The terminal is the caller's. With --detach it needs --console-socket.",
         "--cgroup names a cgroup below the container's, which must be there; / is the container's own. Without it the \
          process joins the container's own, or with cgroup v2, where that can't have processes, the one of the \

@@ -43,19 +43,10 @@ impl Default for ExecProcess {
 }
 
 impl ExecProcess {
-    /// The whole process, with the container's own as what is not said; of one that is described wholly these are
-    /// the processors alone.
+    /// The whole process, with the container's own as what is not said.
     pub(super) fn merge(&self, base: &Process) -> Process {
         let additions = match self {
-            Self::Whole(process) => {
-                let mut process = (**process).clone();
-                let is_said = |affinity: &CpuAffinity| *affinity != CpuAffinity::default();
-                // It is the container's word on every exec, until one says otherwise.
-                process.exec_cpu_affinity = process.exec_cpu_affinity.filter(is_said);
-                process.exec_cpu_affinity =
-                    process.exec_cpu_affinity.or_else(|| base.exec_cpu_affinity.clone());
-                return process;
-            }
+            Self::Whole(process) => return completed(process, base),
             Self::Additions(additions) => additions,
         };
         let mut process = base.clone();
@@ -88,6 +79,31 @@ impl ExecProcess {
         replace(&mut process.selinux_label, &additions.selinux_label);
         process
     }
+}
+
+/// A process that is described wholly, with what runc takes from `container` where it isn't said: a process must not
+/// be freer than the container for want of a word.
+fn completed(process: &Process, container: &Process) -> Process {
+    let mut process = process.clone();
+    let or = |own: &mut String, other: &String| {
+        if own.is_empty() {
+            own.clone_from(other);
+        }
+    };
+    or(&mut process.apparmor_profile, &container.apparmor_profile);
+    or(&mut process.selinux_label, &container.selinux_label);
+    if process.rlimits.is_empty() {
+        process.rlimits.clone_from(&container.rlimits);
+    }
+    process.capabilities = process.capabilities.or_else(|| container.capabilities.clone());
+    process.user.umask = process.user.umask.or(container.user.umask);
+    process.oom_score_adj = process.oom_score_adj.or(container.oom_score_adj);
+    process.scheduler = process.scheduler.or_else(|| container.scheduler.clone());
+    process.io_priority = process.io_priority.or_else(|| container.io_priority.clone());
+    let is_said = |affinity: &CpuAffinity| *affinity != CpuAffinity::default();
+    process.exec_cpu_affinity =
+        process.exec_cpu_affinity.filter(is_said).or_else(|| container.exec_cpu_affinity.clone());
+    process
 }
 
 impl Additions {

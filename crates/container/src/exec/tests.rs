@@ -31,9 +31,29 @@ fn merged(additions: Additions) -> Process {
 }
 
 #[test]
-fn a_whole_process_is_taken_as_it_is() {
-    let whole = Process { args: strings(&["x"]), cwd: "/y".into(), ..Process::default() };
-    assert_eq!(ExecProcess::Whole(Box::new(whole.clone())).merge(&base()), whole);
+fn a_whole_process_is_not_freer_than_the_container_for_want_of_a_word() {
+    let container: Process = serde_json::from_value(json!({
+        "args": ["init"], "cwd": "/srv", "env": ["A=b"],
+        "user": { "uid": 1, "gid": 5, "umask": 0o077, "additionalGids": [7] },
+        "capabilities": { "bounding": ["CAP_KILL"] },
+        "apparmorProfile": "a", "selinuxLabel": "s", "oomScoreAdj": 3,
+        "rlimits": [{ "type": "RLIMIT_CORE", "soft": 0, "hard": 1 }],
+        "scheduler": { "policy": "SCHED_BATCH", "nice": 4 },
+        "ioPriority": { "class": "IOPRIO_CLASS_BE", "priority": 1 },
+        "execCPUAffinity": { "initial": "0" }
+    }))
+    .unwrap();
+    let whole = |process: &Process| ExecProcess::Whole(Box::new(process.clone())).merge(&container);
+    let bare = Process { args: strings(&["x"]), cwd: "/y".into(), ..Process::default() };
+    let wanted = Process {
+        args: strings(&["x"]),
+        cwd: "/y".into(),
+        env: Vec::new(),
+        user: coble_spec::User { umask: Some(0o077), ..Default::default() },
+        ..container.clone()
+    };
+    assert_eq!(whole(&bare), wanted);
+    assert_eq!(ExecProcess::Whole(Box::new(container.clone())).merge(&bare), container);
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use coble_cgroup::{Cgroup, Hierarchy};
-use coble_spec::{Namespace, NamespaceKind, Process, Resources};
+use coble_spec::{Namespace, NamespaceKind, Resources};
 use serde_json::{Value, json};
 
+use super::patch;
 use super::record::{State, group, read, translate};
-use super::{completed, patch};
 use crate::error::Error;
 use crate::state::Record;
 
@@ -118,18 +118,6 @@ fn a_memory_policy_gets_its_names_back() {
         let error = policy(value).unwrap_err().to_string();
         assert!(error.starts_with(&format!("/config/memory_policy/{place}: ")), "{error}");
     }
-}
-
-#[test]
-fn a_process_of_its_own_is_not_freer_than_the_container() {
-    let container = translated(NEW).unwrap().process;
-    let bare = Process { args: vec!["x".to_owned()], ..Process::default() };
-    let process = completed(&bare, &container);
-    assert_eq!(process.args, ["x"]);
-    let expected =
-        Process { args: process.args.clone(), no_new_privileges: false, ..container.clone() };
-    assert_eq!(process, expected, "no_new_privileges is always said");
-    assert_eq!(completed(&container, &Process::default()), container);
 }
 
 #[test]
