@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use coble_tests::{Case, Cmd, Output, skip, wait};
+use coble_tests::{Case, Cmd, ConsoleSocket, Output, Terminal, skip, wait};
 use serde_json::{Value, json};
 
-use crate::host::Host;
+use crate::host::{Fresh, Host};
 use crate::setup::Setup;
 use crate::view;
 
@@ -29,6 +29,14 @@ pub(crate) struct Seen {
     pub(crate) view: Value,
     /// The runtime's words, if it refused.
     pub(crate) refusal: Option<String>,
+}
+
+/// What one container has around it.
+struct Scene<'a> {
+    setup: &'a Setup,
+    runtime: Runtime,
+    host: &'a Host,
+    fresh: Option<&'a Fresh>,
 }
 
 /// Where the setups of one test run.
@@ -61,6 +69,10 @@ impl Ground {
         Some(Self { hosts, runc, serial: AtomicU32::new(0), case })
     }
 
+    fn new_host(&self, unified: bool) -> Host {
+        Host::new(&self.case, &self.path(source(unified)), unified)
+    }
+
     fn host(&self, setup: &Setup) -> &Host {
         &self.hosts[usize::from(setup.unified)]
     }
@@ -86,23 +98,35 @@ impl Ground {
 
     /// The exit status of `run` in the foreground.
     pub(crate) fn exit_status(&self, setup: &Setup, runtime: Runtime) -> Option<i32> {
-        self.bundle(setup, &self.case.id);
-        let run = self.command(setup, runtime, &["run", "--bundle"]);
+        let scene = Scene { setup, runtime, host: self.host(setup), fresh: None };
+        self.bundle(&scene, &self.case.id);
+        let run = self.command(&scene, &["run", "--bundle"]);
         run.arg(self.path("bundle")).arg(&self.case.id).output().code
     }
 
     fn run_as(&self, id: &str, setup: &Setup, runtime: Runtime) -> Seen {
-        let host = self.host(setup);
+        // What is mounted without a mount namespace is mounted on the host.
+        let own = (!setup.has_namespace("mount")).then(|| self.new_host(setup.unified));
+        let host = own.as_ref().unwrap_or_else(|| self.host(setup));
+        let fresh = setup.joins_fresh().then(|| Fresh::new(&self.case, host));
+        let scene = &Scene { setup, runtime, host, fresh: fresh.as_ref() };
+        self.bundle(scene, id);
+        if own.is_some() {
+            // runc runs nothing where there is none.
+            let proc = self.path("bundle/rootfs/proc");
+            fs::create_dir(&proc).unwrap();
+            let words = ["-t", "proc", "proc"];
+            host.tool(&self.case, Path::new("mount")).args(words).arg(proc).output().ok();
+        }
         let before = host.mounts();
-        self.bundle(setup, id);
         let mut view = json!({});
-        let refusal = self.live(id, setup, runtime, &mut view).err();
+        let refusal = self.live(id, scene, &mut view).err();
         view["refused"] = refusal.is_some().into();
         if refusal.is_some() {
             // Whatever is left is the next one's trouble; runc leaves a container that couldn't be started.
             let left = self.state(runtime).join(id).exists();
             let words = ["delete", "--force", id];
-            left.then(|| self.command(setup, runtime, &words).output());
+            left.then(|| self.command(scene, &words).output());
         } else {
             view["hooks"] = view::hooks(&self.path("hooks"), &host.namespaces());
             // Those in the container's root have no other place; what is mounted there hides it.
@@ -118,38 +142,78 @@ impl Ground {
             "cgroups": view::cgroups(id),
         });
         view::remove_cgroups(id);
-        mounts.new.iter().rev().for_each(|point| host.unmount(&self.case, point));
+        // A host of its own ends with its mounts.
+        if own.is_none() {
+            mounts.new.iter().rev().for_each(|point| host.unmount(&self.case, point));
+        }
         Seen { view, refusal }
     }
 
-    fn live(
-        &self,
-        id: &str,
-        setup: &Setup,
-        runtime: Runtime,
-        view: &mut Value,
-    ) -> Result<(), String> {
+    fn live(&self, id: &str, scene: &Scene<'_>, view: &mut Value) -> Result<(), String> {
+        let setup = scene.setup;
         let told = self.path("told");
-        let pid_file = self.path("pid");
-        for path in [&told, &pid_file, &self.path("hooks")] {
+        for path in [&told, &self.path("pid"), &self.path("hooks")] {
             fs::write(path, "").unwrap();
             fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
         }
-        let create = self.command(setup, runtime, &["create", "--pid-file"]).arg(&pid_file);
-        let create = create.arg("--bundle").arg(self.path("bundle")).arg(id);
-        accepted(create.stdout_to(&told).output())?;
-        let pid: u32 = fs::read_to_string(&pid_file).unwrap().parse().unwrap();
+        let own = setup.exec.is_none() && setup.terminal();
+        let create = self.command(scene, &["create", "--bundle"]).arg(self.path("bundle"));
+        let (pid, mut terminal) = self.begin(create.stdout_to(&told), own, &[id])?;
         view["limits of cgroups"] = view::limits(pid, setup.unified);
-        accepted(self.command(setup, runtime, &["start", id]).output())?;
-        let ended = wait::poll(Duration::from_secs(20), || has_ended(pid).then_some(()));
-        assert!(ended.is_some(), "{runtime:?}: the probe hangs: {setup:?}");
-        accepted(self.command(setup, runtime, &["delete", id]).output())?;
-        let told = fs::read_to_string(&told).unwrap();
+        accepted(self.command(scene, &["start", id]).output())?;
+        let teller = match &setup.exec {
+            None => pid,
+            Some(exec) => {
+                let mut words = exec.flags.iter().map(String::as_str).collect::<Vec<_>>();
+                let file = self.path("process.json");
+                if let Some(process) = &exec.process {
+                    fs::write(&file, process.to_string()).unwrap();
+                    words.extend(["--process", file.to_str().unwrap(), id]);
+                } else {
+                    words.extend([id, "/bin/probe"]);
+                }
+                let exec = self.command(scene, &["exec", "--detach"]).stdout_to(&told);
+                let (pid, given) = self.begin(exec, setup.terminal(), &words)?;
+                terminal = given;
+                pid
+            }
+        };
+        let ended = wait::poll(Duration::from_secs(20), || has_ended(teller).then_some(()));
+        assert!(ended.is_some(), "{:?}: the probe hangs: {setup}", scene.runtime);
+        let delete: &[&str] =
+            if setup.exec.is_some() { &["delete", "--force", id] } else { &["delete", id] };
+        accepted(self.command(scene, delete).output())?;
+        let told = match terminal {
+            Some(terminal) => shown(&terminal),
+            None => fs::read_to_string(&told).unwrap(),
+        };
         match serde_json::from_str(&told) {
             Ok(Value::Object(seen)) => view.as_object_mut().unwrap().extend(seen),
             _ => view["told"] = json!(told),
         }
         Ok(())
+    }
+
+    /// Makes a process with a command that takes a file for its number, and gives the number; and the process's
+    /// terminal, if it is to have one.
+    fn begin(
+        &self,
+        command: Cmd,
+        terminal: bool,
+        words: &[&str],
+    ) -> Result<(u32, Option<Terminal>), String> {
+        let pid_file = self.path("pid");
+        let mut command = command.arg("--pid-file").arg(&pid_file);
+        let path = self.path("console");
+        let _ = fs::remove_file(&path);
+        let socket = terminal.then(|| ConsoleSocket::new(&path));
+        if socket.is_some() {
+            command = command.arg("--console-socket").arg(&path);
+        }
+        // A pipe, as engines have it.
+        accepted(command.args(words).stdin(b"typed").output())?;
+        let pid = fs::read_to_string(&pid_file).unwrap().parse().unwrap();
+        Ok((pid, socket.map(|socket| socket.receive())))
     }
 
     fn state(&self, runtime: Runtime) -> PathBuf {
@@ -159,36 +223,46 @@ impl Ground {
         }
     }
 
-    fn command(&self, setup: &Setup, runtime: Runtime, words: &[&str]) -> Cmd {
-        let program = match runtime {
+    fn command(&self, scene: &Scene<'_>, words: &[&str]) -> Cmd {
+        let program = match scene.runtime {
             Runtime::Coble => self.case.program(),
             Runtime::Runc => &self.runc,
         };
-        let host = self.host(setup);
-        host.tool(&self.case, program).arg("--root").arg(self.state(runtime)).args(words)
+        let state = self.state(scene.runtime);
+        scene.host.tool(&self.case, program).arg("--root").arg(state).args(words)
     }
 
     /// Makes the bundle anew.
-    fn bundle(&self, setup: &Setup, id: &str) {
+    fn bundle(&self, scene: &Scene<'_>, id: &str) {
+        let &Scene { setup, host, fresh, .. } = scene;
         let bundle = self.path("bundle");
         let root = bundle.join("rootfs");
         let _ = fs::remove_dir_all(&root);
         rootfs(&root, &self.path("probe"), setup.owner());
-        let host = self.host(setup);
         let source = self.path(source(setup.unified));
-        let text = setup.text(&source, id, &host.held());
+        let links = fresh.map(Fresh::links);
+        let text = setup.text(&source, id, &host.held(), links.as_deref());
         let text = text.replace("@hooks", self.path("hooks").to_str().unwrap());
         let text = text.replace("@probe", self.path("probe").to_str().unwrap());
         fs::write(bundle.join("config.json"), text).unwrap();
+        let mut namespaces = host.namespaces();
+        namespaces.extend(fresh.into_iter().flat_map(Fresh::namespaces));
         let sysctl = setup.config["linux"]["sysctl"].as_object();
         let request = json!({
             "paths": setup.paths(),
             "sysctl": sysctl.into_iter().flat_map(|names| names.keys()).collect::<Vec<_>>(),
             "groups": host.groups(),
-            "namespaces": host.namespaces(),
+            "namespaces": namespaces,
         });
         fs::write(root.join("probe.json"), request.to_string()).unwrap();
     }
+}
+
+/// What a process has written to its terminal, which has made two characters of each end of a line.
+fn shown(terminal: &Terminal) -> String {
+    let whole = || terminal.screen().ends_with("}\r\n").then_some(());
+    let _ = wait::poll(Duration::from_secs(5), whole);
+    terminal.screen()
 }
 
 fn accepted(output: Output) -> Result<(), String> {

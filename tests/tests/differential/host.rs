@@ -8,7 +8,7 @@ use coble_tests::{Background, Case, Cmd, wait};
 use serde_json::{Value, json};
 
 /// The kinds of namespaces that are held to be joined, by their names in `/proc/PID/ns`.
-const HELD: [&str; 3] = ["net", "ipc", "uts"];
+const HELD: [&str; 5] = ["net", "ipc", "uts", "cgroup", "pid_for_children"];
 
 /// Mounts below the folder of sources. All are gone with the namespace.
 const MOUNTS: &str = "
@@ -23,6 +23,10 @@ const MOUNTS: &str = "
     mount --make-private private
 ";
 
+/// Keeps namespaces that are joined, and not the host's: one of cgroups, one of processes with a first process.
+const HOLD: &str =
+    "unshare --cgroup --pid --fork --kill-child sh -c 'echo ready; exec sleep 100000'";
+
 /// A mount namespace that stands for a host. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -36,7 +40,7 @@ impl Host {
             true => "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup\n",
             false => "",
         };
-        let line = format!("set -e\n{cgroups}{MOUNTS}\necho ready\nexec sleep 100000");
+        let line = format!("set -e\n{cgroups}{MOUNTS}\nexec {HOLD}");
         let namespaces = ["--mount", "--net", "--ipc", "--uts", "--propagation", "private"];
         let unshare = case.tool("unshare").args(namespaces).args(["sh", "-c", &line]).cwd(source);
         let mut holder = unshare.spawn();
@@ -94,5 +98,39 @@ impl Host {
         let own = own.map(|kind| (link(format!("/proc/self/ns/{kind}")), "the host's"));
         let mount = (link(format!("{}/mnt", self.held().display())), "the host's");
         held.into_iter().chain(own).chain([mount]).collect()
+    }
+}
+
+/// Namespaces of a container's own kind, which nobody else is in: of users, with the first id mapped to 100000, and of
+/// all else below it. They end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    holder: Background,
+}
+
+impl Fresh {
+    /// Makes them on a host.
+    pub(crate) fn new(case: &Case, host: &Host) -> Self {
+        let all = ["--user", "--mount", "--net", "--ipc", "--uts", "--cgroup", "--pid"];
+        let hold = ["--fork", "--kill-child", "sh", "-c", "echo ready; exec sleep 100000"];
+        let unshare = host.tool(case, Path::new("unshare")).args(all).args(hold);
+        let mut holder = unshare.spawn();
+        holder.says("ready\n");
+        for map in ["uid_map", "gid_map"] {
+            fs::write(format!("/proc/{}/{map}", holder.pid()), "0 100000 65536").unwrap();
+        }
+        Self { holder }
+    }
+
+    /// Their links.
+    pub(crate) fn namespaces(&self) -> BTreeMap<String, &'static str> {
+        let names = ["user", "mnt", "net", "ipc", "uts", "cgroup", "pid_for_children"];
+        let link = |name| fs::read_link(self.links().join(name)).unwrap();
+        names.into_iter().map(|name| (link(name).to_string_lossy().into_owned(), "fresh")).collect()
+    }
+
+    /// The folder with their links.
+    pub(crate) fn links(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns", self.holder.pid()))
     }
 }

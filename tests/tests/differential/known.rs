@@ -3,6 +3,7 @@
 //! Each is as narrow as it can be: a place, and a look at the two values or at the configuration.
 
 mod cgroups;
+mod exec;
 mod hooks;
 mod mounts;
 mod process;
@@ -24,7 +25,7 @@ struct Known {
 
 /// Why a difference is meant.
 pub(crate) fn reason(setup: &Setup, difference: &Difference) -> Option<&'static str> {
-    let tables = [process::KNOWN, mounts::KNOWN, cgroups::KNOWN, hooks::KNOWN];
+    let tables = [process::KNOWN, exec::KNOWN, mounts::KNOWN, cgroups::KNOWN, hooks::KNOWN];
     let fits =
         |known: &&Known| fits(known.place, &difference.place) && (known.is)(setup, difference);
     tables.into_iter().flatten().find(fits).map(|known| known.why)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::compare;
 use crate::ground::{Ground, Runtime};
-use crate::setup::Setup;
+use crate::setup::{Exec, Setup, merge};
 
 /// Both accept each of the setups, and what is seen is the same.
 #[track_caller]
@@ -460,4 +460,265 @@ fn exit_status() {
         let codes = [Runtime::Coble, Runtime::Runc].map(|one| ground.exit_status(&setup, one));
         assert_eq!(codes, [Some(code); 2], "{setup}");
     }
+}
+
+#[test]
+fn terminal() {
+    let pts = || dev().mount("devpts", "devpts", "/dev/pts", &["newinstance", "ptmxmode=0666"]);
+    let with = |setup: Setup, process: Value| {
+        setup.with(json!({ "process": { "terminal": true } })).with(json!({ "process": process }))
+    };
+    let size = json!({ "consoleSize": { "height": 40, "width": 133 } });
+    let user = json!({ "user": { "uid": 1000, "gid": 5 } });
+    let engine = || {
+        let options = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
+        dev().mount("devpts", "devpts", "/dev/pts", &options)
+    };
+    let mapping = json!([{ "containerID": 0, "hostID": 100_000, "size": 65_536 }]);
+    let mapped = engine().namespace("user").with(json!({
+        "linux": { "uidMappings": mapping, "gidMappings": mapping }
+    }));
+    same(&[
+        with(pts(), json!({})),
+        with(pts(), size.clone()),
+        with(pts(), user.clone()),
+        with(engine(), user.clone()),
+        with(mapped, user),
+    ]);
+}
+
+/// Of a container whose own process has something of each kind that `exec` may pass on.
+fn exec(exec: Exec) -> Setup {
+    let sets = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID"];
+    let sets = json!({ "bounding": sets, "permitted": sets, "effective": ["CAP_KILL"] });
+    let process = json!({
+        "user": { "uid": 1000, "gid": 1000, "additionalGids": [5], "umask": 0o27 },
+        "env": ["PATH=/bin", "A=container", "B=container"],
+        "cwd": "/dir",
+        "capabilities": sets,
+        "rlimits": [{ "type": "RLIMIT_NOFILE", "soft": 64, "hard": 128 }],
+        "oomScoreAdj": 100,
+        "noNewPrivileges": true,
+    });
+    dev()
+        .mount("devpts", "devpts", "/dev/pts", &["newinstance", "ptmxmode=0666"])
+        .namespace("cgroup")
+        .with(json!({ "process": process }))
+        .exec(exec)
+}
+
+#[track_caller]
+fn same_exec(flags: &[&[&str]]) {
+    let setups: Vec<Setup> = flags.iter().map(|flags| exec(Exec::flags(flags))).collect();
+    same(&setups);
+}
+
+#[test]
+fn exec_alone() {
+    same(&[
+        least().exec(Exec::flags(&[])),
+        least().unified().exec(Exec::flags(&[])),
+        exec(Exec::flags(&[])),
+        exec(Exec::flags(&[])).unified(),
+    ]);
+}
+
+#[test]
+fn exec_in_shared_namespaces() {
+    let kinds = ["pid", "ipc", "uts", "network"];
+    same(&kinds.map(|kind| least().without_namespace(kind).exec(Exec::flags(&[]))));
+}
+
+#[test]
+fn exec_in_a_user_namespace() {
+    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65_536 }]);
+    let mapped = |exec| {
+        let linux = json!({ "uidMappings": map, "gidMappings": map });
+        least().namespace("user").with(json!({ "linux": linux })).exec(exec)
+    };
+    same(&[mapped(Exec::flags(&[])), mapped(Exec::flags(&["--user", "1000:5"]))]);
+}
+
+#[test]
+fn exec_user() {
+    same_exec(&[&["--user", "7"], &["--user", "7:9"], &["--user", "0:0"], &["--user", "1000:0"]]);
+}
+
+#[test]
+fn exec_cwd() {
+    same_exec(&[&["--cwd", "/"], &["--cwd", "/link-dir/inner"], &["--cwd", "/dir/../tmp/."]]);
+}
+
+#[test]
+fn exec_env() {
+    same_exec(&[
+        &["--env", "C=d"],
+        &["--env", "A=exec"],
+        &["--env", "A=", "--env", "D=x=y", "--env", "A=two"],
+        &["--env", "HOME=/elsewhere"],
+        &["--env", "PATH=/nowhere"],
+    ]);
+}
+
+#[test]
+fn exec_cap() {
+    same_exec(&[
+        &["--cap", "CAP_NET_RAW"],
+        &["--cap", "CAP_NET_RAW", "--user", "0"],
+        &["--cap", "CAP_CHOWN", "--cap", "CAP_MKNOD", "--user", "7"],
+    ]);
+}
+
+#[test]
+fn exec_additional_gids() {
+    same_exec(&[
+        &["--additional-gids", "9"],
+        &["--additional-gids", "9", "--additional-gids", "10", "--user", "7:8"],
+    ]);
+}
+
+#[test]
+fn exec_no_new_privs() {
+    let flags = &["--no-new-privs"];
+    same(&[least().exec(Exec::flags(flags)), exec(Exec::flags(flags))]);
+}
+
+#[test]
+fn exec_tty() {
+    same_exec(&[&["--tty"], &["--tty", "--user", "7"], &["--tty", "--user", "0"]]);
+}
+
+#[test]
+fn exec_process() {
+    let least = json!({ "args": ["/bin/probe"], "cwd": "/" });
+    let with = |more: Value| {
+        let mut process = least.clone();
+        merge(&mut process, more);
+        exec(Exec::process(process))
+    };
+    let all = ["CAP_CHOWN", "CAP_NET_RAW"];
+    same(&[
+        with(json!({})),
+        with(json!({ "env": ["A=exec", "PATH=/bin"], "args": ["probe", "", "é"] })),
+        with(json!({ "user": { "uid": 7, "gid": 9, "additionalGids": [10], "umask": 0o77 } })),
+        with(json!({ "capabilities": { "bounding": all, "permitted": all, "effective": all } })),
+        with(json!({ "rlimits": [{ "type": "RLIMIT_CORE", "soft": 0, "hard": 4096 }] })),
+        with(json!({ "oomScoreAdj": 200 })),
+        with(json!({ "noNewPrivileges": true })),
+        with(json!({ "terminal": true, "consoleSize": { "height": 40, "width": 133 } })),
+    ]);
+}
+
+#[test]
+fn memory_and_swap() {
+    if !std::fs::exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").unwrap() {
+        return coble_tests::skip("the kernel has no limits of memory and swap in cgroup v1");
+    }
+    let pairs = [(64 << 20, 64 << 20), (64 << 20, 128 << 20), (64 << 20, -1), (-1, -1)];
+    same(
+        &pairs
+            .map(|(limit, swap)| resources(json!({ "memory": { "limit": limit, "swap": swap } }))),
+    );
+    same(&[resources(json!({ "memory": { "swap": 128 << 20, "limit": 100_000_001 } }))]);
+}
+
+#[test]
+fn cgroups_path_that_is_missing_or_relative() {
+    let mut missing = least();
+    missing.config["linux"].as_object_mut().unwrap().remove("cgroupsPath");
+    let relative = ["@id", "@id/below", "./@id"];
+    let relative = relative.map(|path| linux(json!({ "cgroupsPath": path })));
+    let setups: Vec<Setup> = relative.into_iter().chain([missing]).collect();
+    same(&setups);
+    same(&setups.into_iter().map(Setup::unified).collect::<Vec<_>>());
+}
+
+/// The same with a namespace of this kind joined.
+fn join(setup: Setup, kind: &str, path: &str) -> Setup {
+    let mut setup = setup.without_namespace(kind).namespace(kind);
+    let list = setup.config["linux"]["namespaces"].as_array_mut().unwrap();
+    list.last_mut().unwrap()["path"] = json!(path);
+    setup
+}
+
+#[test]
+fn all_namespaces_that_can_be_joined() {
+    same(&[
+        join(least(), "pid", "@held/pid_for_children"),
+        join(least(), "cgroup", "@held/cgroup"),
+        join(least(), "cgroup", "@held/cgroup").unified(),
+        join(join(least(), "pid", "@held/pid_for_children"), "network", "@held/net"),
+        ["network net", "ipc ipc", "uts uts", "pid pid_for_children", "cgroup cgroup"]
+            .iter()
+            .map(|pair| pair.split_once(' ').unwrap())
+            .fold(least(), |setup, (kind, file)| join(setup, kind, &format!("@held/{file}"))),
+    ]);
+}
+
+#[test]
+fn mount_namespace_that_is_joined() {
+    same(&[join(least(), "mount", "@fresh/mnt")]);
+}
+
+#[test]
+fn user_namespace_that_is_joined() {
+    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65_536 }]);
+    let mapped = linux(json!({ "uidMappings": map, "gidMappings": map }));
+    let user = join(mapped, "user", "@fresh/user");
+    let fresh = |pairs: &[&str]| {
+        let pairs = pairs.iter().map(|pair| pair.split_once(' ').unwrap());
+        pairs.fold(user.clone(), |setup, (kind, file)| join(setup, kind, &format!("@fresh/{file}")))
+    };
+    same(&[
+        user.clone(),
+        fresh(&["network net", "ipc ipc", "uts uts"]),
+        fresh(&["pid pid_for_children", "network net"]),
+        fresh(&["cgroup cgroup", "ipc ipc"]),
+        fresh(&["network net", "ipc ipc", "uts uts", "pid pid_for_children", "cgroup cgroup"]),
+    ]);
+}
+
+#[test]
+fn without_a_mount_namespace() {
+    let bare = || {
+        let mut setup = least().without_namespace("mount");
+        setup.config["mounts"] = json!([]);
+        setup
+    };
+    same(&[bare(), bare().without_namespace("pid"), least().without_namespace("mount")]);
+}
+
+#[test]
+fn without_any_namespace() {
+    let mut setup = least();
+    setup.config["linux"]["namespaces"] = json!([]);
+    setup.config["mounts"] = json!([]);
+    same(&[setup]);
+}
+
+#[test]
+fn options_that_contradict_each_other() {
+    let pairs = [
+        ["ro", "rw"],
+        ["nosuid", "suid"],
+        ["nodev", "dev"],
+        ["noexec", "exec"],
+        ["noatime", "atime"],
+        ["noatime", "relatime"],
+        ["noatime", "strictatime"],
+        ["relatime", "strictatime"],
+        ["relatime", "norelatime"],
+        ["strictatime", "nostrictatime"],
+        ["nodiratime", "diratime"],
+    ];
+    let orders = pairs.iter().flat_map(|[one, other]| [[*one, *other], [*other, *one]]);
+    let setups: Vec<Setup> = orders
+        .flat_map(|[one, other]| {
+            [
+                least().mount("tmpfs", "tmpfs", "/tmp", &[one, other]),
+                least().mount("bind", "@source/folder", "/dir", &["bind", one, other]),
+            ]
+        })
+        .collect();
+    same(&setups);
 }

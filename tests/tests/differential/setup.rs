@@ -8,13 +8,43 @@ use serde_json::{Value, json};
 /// A configuration, and the host that it is for.
 ///
 /// Words in it that begin with `@` stand for what is another each time: `@source` for the folder with what can be
-/// bound, `@id` for the container's name, `@held` for the folder with links of namespaces to join.
+/// bound, `@id` for the container's name, `@held` for the folder with links of namespaces to join, `@fresh` for one
+/// whose namespaces belong to a user namespace and are nobody else's.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Setup {
     /// `config.json`.
     pub(crate) config: Value,
     /// Whether the host has cgroup v2 alone.
     pub(crate) unified: bool,
+    /// What is executed in the container, whose own program only waits.
+    pub(crate) exec: Option<Exec>,
+}
+
+/// A call of `exec`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Exec {
+    /// Its flags.
+    pub(crate) flags: Vec<String>,
+    /// The file of `--process`, in place of arguments.
+    pub(crate) process: Option<Value>,
+}
+
+impl Exec {
+    /// With flags alone.
+    pub(crate) fn flags(flags: &[&str]) -> Self {
+        Self { flags: flags.iter().map(ToString::to_string).collect(), process: None }
+    }
+
+    /// With a file.
+    pub(crate) fn process(process: Value) -> Self {
+        Self { flags: Vec::new(), process: Some(process) }
+    }
+
+    /// Whether the process gets a terminal.
+    fn terminal(&self) -> bool {
+        let asked = self.process.as_ref().is_some_and(|process| process["terminal"] == true);
+        asked || self.flags.iter().any(|flag| flag == "--tty")
+    }
 }
 
 impl Setup {
@@ -31,7 +61,7 @@ impl Setup {
                 "namespaces": namespaces.map(|kind| json!({ "type": kind })),
             },
         });
-        Self { config, unified: false }
+        Self { config, unified: false, exec: None }
     }
 
     /// The same with the members of `more` in place of those of the same name.
@@ -44,6 +74,21 @@ impl Setup {
     pub(crate) fn unified(mut self) -> Self {
         self.unified = true;
         self
+    }
+
+    /// The same with a program that waits, and this call of `exec`.
+    pub(crate) fn exec(mut self, exec: Exec) -> Self {
+        self.config["process"]["args"] = json!(["/bin/probe", "wait"]);
+        self.exec = Some(exec);
+        self
+    }
+
+    /// Whether what tells of itself has a terminal: the container's program, or what is executed beside it.
+    pub(crate) fn terminal(&self) -> bool {
+        match &self.exec {
+            Some(exec) => exec.terminal(),
+            None => self.config["process"]["terminal"] == true,
+        }
     }
 
     /// The same with another mount.
@@ -78,11 +123,24 @@ impl Setup {
     }
 
     /// The text of `config.json`.
-    pub(crate) fn text(&self, source: &Path, id: &str, held: &Path) -> String {
+    pub(crate) fn text(
+        &self,
+        source: &Path,
+        id: &str,
+        held: &Path,
+        fresh: Option<&Path>,
+    ) -> String {
         let text = format!("{:#}", self.config);
-        text.replace("@source", source.to_str().unwrap())
+        let text = text
+            .replace("@source", source.to_str().unwrap())
             .replace("@id", id)
-            .replace("@held", held.to_str().unwrap())
+            .replace("@held", held.to_str().unwrap());
+        fresh.map_or(text.clone(), |fresh| text.replace("@fresh", fresh.to_str().unwrap()))
+    }
+
+    /// Whether it joins namespaces that are nobody else's.
+    pub(crate) fn joins_fresh(&self) -> bool {
+        self.config.to_string().contains("@fresh/")
     }
 
     /// Paths in the container that the configuration names, and what leads to them.
@@ -107,7 +165,10 @@ impl Setup {
 impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = if self.unified { "cgroup v2 alone" } else { "cgroup v1" };
-        write!(f, "on a host with {host}: {:#}", self.config)
+        write!(f, "on a host with {host}: {:#}", self.config)?;
+        let Some(exec) = &self.exec else { return Ok(()) };
+        write!(f, "\nexec {}", exec.flags.join(" "))?;
+        exec.process.as_ref().map_or(Ok(()), |process| write!(f, " --process {process}"))
     }
 }
 

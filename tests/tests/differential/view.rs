@@ -1,6 +1,6 @@
 //! What can be seen of a container from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -130,13 +130,25 @@ pub(crate) fn mount_points(before: &str, after: &str) -> MountPoints {
         let lines = one.lines().filter(|line| !other.lines().any(|one| one == *line));
         lines.map(|line| line.split(' ').nth(4).unwrap().to_owned()).collect()
     };
-    MountPoints { new: less(after, before), gone: less(before, after) }
+    // What somebody else unmounts and removes is gone from every namespace.
+    let mut gone = less(before, after);
+    gone.retain(|point| Path::new(point).exists());
+    MountPoints { new: less(after, before), gone }
 }
 
-/// Where a setup's cgroup is, or the topmost folder that was made for it.
+/// Where a setup's cgroup is, or the topmost folder that was made for it: at the top, below the cgroup of the runtime,
+/// or beside that.
 fn places(id: &str) -> impl Iterator<Item = PathBuf> {
-    let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
-    hierarchies.map(move |entry| entry.path().join(id)).filter(|path| path.exists())
+    let table = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = table.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let own: BTreeSet<&Path> = own.flat_map(|path| Path::new(path).ancestors().take(2)).collect();
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+        for path in own.iter().copied().chain([Path::new("/")]) {
+            found.insert(entry.path().join(path.strip_prefix("/").unwrap()).join(id));
+        }
+    }
+    found.into_iter().filter(|path| path.exists())
 }
 
 /// The cgroups that are left of a container.

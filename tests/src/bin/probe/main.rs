@@ -1,13 +1,15 @@
 //! A container's program that tells, as JSON, what it sees of its own configuration.
 //!
 //! `/probe.json` says what to look at (see [`Request`]). What can't be read is told as an error, which is a fact
-//! like any other. Called as `probe hook KIND FILE`, it adds a line to `FILE` with what a hook sees.
+//! like any other. Called as `probe hook KIND FILE`, it adds a line to `FILE` with what a hook sees. Called
+//! as `probe wait`, it does nothing until it is killed: the container is another one's place then.
 
 mod devices;
 mod files;
 mod hook;
 mod mounts;
 mod process;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -44,6 +46,11 @@ fn main() -> io::Result<()> {
     {
         return hook::note(kind, file);
     }
+    if args.get(1).is_some_and(|word| word == "wait") {
+        loop {
+            std::thread::park();
+        }
+    }
     let request = Request::read();
     let told = json!({
         "descriptors": descriptors,
@@ -59,6 +66,7 @@ fn main() -> io::Result<()> {
         "cgroups": process::cgroups(),
         "keys": process::keys(),
         "sysctl": process::kernel_parameters(&request.words("sysctl")),
+        "terminal": terminal::told(),
         "dev": files::tree("/dev"),
         "rules": devices::rules(),
         "paths": files::paths(&request.words("paths")),

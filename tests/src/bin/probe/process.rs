@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
+use rustix::fs::OFlags;
 use rustix::io::fcntl_getfd;
 use serde_json::{Map, Value, json};
 
@@ -179,6 +181,8 @@ pub(super) fn kernel_parameters(names: &[&str]) -> Value {
     Value::Object(names.iter().map(one).collect())
 }
 
+const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
+
 /// The open descriptors, what each is, and whether it is closed at an exec.
 pub(super) fn descriptors() -> Value {
     let mut told_of = Map::new();
@@ -190,6 +194,14 @@ pub(super) fn descriptors() -> Value {
         // A file's path is the test's own.
         let told = match kind(&data) {
             "file" => json!("file"),
+            // Its number is new each time. What is behind /dev/stdin has to be the user's to open.
+            "fifo" => json!(format!(
+                "fifo {:04o} {}:{}, opened anew: {}",
+                data.mode() & 0o7777,
+                data.uid(),
+                data.gid(),
+                fs::File::options().read(true).custom_flags(NONBLOCK).open(&path).is_ok()
+            )),
             other => json!(format!("{other} {}", link.to_string_lossy())),
         };
         told_of.insert(number.to_string(), told);

@@ -101,6 +101,26 @@ pub(super) const KNOWN: &[Known] = &[
         why: "the same",
     },
     Known {
+        place: &["mounts", "*", "*", "flags"],
+        is: |setup, difference| {
+            let time = |word: &&str| ["noatime", "relatime"].contains(word);
+            let rest =
+                |value| words(value).into_iter().filter(|word| !time(word)).collect::<Vec<_>>();
+            let ours: Vec<&str> = words(&difference.ours).into_iter().filter(time).collect();
+            let asked = |mount: &Value| {
+                let modes: Vec<&str> =
+                    options(mount).into_iter().filter(|word| ATIME.contains(word)).collect();
+                let place = real(mount["destination"].as_str().unwrap());
+                modes.len() > 1
+                    && place == real(&difference.place[1])
+                    && ours == atime(modes[modes.len() - 1])
+            };
+            rest(&difference.ours) == rest(&difference.theirs) && mounts(setup).any(asked)
+        },
+        why: "SPECIFICATION.md, Command line: of options that contradict each other the last one counts; of those for \
+              the access time runc gives the kernel all, for which strictatime comes before noatime before relatime",
+    },
+    Known {
         place: &["mounts", "*", "*", "source"],
         is: |_, difference| difference.ours == "none" && difference.theirs == "",
         why: "the source of a new file system is a mere word, and none is `none`, as mount(8) has it",
@@ -152,6 +172,14 @@ fn masked_file(setup: &Setup, difference: &Difference) -> bool {
 
 fn mounts(setup: &Setup) -> impl Iterator<Item = &Value> {
     setup.config["mounts"].as_array().into_iter().flatten()
+}
+
+/// Options of which a mount can have one.
+const ATIME: [&str; 3] = ["noatime", "relatime", "strictatime"];
+
+/// What one of them is in a mount table.
+fn atime(option: &str) -> Vec<&str> {
+    if option == "strictatime" { Vec::new() } else { vec![option] }
 }
 
 fn inherits_mode(setup: &Setup) -> bool {

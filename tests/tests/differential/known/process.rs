@@ -35,6 +35,15 @@ pub(super) const KNOWN: &[Known] = &[
         why: "the list is given to setgroups(2) as it is, as in runc since 1.3; runc 1.1 leaves out repetitions",
     },
     Known {
+        place: &["refused"],
+        is: |setup, difference| {
+            let words = difference.words.as_deref().unwrap_or_default();
+            !setup.has_namespace("mount")
+                && words.ends_with("/mounts: unable to mount without a private MNT namespace")
+        },
+        why: "without a mount namespace every mount would be the host's, as runc says since 1.2; runc 1.1 mounts them there",
+    },
+    Known {
         place: &["dev", "/dev/mqueue"],
         is: |setup, difference| {
             setup.has_namespace("user")
@@ -76,7 +85,10 @@ pub(super) fn environment(setup: &Setup, difference: &Difference) -> bool {
         list.sort_unstable();
         list
     };
-    let given = words(&setup.config["process"]["env"]);
+    let mut given = words(&setup.config["process"]["env"]);
+    for pair in setup.exec.iter().flat_map(|exec| exec.flags.windows(2)) {
+        given.extend((pair[0] == "--env").then_some(pair[1].as_str()));
+    }
     let name = |variable: &&str| variable.split('=').next().unwrap().to_owned();
     let names: BTreeSet<String> = given.iter().map(name).collect();
     let twice = names.len() < given.len() || given.contains(&"HOME=");
