@@ -7,6 +7,7 @@ mod exec;
 mod hooks;
 mod mounts;
 mod process;
+mod unshared;
 
 use serde_json::Value;
 
@@ -25,7 +26,8 @@ struct Known {
 
 /// Why a difference is meant.
 pub(crate) fn reason(setup: &Setup, difference: &Difference) -> Option<&'static str> {
-    let tables = [process::KNOWN, exec::KNOWN, mounts::KNOWN, cgroups::KNOWN, hooks::KNOWN];
+    let tables =
+        [process::KNOWN, exec::KNOWN, mounts::KNOWN, cgroups::KNOWN, hooks::KNOWN, unshared::KNOWN];
     let fits =
         |known: &&Known| fits(known.place, &difference.place) && (known.is)(setup, difference);
     tables.into_iter().flatten().find(fits).map(|known| known.why)

@@ -35,15 +35,6 @@ pub(super) const KNOWN: &[Known] = &[
         why: "the list is given to setgroups(2) as it is, as in runc since 1.3; runc 1.1 leaves out repetitions",
     },
     Known {
-        place: &["refused"],
-        is: |setup, difference| {
-            let words = difference.words.as_deref().unwrap_or_default();
-            !setup.has_namespace("mount")
-                && words.ends_with("/mounts: unable to mount without a private MNT namespace")
-        },
-        why: "without a mount namespace every mount would be the host's, as runc says since 1.2; runc 1.1 mounts them there",
-    },
-    Known {
         place: &["dev", "/dev/mqueue"],
         is: |setup, difference| {
             setup.has_namespace("user")
