@@ -104,6 +104,20 @@ impl Ground {
         run.arg(self.path("bundle")).arg(&self.case.id).output().code
     }
 
+    /// What a command says of a container that runs, as JSON.
+    pub(crate) fn ask(&self, setup: &Setup, runtime: Runtime, words: &[&str]) -> Value {
+        let scene = &Scene { setup, runtime, host: self.host(setup), fresh: None };
+        let id = &self.case.id;
+        self.bundle(scene, id);
+        let run = self.command(scene, &["run", "--detach", "--bundle"]).arg(self.path("bundle"));
+        run.arg(id).output().ok();
+        let command = self.command(scene, words);
+        let command = if words[0] == "list" { command } else { command.arg(id) };
+        let told = command.output().stdout();
+        self.command(scene, &["delete", "--force", id]).output().ok();
+        serde_json::from_str(&told).unwrap()
+    }
+
     fn run_as(&self, id: &str, setup: &Setup, runtime: Runtime) -> Seen {
         // What is mounted without a mount namespace is mounted on the host.
         let own = (!setup.has_namespace("mount")).then(|| self.new_host(setup.unified));

@@ -12,4 +12,5 @@ mod properties;
 mod random;
 mod setup;
 mod shrink;
+mod status;
 mod view;

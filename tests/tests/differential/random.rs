@@ -65,6 +65,7 @@ fn configurations_are_seen_the_same() {
     let mut found = found.into_inner().unwrap();
     found.sort_by_key(|found| found.seed);
     let (count, refused) = (seeds.end - first, refused.into_inner().unwrap());
+    println!("refused by both: {refused:#?}");
     let refused = refused.len() as u64;
     println!(
         "seeds {first} to {}, {} differ, {refused} refused by both",
