@@ -4,7 +4,6 @@
 //! there, a number that is the least) is chosen as often as the usual.
 
 mod cgroup;
-mod exec;
 mod files;
 mod mounts;
 mod process;
@@ -54,15 +53,7 @@ pub(crate) fn setup(seed: u64) -> Setup {
     config["mounts"] = mounts::list(random, &own);
     files::section(random, &own, &mut config["linux"]);
     merge(&mut setup.config, config);
-    if one_in(random, 6) {
-        let terminal = has_devpts(&setup.config);
-        return setup.exec(exec::exec(random, &own, terminal));
-    }
     setup
-}
-
-fn has_devpts(config: &Value) -> bool {
-    config["mounts"].as_array().into_iter().flatten().any(|mount| mount["type"] == "devpts")
 }
 
 fn namespaces(random: &mut Prng, own: &Own, setup: &mut Setup) {

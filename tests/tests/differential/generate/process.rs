@@ -116,7 +116,7 @@ fn capabilities(random: &mut Prng) -> Value {
     })
 }
 
-pub(super) fn rlimits(random: &mut Prng) -> Value {
+fn rlimits(random: &mut Prng) -> Value {
     let kinds = some(random, 4, &RLIMITS);
     let one = |(kind, values): (&str, [u64; 3])| {
         let mut pair = [*random.pick(&values), *random.pick(&values)];
