@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use coble_tests::{Case, Cmd, ConsoleSocket, Output, Terminal, skip, wait};
+use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
 use serde_json::{Value, json};
 
 use crate::host::{Fresh, Host};
@@ -58,6 +59,8 @@ impl Ground {
             return None;
         };
         let case = Case::root()?;
+        // The parent of what the runtimes leave running.
+        set_child_subreaper(Some(getpid())).unwrap();
         let hosts = [false, true].map(|unified| {
             let source = case.folder(source(unified));
             sources(&source);
@@ -194,6 +197,9 @@ impl Ground {
         };
         let ended = wait::poll(Duration::from_secs(20), || has_ended(teller).then_some(()));
         assert!(ended.is_some(), "{:?}: the probe hangs: {setup}", scene.runtime);
+        // A pid namespace doesn't end before that of which nobody has taken the end.
+        let teller = Pid::from_raw(teller.cast_signed());
+        waitpid(teller, WaitOptions::empty()).unwrap();
         let delete: &[&str] =
             if setup.exec.is_some() { &["delete", "--force", id] } else { &["delete", id] };
         accepted(self.command(scene, delete).output())?;
