@@ -1,5 +1,8 @@
 //! A container's first process, told apart from another one that got its number later.
 
+use std::fs::File;
+use std::io::Read;
+
 use coble_sys::rustix::fd::OwnedFd;
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -56,10 +59,12 @@ impl Init {
 }
 
 impl Stat {
+    /// One read(2) gets the whole line: 52 fields, of which a name of at most 64 bytes is the longest.
     fn read(pid: i32) -> Result<Option<Self>> {
         let path = format!("/proc/{pid}/stat");
-        match std::fs::read(&path) {
-            Ok(text) => Self::parse(&text)
+        let mut line = [0; 2048];
+        match File::open(&path).and_then(|mut file| file.read(&mut line)) {
+            Ok(length) => Self::parse(&line[..length])
                 .map(Some)
                 .ok_or_else(|| Error::new(format!("{path}: can't be understood"))),
             Err(error) if is_gone(&error) => Ok(None),
