@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::Result;
 
-/// What follows the chore's name. Every flag must be taken before [`Flags::end`].
+/// What follows the chore's name. Every flag must be taken before [`Flags::end`] or [`Flags::rest`].
 pub(crate) struct Flags(Vec<String>);
 
 impl Flags {
@@ -32,6 +32,14 @@ impl Flags {
         }
         let value = self.0.drain(at..at + 2).next_back().unwrap_or_default();
         value.parse().map(Some).map_err(|_| format!("{name}: {value} isn't what it takes"))
+    }
+
+    /// Takes all that is left, which must not be flags.
+    pub(crate) fn rest(self) -> Result<Vec<String>> {
+        match self.0.iter().find(|word| word.starts_with('-')) {
+            None => Ok(self.0),
+            Some(word) => Err(format!("unknown argument: {word}")),
+        }
     }
 
     /// Refuses what nobody took.

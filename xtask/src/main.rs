@@ -14,7 +14,10 @@ mod packages;
 mod process;
 mod soak;
 mod specification;
+mod tally;
 mod test;
+mod vm;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -25,6 +28,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test                         install what the tests need, build, run every check and every test
+  test-vm [--unified|--hybrid|--legacy] [--systemd] [--selinux] [PROGRAM[::TEST]...]
+                               the end-to-end tests in a virtual machine with all controllers, swap and a second
+                               disk; with --systemd also as a plain user with a session (as root)
   budget [--update]            check the counts promised in SPECIFICATION.md; --update writes them down
   bench [--rounds N] [--batch N] [--only NAME] [--peers A,B]
                                times against runc, crun and the kernel's floor (as root)
@@ -39,6 +45,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     let done = match command.as_str() {
         "test" => test::run(&rest),
+        "test-vm" => vm::run(&rest),
         "budget" => budget::run(&rest),
         "bench" => bench::run(&rest),
         "soak" => soak::run(&rest),

@@ -34,6 +34,16 @@ const BENCHMARK: [Package; 4] = [
     Package("util-linux", "unshare"),
 ];
 
+/// What the virtual machine is made with, besides QEMU.
+const MACHINE: [Package; 6] = [
+    Package("busybox-static", "busybox"),
+    Package("erofs-utils", "mkfs.erofs"),
+    Package("kmod", "depmod"),
+    Package("mmdebstrap", "mmdebstrap"),
+    Package("util-linux", "setpriv"),
+    Package("zstd", "zstd"),
+];
+
 /// Installs what the tests miss, or says how to; `None` if everything is there.
 pub(crate) fn provide() -> Option<Check> {
     install(&missing(&PACKAGES))
@@ -42,6 +52,11 @@ pub(crate) fn provide() -> Option<Check> {
 /// Installs what the benchmarks miss, or says how to; `None` if everything is there.
 pub(crate) fn provide_for_benchmarks() -> Option<Check> {
     install(&missing(&BENCHMARK))
+}
+
+/// Installs what making a virtual machine misses, or says how to; `None` if everything is there.
+pub(crate) fn provide_for_machine() -> Option<Check> {
+    install(&missing(&MACHINE))
 }
 
 fn missing(packages: &[Package]) -> Vec<&'static str> {

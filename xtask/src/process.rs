@@ -48,6 +48,18 @@ pub(crate) fn succeed(command: &mut Command, deadline: Duration) -> Result<Durat
     }
 }
 
+/// What a command prints to standard output; an error if it fails. It must be one that can't hang.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().map_err(|e| format!("{}: {e}", words(command)))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => {
+            let why = String::from_utf8_lossy(&output.stderr);
+            Err(format!("{}: {}\n{}", words(command), output.status, why.trim_end()))
+        }
+    }
+}
+
 /// Waits on a pidfd, so that the moment of exit is seen at once and nobody has to poll.
 pub(crate) fn ends_within(child: &Child, deadline: Duration) -> Result<bool> {
     let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())

@@ -1,12 +1,11 @@
 //! `cargo xtask test`: everything that must hold, and one closing line.
 
-mod harness;
-mod tally;
+pub(crate) mod harness;
 
 use crate::check::Check;
 use crate::flags::Flags;
-use crate::{Result, cargo, packages};
-use tally::Tally;
+use crate::tally::Tally;
+use crate::{Result, cargo, packages, vm};
 
 /// Installs, builds, checks and tests; the last line is `N passed, N failed, N skipped`.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -20,19 +19,23 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let lints = ["--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
     tally.check(&tool("clippy", &lints));
     tally.check(&documentation());
-    match cargo::release("coble", "coble") {
-        Ok(binary) => harness::run(&binary, &mut tally),
-        Err(why) => tally.check(&Check::of("release build", Err(why))),
-    }
+    programs(&mut tally);
     tally.add(budgets());
-    println!();
-    tally.told.iter().for_each(|line| println!("{line}"));
-    println!("{tally}");
-    match tally.failed {
-        0 => Ok(()),
-        // The closing line said it.
-        _ => std::process::exit(1),
-    }
+    tally.close()
+}
+
+/// The tests: on this machine all of them, and some once more in a virtual one.
+fn programs(tally: &mut Tally) {
+    let binary = match cargo::release("coble", "coble") {
+        Ok(binary) => binary,
+        Err(why) => return tally.check(&Check::of("release build", Err(why))),
+    };
+    let programs = match cargo::build(&["test", "--workspace", "--no-run"]) {
+        Ok(programs) => programs,
+        Err(why) => return tally.check(&Check::of("test build", Err(why))),
+    };
+    harness::run(&binary, &programs, tally);
+    tally.add(vm::subset(&binary, &programs));
 }
 
 /// The library's documentation: every public item has some, and every link in it leads somewhere.

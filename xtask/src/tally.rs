@@ -7,12 +7,12 @@ use crate::check::Check;
 
 /// The three counts, and the names of what didn't pass.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) passed: usize,
-    pub(super) failed: usize,
-    pub(super) skipped: usize,
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
     /// One line for each failure and each skipped test.
-    pub(super) told: Vec<String>,
+    pub(crate) told: Vec<String>,
 }
 
 impl fmt::Display for Tally {
@@ -23,14 +23,14 @@ impl fmt::Display for Tally {
 
 impl Tally {
     /// One failure, told on a line of its own.
-    pub(super) fn failure(name: &str, why: impl Into<String>) -> Self {
+    pub(crate) fn failure(name: &str, why: impl Into<String>) -> Self {
         let mut tally = Self::default();
         tally.check(&Check::of(name, Err(why.into())));
         tally
     }
 
     /// Adds another tally.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
@@ -38,13 +38,25 @@ impl Tally {
     }
 
     /// Prints a check and counts it.
-    pub(super) fn check(&mut self, check: &Check) {
+    pub(crate) fn check(&mut self, check: &Check) {
         check.print();
         self.line(&check.to_string());
     }
 
+    /// Prints what didn't pass, then the counts as the closing line; ends the program if something failed.
+    pub(crate) fn close(&self) -> crate::Result<()> {
+        println!();
+        self.told.iter().for_each(|line| println!("{line}"));
+        println!("{self}");
+        match self.failed {
+            0 => Ok(()),
+            // The closing line said it.
+            _ => std::process::exit(1),
+        }
+    }
+
     /// Counts printed checks; other lines don't count.
-    pub(super) fn of_checks(text: &str) -> Self {
+    pub(crate) fn of_checks(text: &str) -> Self {
         let mut tally = Self::default();
         text.lines().for_each(|line| tally.line(line));
         tally
@@ -62,10 +74,19 @@ impl Tally {
         self.told.push(line.to_owned());
     }
 
+    /// Counts a test program that ended, successfully or not.
+    pub(crate) fn of_program(program: &str, text: &str, success: bool) -> Self {
+        match (Self::of_harness(program, text), success) {
+            (Some(tally), true) => tally,
+            (Some(tally), false) if tally.failed > 0 => tally,
+            (_, _) => Self::failure(program, "ended without a result"),
+        }
+    }
+
     /// Counts what one test program printed; `None` if it printed no result, so didn't get to its end.
     ///
     /// A test that can't run says `skipped: NAME: reason` and returns, which the harness takes for a pass.
-    pub(super) fn of_harness(program: &str, text: &str) -> Option<Self> {
+    fn of_harness(program: &str, text: &str) -> Option<Self> {
         let mut tally = Self::default();
         let mut results = 0;
         let mut failed: BTreeSet<&str> = BTreeSet::new();

@@ -1,0 +1,205 @@
+//! A machine: what it is made of, and one run of it.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::archive::{self, Archive};
+use super::kernel::Kernel;
+use super::setup::{Cgroups, Setup};
+use super::share::{self, Program};
+use super::{emulator, kernel, report, root};
+use crate::check::Outcome;
+use crate::tally::Tally;
+use crate::watch::{Seen, watch};
+use crate::{Result, cargo};
+
+/// The size of the disks for swap and for limits of input and output.
+const DISK: u64 = 512 << 20;
+
+/// How many of the console's last lines tell why a machine hung or died.
+const CONSOLE_LINES: usize = 40;
+
+/// Everything that stays from run to run.
+pub(super) struct Machine {
+    setup: Setup,
+    /// Where it is kept.
+    folder: PathBuf,
+    kernel: Kernel,
+    root: PathBuf,
+    accelerator: String,
+}
+
+impl Machine {
+    /// Makes the parts that aren't there yet or whose recipe has changed.
+    pub(super) fn provide(setup: Setup) -> std::result::Result<Self, Outcome> {
+        let release = archive::release().map_err(Outcome::Skipped)?;
+        Self::make(setup, &release).map_err(Outcome::Failed)
+    }
+
+    fn make(setup: Setup, release: &str) -> Result<Self> {
+        let folder = cargo::scratch("vm")?;
+        let lock = File::create(folder.join("lock")).map_err(|e| e.to_string())?;
+        lock.lock().map_err(|e| e.to_string())?;
+        // Kernels since 6.11 have fewer controllers of version 1.
+        let suite = match setup.cgroups {
+            Cgroups::Unified => archive::newest(release),
+            Cgroups::Hybrid | Cgroups::Legacy => release.to_owned(),
+        };
+        let selinux = if setup.selinux { "-selinux" } else { "" };
+        let parts = [
+            Part::new(&folder, &format!("kernel-{suite}"), &kernel::recipe()),
+            Part::new(&folder, &format!("root-{release}{selinux}"), &root::recipe(setup.selinux)),
+        ];
+        if !emulator::is_there() || !parts.iter().all(Part::is_there) {
+            let start = Instant::now();
+            let archive = Archive::open(&folder.join("archive"))?;
+            if !emulator::is_there() {
+                emulator::install(&archive)?;
+            }
+            parts[0].make(|folder| kernel::build(&archive, &suite, folder))?;
+            parts[1].make(|folder| root::build(&archive, setup.selinux, folder))?;
+            println!("the machine is made, {:.0} s", start.elapsed().as_secs_f64());
+        }
+        let [kernel, root] = parts.map(|part| part.path);
+        let kernel = Kernel(kernel);
+        let accelerator = emulator::accelerator(&folder, &kernel)?;
+        Ok(Self { setup, folder, kernel, root: root.join("root.erofs"), accelerator })
+    }
+
+    /// Boots, runs the programs, and counts what they printed.
+    pub(super) fn run(
+        &self,
+        binary: &Path,
+        programs: &[Program<'_>],
+        deadline: Duration,
+    ) -> Result<Tally> {
+        let start = Instant::now();
+        let folder = self.folder.join(format!("run-{}", std::process::id()));
+        let ran = self.run_in(&folder, binary, programs, deadline);
+        let removed = fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()));
+        let tally = ran?;
+        removed?;
+        println!("virtual machine: {:.1} s", start.elapsed().as_secs_f64());
+        Ok(tally)
+    }
+
+    fn run_in(
+        &self,
+        folder: &Path,
+        binary: &Path,
+        programs: &[Program<'_>],
+        deadline: Duration,
+    ) -> Result<Tally> {
+        let io = |e: std::io::Error| format!("{}: {e}", folder.display());
+        fs::create_dir_all(folder.join("share")).map_err(io)?;
+        for name in ["swap", "data"] {
+            File::create(folder.join(name)).and_then(|file| file.set_len(DISK)).map_err(io)?;
+        }
+        share::write(&folder.join("share"), self.setup, binary, programs, cpus()).map_err(io)?;
+        let Seen { text, success } = watch(&mut self.command(folder, binary), deadline)?;
+        let (mut tally, ended) = report::count(&text);
+        if let Err(tree) = success {
+            let why = format!("hung\n{tree}{}", console(folder));
+            tally.add(Tally::failure(super::NAME, why));
+        } else if !ended {
+            tally.add(Tally::failure(
+                super::NAME,
+                format!("didn't get to its end\n{}", console(folder)),
+            ));
+        }
+        Ok(tally)
+    }
+
+    /// The machine as a command, whose standard output is what the tests print.
+    fn command(&self, folder: &Path, binary: &Path) -> Command {
+        let mut command = emulator::command(&self.accelerator);
+        command.args(["-m", "2048", "-smp", &cpus().to_string()]);
+        command.arg("-kernel").arg(self.kernel.image());
+        command.arg("-initrd").arg(self.kernel.initramfs());
+        command.args(["-append", &self.setup.command_line()]);
+        let console = emulator::file("console", &folder.join("console"));
+        command.arg("-chardev").arg(console).args(["-serial", "chardev:console"]);
+        command.args(["-device", "virtio-serial-pci"]);
+        let output = emulator::file("result", Path::new(emulator::OUTPUT));
+        command.arg("-chardev").arg(output);
+        command.args(["-device", "virtserialport,chardev=result,name=result"]);
+        disk(&mut command, "root", "readonly=on", &self.root);
+        disk(&mut command, "swap", "cache=unsafe", &folder.join("swap"));
+        disk(&mut command, "data", "cache=unsafe", &folder.join("data"));
+        share(&mut command, "vm", &folder.join("share"));
+        share(&mut command, "modules", &self.kernel.modules());
+        for (tag, path) in share::folders(binary) {
+            share(&mut command, &tag, &path);
+        }
+        command
+    }
+}
+
+/// A disk, which the machine finds by its serial number.
+fn disk(command: &mut Command, name: &str, options: &str, file: &Path) {
+    let file = emulator::value("file.filename", file);
+    command.arg("-drive");
+    command.arg(format!("if=none,id={name},format=raw,{options},file.driver=file,{file}"));
+    command.args(["-device", &format!("virtio-blk-pci,drive={name},serial={name}")]);
+}
+
+/// A folder of this machine, to read.
+fn share(command: &mut Command, tag: &str, folder: &Path) {
+    let path = emulator::value("path", folder);
+    command.args(["-fsdev", &format!("local,id={tag},security_model=none,readonly=on,{path}")]);
+    command.args(["-device", &format!("virtio-9p-pci,fsdev={tag},mount_tag={tag}")]);
+}
+
+/// Some tests need two processors.
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
+}
+
+/// The console's last lines.
+fn console(folder: &Path) -> String {
+    let text = fs::read(folder.join("console")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n")
+}
+
+/// A folder that is made once, and anew when its recipe changes.
+struct Part {
+    path: PathBuf,
+    /// What the folders of former recipes are called as well.
+    prefix: String,
+}
+
+impl Part {
+    fn new(folder: &Path, name: &str, recipe: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        recipe.hash(&mut hasher);
+        let prefix = format!("{name}_");
+        Self { path: folder.join(format!("{prefix}{:016x}", hasher.finish())), prefix }
+    }
+
+    fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Makes it under another name first, so that what was interrupted is never taken for the whole.
+    fn make(&self, build: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        if self.is_there() {
+            return Ok(());
+        }
+        let io = |e: std::io::Error| format!("{}: {e}", self.path.display());
+        let parent = self.path.parent().unwrap_or(&self.path);
+        for entry in fs::read_dir(parent).map_err(io)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&self.prefix) {
+                fs::remove_dir_all(entry.path()).map_err(io)?;
+            }
+        }
+        let unfinished = self.path.with_extension("new");
+        fs::create_dir(&unfinished).map_err(io)?;
+        build(&unfinished)?;
+        fs::rename(unfinished, &self.path).map_err(io)
+    }
+}

@@ -1,0 +1,129 @@
+//! The end-to-end tests in a virtual machine: with every controller, swap, a second disk, and systemd.
+
+mod archive;
+mod emulator;
+mod kernel;
+mod machine;
+mod report;
+mod root;
+mod setup;
+mod share;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cargo::{self, Executable};
+use crate::check::{Check, Outcome};
+use crate::flags::Flags;
+use crate::tally::Tally;
+use crate::{Result, packages};
+use machine::Machine;
+use setup::{Cgroups, Setup};
+use share::Program;
+
+/// What these checks are called.
+const NAME: &str = "vm";
+
+/// No set of tests takes this long unless the machine hangs.
+const DEADLINE: Duration = Duration::from_secs(90 * 60);
+
+/// How long `cargo xtask test` lets the machine run.
+const SUBSET_DEADLINE: Duration = Duration::from_secs(7 * 60);
+
+/// What `cargo xtask test` runs in the machine: what needs controllers, capabilities or labels that other machines
+/// often lack.
+const SUBSET: [&str; 9] = [
+    "cgroup_mounts",
+    "cgroups",
+    "delegation",
+    "events",
+    "exec_cgroup",
+    "labels",
+    "pause",
+    "privileges",
+    "update",
+];
+
+/// End-to-end tests that need a network, or cargo and the source.
+const ELSEWHERE: [&str; 2] = ["docker", "examples"];
+
+/// `cargo xtask test-vm`.
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let mut flags = Flags::new(words);
+    let setup = Setup::from_flags(&mut flags)?;
+    let filters = flags.rest()?;
+    let binary = cargo::release("coble", "coble")?;
+    let executables = build(&filters)?;
+    let programs = select(&executables, &filters)?;
+    in_machine(setup, &binary, &programs, DEADLINE).close()
+}
+
+/// The tests that `cargo xtask test` runs in the machine.
+pub(crate) fn subset(binary: &Path, executables: &[Executable]) -> Tally {
+    let setup = Setup { cgroups: Cgroups::Unified, systemd: false, selinux: false };
+    match select(executables, &SUBSET.map(str::to_owned)) {
+        Ok(programs) => in_machine(setup, binary, &programs, SUBSET_DEADLINE),
+        Err(why) => Tally::failure(NAME, why),
+    }
+}
+
+/// Builds the end-to-end tests that are asked for.
+fn build(filters: &[String]) -> Result<Vec<Executable>> {
+    let mut args =
+        vec!["test", "--no-run", "--package", "coble-tests", "--package", "coble-cgroup"];
+    for filter in filters {
+        args.extend(["--test", filter.split("::").next().unwrap_or_default()]);
+    }
+    cargo::build(&args)
+}
+
+/// The programs that filters name, `PROGRAM` or `PROGRAM::TEST`; without one, all that make sense there.
+fn select<'a>(executables: &'a [Executable], filters: &[String]) -> Result<Vec<Program<'a>>> {
+    let end_to_end = |made: &&Executable| {
+        let package = made.package.file_name().unwrap_or_default();
+        made.test && (package == "tests" || package == "cgroup")
+    };
+    let all: Vec<&Executable> = executables.iter().filter(end_to_end).collect();
+    if filters.is_empty() {
+        let these = all.into_iter().filter(|made| !ELSEWHERE.contains(&made.name.as_str()));
+        return Ok(these.map(|executable| Program { executable, filter: None }).collect());
+    }
+    let find = |filter: &String| {
+        let (name, test) = match filter.split_once("::") {
+            Some((name, test)) => (name, Some(test.to_owned())),
+            None => (filter.as_str(), None),
+        };
+        let found = all.iter().find(|made| made.name == name);
+        let executable = *found.ok_or_else(|| format!("{name}: no end-to-end test"))?;
+        Ok(Program { executable, filter: test })
+    };
+    filters.iter().map(find).collect()
+}
+
+/// Provides the machine, and runs the programs in it.
+fn in_machine(setup: Setup, binary: &Path, programs: &[Program<'_>], deadline: Duration) -> Tally {
+    println!("\nvirtual machine: {setup}");
+    let mut tally = Tally::default();
+    match provide(setup) {
+        Ok(machine) => match machine.run(binary, programs, deadline) {
+            Ok(ran) => tally.add(ran),
+            Err(why) => tally.check(&Check::of(NAME, Err(why))),
+        },
+        Err(check) => tally.check(&check),
+    }
+    tally
+}
+
+/// The machine, made if it isn't there; otherwise why it can't be had.
+fn provide(setup: Setup) -> std::result::Result<Machine, Check> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Check::skipped(NAME, "made for x86_64 alone"));
+    }
+    if !packages::is_root() {
+        return Err(Check::skipped(NAME, "needs root"));
+    }
+    if let Some(check) = packages::provide_for_machine() {
+        return Err(Check { name: NAME.into(), ..check });
+    }
+    Machine::provide(setup).map_err(|outcome: Outcome| Check { name: NAME.into(), outcome })
+}
