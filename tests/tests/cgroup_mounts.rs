@@ -30,10 +30,12 @@ fn v1_case() -> Option<(Case, Vec<(String, String)>)> {
     Some((case, all))
 }
 
-/// With the cgroup `/ID` and a mount of the type `cgroup` with these options in place of the default one.
+/// Without a cgroup namespace, with the cgroup `/ID` and a mount of the type `cgroup` with these options in place of the default one.
 fn bundle(case: &Case, name: &str, kind: &str, options: &[&str]) -> Bundle {
     let mut bundle = case.bundle_at(name);
     bundle.config["linux"]["cgroupsPath"] = format!("/{}", case.id).into();
+    // The default configuration of a host with version 2 alone has one.
+    bundle.list("/linux/namespaces").retain(|namespace| namespace["type"] != "cgroup");
     bundle.list("/mounts").retain(|mount| mount["destination"] != TOP);
     bundle.mount(kind, "cgroup", TOP, options);
     bundle

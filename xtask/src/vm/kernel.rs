@@ -12,8 +12,16 @@ const DEADLINE: Duration = Duration::from_secs(2 * 60);
 
 /// What the initramfs needs to reach the root; [`load_order`] adds what they need, but not what they ask the kernel
 /// for by an algorithm's name, as erofs does with its checksum.
-const MODULES: [&str; 6] =
-    ["crc32c_generic", "virtio_blk", "erofs", "overlay", "9pnet_virtio", "9p"];
+const MODULES: [&str; 8] = [
+    "virtio_pci",
+    "virtio_console",
+    "crc32c_generic",
+    "virtio_blk",
+    "erofs",
+    "overlay",
+    "9pnet_virtio",
+    "9p",
+];
 
 const INIT: &str = include_str!("guest/init");
 
