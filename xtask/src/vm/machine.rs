@@ -30,6 +30,8 @@ pub(super) struct Machine {
     kernel: Kernel,
     root: PathBuf,
     accelerator: String,
+    /// Shared by those who run it, so that nobody makes parts of it anew meanwhile.
+    _lock: File,
 }
 
 impl Machine {
@@ -41,8 +43,9 @@ impl Machine {
 
     fn make(setup: Setup, release: &str) -> Result<Self> {
         let folder = cargo::scratch("vm")?;
-        let lock = File::create(folder.join("lock")).map_err(|e| e.to_string())?;
-        lock.lock().map_err(|e| e.to_string())?;
+        let io = |e: std::io::Error| format!("{}: {e}", folder.display());
+        let lock = File::create(folder.join("lock")).map_err(io)?;
+        lock.lock_shared().map_err(io)?;
         // Kernels since 6.11 have fewer controllers of version 1.
         let suite = match setup.cgroups {
             Cgroups::Unified => archive::newest(release),
@@ -54,6 +57,7 @@ impl Machine {
             Part::new(&folder, &format!("root-{release}{selinux}"), &root::recipe(setup.selinux)),
         ];
         if !emulator::is_there() || !parts.iter().all(Part::is_there) {
+            lock.unlock().and_then(|()| lock.lock()).map_err(io)?;
             let start = Instant::now();
             let archive = Archive::open(&folder.join("archive"))?;
             if !emulator::is_there() {
@@ -66,7 +70,9 @@ impl Machine {
         let [kernel, root] = parts.map(|part| part.path);
         let kernel = Kernel(kernel);
         let accelerator = emulator::accelerator(&folder, &kernel)?;
-        Ok(Self { setup, folder, kernel, root: root.join("root.erofs"), accelerator })
+        lock.unlock().and_then(|()| lock.lock_shared()).map_err(io)?;
+        let root = root.join("root.erofs");
+        Ok(Self { setup, folder, kernel, root, accelerator, _lock: lock })
     }
 
     /// Boots, runs the programs, and counts what they printed.
