@@ -27,6 +27,8 @@ pub(crate) struct Executable {
     pub(crate) name: String,
     /// The folder of the package that it belongs to.
     pub(crate) package: PathBuf,
+    /// What it was made as: `bin`, `test` ...
+    pub(crate) kind: String,
     /// Whether the test harness is built in.
     pub(crate) test: bool,
 }
@@ -51,6 +53,7 @@ fn executable(message: &Value) -> Option<Executable> {
     Some(Executable {
         path: message["executable"].as_str()?.into(),
         name: message["target"]["name"].as_str()?.to_owned(),
+        kind: message["target"]["kind"][0].as_str()?.to_owned(),
         package: manifest.parent()?.to_owned(),
         test: message["profile"]["test"].as_bool()?,
     })

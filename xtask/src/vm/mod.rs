@@ -81,9 +81,10 @@ fn build(filters: &[String]) -> Result<Vec<Executable>> {
 fn select<'a>(executables: &'a [Executable], filters: &[String]) -> Result<Vec<Program<'a>>> {
     let end_to_end = |made: &&Executable| {
         let package = made.package.file_name().unwrap_or_default();
-        made.test && (package == "tests" || package == "cgroup")
+        made.kind == "test" && (package == "tests" || package == "cgroup")
     };
-    let all: Vec<&Executable> = executables.iter().filter(end_to_end).collect();
+    let mut all: Vec<&Executable> = executables.iter().filter(end_to_end).collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
     if filters.is_empty() {
         let these = all.into_iter().filter(|made| !ELSEWHERE.contains(&made.name.as_str()));
         return Ok(these.map(|executable| Program { executable, filter: None }).collect());
