@@ -12,16 +12,14 @@ use crate::{Result, process};
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 /// What the tests call, and what a system with user sessions consists of.
-const PACKAGES: [&str; 17] = [
+const PACKAGES: [&str; 15] = [
     "apparmor",
     "busybox-static",
     "dbus",
     "dbus-user-session",
     "iproute2",
-    "iptables",
     "kmod",
     "libpam-systemd",
-    "nftables",
     "procps",
     "runc",
     "strace",
@@ -34,6 +32,9 @@ const PACKAGES: [&str; 17] = [
 
 /// The packages of `--selinux`.
 const SELINUX: [&str; 3] = ["policycoreutils", "selinux-policy-default", "selinux-utils"];
+
+/// Merges `/usr` from the start where the release wants it; the package that does it afterwards takes much longer.
+const MERGED_USR: &str = "/usr/share/mmdebstrap/hooks/maybe-merged-usr";
 
 /// Prepares the tree, whose path is its argument.
 pub(super) const PREPARE: &str = include_str!("guest/prepare");
@@ -63,6 +64,7 @@ pub(super) fn build(archive: &Archive, selinux: bool, folder: &Path) -> Result<(
     command.args(["--quiet", "--mode=root", "--format=directory", "--variant=minbase"]);
     command.arg(format!("--include={}", packages(selinux).join(",")));
     command.arg(format!("--aptopt={}", settings.display()));
+    command.arg(format!("--hook-dir={MERGED_USR}"));
     for part in ["man", "doc", "locale", "info"] {
         command.arg(format!("--dpkgopt=path-exclude=/usr/share/{part}/*"));
     }
