@@ -44,25 +44,80 @@ impl Watch<'_> {
     /// # Errors
     /// It is given up.
     pub(crate) fn wait(&self, fd: BorrowedFd<'_>, limit: Option<Timespec>) -> Result<bool> {
-        let interrupt = self.interrupt.map_or(fd, |interrupt| interrupt.0.as_fd());
-        let process = self.process.unwrap_or(fd);
-        let mut watched = [&fd, &interrupt, &process].map(|fd| PollFd::new(fd, PollFlags::IN));
-        loop {
-            match poll(&mut watched, limit.as_ref()) {
-                Ok(_) => break,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(Error::os("poll", errno)),
-            }
+        let interrupt = self.interrupt.map(|interrupt| interrupt.0.as_fd());
+        let mut watched = vec![PollFd::new(&fd, PollFlags::IN)];
+        let others = [&interrupt, &self.process].into_iter().flatten();
+        watched.extend(others.map(|other| PollFd::new(other, PollFlags::IN)));
+        poll_again(&mut watched, limit.as_ref())?;
+        let mut seen = watched.iter().map(|fd| !fd.revents().is_empty());
+        let is_ready = seen.next().unwrap_or(false);
+        let is_interrupted = interrupt.is_some() && seen.next().unwrap_or(false);
+        let is_over = seen.next().unwrap_or(false);
+        if is_ready {
+            return Ok(true);
         }
-        let [is_ready, is_interrupted, is_over] = watched.map(|fd| !fd.revents().is_empty());
-        match (is_ready, is_interrupted, is_over) {
-            (true, ..) => Ok(true),
-            (_, true, _) => {
-                let words = "interrupted by a signal before the program ran";
-                Err(Error::of(ErrorKind::Interrupted, words))
-            }
-            (.., true) => Err(Error::new("the container's process has ended meanwhile")),
-            _ => Ok(false),
+        if is_interrupted {
+            let words = "interrupted by a signal before the program ran";
+            return Err(Error::of(ErrorKind::Interrupted, words));
         }
+        if !is_over {
+            return Ok(false);
+        }
+        // The kernel looks at one after the other: the process may have said something and ended in between.
+        let mut fd = [PollFd::new(&fd, PollFlags::IN)];
+        match poll_again(&mut fd, Some(&Timespec::default()))? {
+            0 => Err(Error::new("the container's process has ended meanwhile")),
+            _ => Ok(true),
+        }
+    }
+}
+
+/// poll(2), whatever signals come; gives how many are ready.
+fn poll_again(fds: &mut [PollFd<'_>], limit: Option<&Timespec>) -> Result<usize> {
+    loop {
+        match poll(fds, limit) {
+            Err(Errno::INTR) => {}
+            done => return done.map_err(|errno| Error::os("poll", errno)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// The kernel looks at the descriptors one after the other, so what comes in between must not be taken for
+    /// something else.
+    #[test]
+    fn what_comes_while_the_kernel_looks_is_seen_as_what_it_is() {
+        const ROUNDS: u32 = 100_000;
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let asked = AtomicU32::new(0);
+        let interrupt = Interrupt::watch().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    while asked.load(Ordering::Acquire) < round {
+                        std::thread::yield_now();
+                    }
+                    // At another moment each time.
+                    (0..round % 50).for_each(|_| std::hint::spin_loop());
+                    there.write_all(b"x").unwrap();
+                }
+            });
+            let mut mistaken = 0;
+            for round in 1..=ROUNDS {
+                let interrupt = (round % 2 == 0).then_some(&interrupt);
+                let watch = Watch { interrupt, process: None };
+                asked.store(round, Ordering::Release);
+                mistaken += u32::from(!matches!(watch.wait(here.as_fd(), None), Ok(true)));
+                here.read_exact(&mut [0]).unwrap();
+            }
+            assert_eq!(mistaken, 0);
+        });
     }
 }
