@@ -19,6 +19,9 @@ use crate::{Result, cargo};
 /// The size of the disks for swap and for limits of input and output.
 const DISK: u64 = 512 << 20;
 
+/// What the folder of a run is called, before the number of the process that runs it.
+const RUN: &str = "run-";
+
 /// How many of the console's last lines tell why a machine hung or died.
 const CONSOLE_LINES: usize = 40;
 
@@ -83,7 +86,8 @@ impl Machine {
         deadline: Duration,
     ) -> Result<Tally> {
         let start = Instant::now();
-        let folder = self.folder.join(format!("run-{}", std::process::id()));
+        remove_dead_runs(&self.folder);
+        let folder = self.folder.join(format!("{RUN}{}", std::process::id()));
         let ran = self.run_in(&folder, binary, programs, deadline);
         let removed = fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()));
         let tally = ran?;
@@ -141,6 +145,17 @@ impl Machine {
             share(&mut command, &tag, &path);
         }
         command
+    }
+}
+
+/// Removes the folders of runs that were killed. What can't be removed is in nobody's way.
+fn remove_dead_runs(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.strip_prefix(RUN).is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
