@@ -47,7 +47,7 @@ impl Archive {
             fs::create_dir_all(folder.join(part)).map_err(|e| e.to_string())?;
         }
         fs::write(folder.join("sources.list"), &archive.sources).map_err(|e| e.to_string())?;
-        run(archive.apt("apt-get").args(["update", "--quiet"]))?;
+        run(archive.apt("apt-get").args(["update", "--quiet=2"]))?;
         Ok(archive)
     }
 
@@ -70,7 +70,7 @@ impl Archive {
         let into = self.folder.join("kernel").join(suite);
         fs::create_dir_all(&into).map_err(|e| e.to_string())?;
         let mut download = self.apt("apt-get");
-        download.args(["download", "--quiet", &format!("linux-image-{name}")]);
+        download.args(["download", "--quiet=2", &format!("linux-image-{name}")]);
         run(download.current_dir(&into))?;
         let files = fs::read_dir(&into).map_err(|e| e.to_string())?;
         let file = files.flatten().map(|entry| entry.path()).find(|path| path.is_file());

@@ -70,7 +70,8 @@ pub(super) fn build(archive: &Archive, selinux: bool, folder: &Path) -> Result<(
     }
     command.arg(format!("--customize-hook=sh '{}' \"$1\"", prepare.display()));
     command.arg(&archive.release).arg(&tree).arg(&list);
-    process::succeed(&mut command, DEADLINE)?;
+    // What is said on the way is of no use; errors come on standard error.
+    process::succeed(command.stdout(Stdio::null()), DEADLINE)?;
     let mut pack = Command::new("mkfs.erofs");
     pack.arg("-d0").arg("-zlz4").arg(folder.join("root.erofs")).arg(&tree);
     process::succeed(pack.stdout(Stdio::null()), DEADLINE)?;

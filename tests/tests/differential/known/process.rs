@@ -22,6 +22,15 @@ pub(super) const KNOWN: &[Known] = &[
               runc 1.1 gives it the place of the first, and an empty HOME its old one",
     },
     Known {
+        place: &["limits", "Max open files"],
+        is: |_, difference| {
+            let (ours, theirs) = (words(&difference.ours), words(&difference.theirs));
+            ours.len() == 2 && ours[0] != ours[1] && theirs == [ours[1]; 2]
+        },
+        why: "the soft limit is the caller's or the configuration's; the Go runtime of runc 1.1 raises it to the hard \
+              one, most of the time (runc#4195)",
+    },
+    Known {
         place: &["status", "Groups"],
         is: |setup, difference| {
             let groups = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
