@@ -6,6 +6,9 @@ use crate::{Error, file};
 const CONTROL: &str = "cgroup.subtree_control";
 const TYPE: &str = "cgroup.type";
 
+/// Controllers that threaded cgroups can have as well (Linux, admin-guide/cgroup-v2.rst, "Threads").
+const THREADED: [&str; 4] = ["cpu", "cpuset", "perf_event", "pids"];
+
 /// Enables for the cgroup every controller that there is, as far as the kernel lets us. Whether the ones
 /// that the container's limits need have come about is seen when the limits are set.
 ///
@@ -17,7 +20,11 @@ pub(crate) fn enable(place: &Place) -> Result<(), Error> {
     let ancestors: Vec<&str> = place.ancestors().collect();
     // Nothing is enabled at the bottom that is not enabled all the way down to it.
     if wanted.is_empty() || missing(&wanted, &file::read(ancestors[0], CONTROL)?).is_empty() {
-        return Ok(());
+        // A cgroup that has enabled one for whole domains has no threaded ones below.
+        return match wanted.iter().all(|controller| THREADED.contains(controller)) {
+            true => join_threads(place),
+            false => Ok(()),
+        };
     }
     for dir in ancestors.iter().rev() {
         let enabled = file::read(dir, CONTROL)?;
