@@ -41,8 +41,9 @@ fn bundle(case: &Case, name: &str, kind: &str, options: &[&str]) -> Bundle {
     bundle
 }
 
-/// Mount points below [`TOP`] with the root, flags and file system that mountinfo has for each.
-const LOOK: &str = "grep ' /sys/fs/cgroup' /proc/self/mountinfo | sed 's/ - / /' | \
+/// Mount points below [`TOP`] with the root, flags and file system that mountinfo has for each, whatever their
+/// propagation.
+const LOOK: &str = "grep ' /sys/fs/cgroup' /proc/self/mountinfo | sed -E 's/( [a-z_]+:[0-9]+)* - / /' | \
                     while read a b c root point flags rest; do echo \"$point $root $flags $rest\"; done";
 
 #[test]
