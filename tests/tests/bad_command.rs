@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use coble_tests::{Bundle, Case};
+use coble_tests::{Bundle, Case, skip};
 
 fn create(case: &Case, bundle: &Bundle, id: &str) -> coble_tests::Cmd {
     bundle.write();
@@ -86,13 +86,19 @@ fn unknown_flags_and_commands() {
 }
 
 #[test]
-fn the_systemd_driver_is_refused() {
+fn the_systemd_driver_needs_systemd() {
+    if std::path::Path::new("/run/systemd/system").exists() {
+        return skip("systemd is process 1");
+    }
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
     bundle.config["linux"]["cgroupsPath"] = format!("system.slice:coble:{}", case.id).into();
     bundle.write();
     let run = case.coble().args(["--systemd-cgroup", "run", "--bundle"]);
-    case.refuses(run.arg(&bundle.path).arg(&case.id), &["systemd"]);
+    let words = "systemd not running on this host, cannot use systemd cgroups manager";
+    case.refuses(run.arg(&bundle.path).arg(&case.id), &[words]);
+    // And the other way round.
+    case.refuses(case.create(&bundle), &["/linux/cgroupsPath", "and needs --systemd-cgroup"]);
 }
 
 #[test]

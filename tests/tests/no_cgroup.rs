@@ -68,8 +68,9 @@ fn what_only_a_cgroup_can_do_is_refused() {
 fn the_other_managers() {
     let Some(case) = Case::root() else { return };
     let bundle = bundle(&case);
-    let words = ["--cgroup-manager: the systemd cgroup driver is not there yet"];
-    case.refuses(run(&case, "systemd", &bundle, &[]), &words);
+    let both = ["--systemd-cgroup", "run", "--bundle"];
+    let both = coble(&case, "disabled", &both).arg(&bundle.path).arg(&case.id);
+    case.refuses(both, &["--cgroup-manager disabled and --systemd-cgroup exclude each other"]);
     case.refuses(run(&case, "moon", &bundle, &[]), &["unknown cgroup manager \"moon\""]);
     // Where no container is made, the driver makes no difference.
     assert_eq!(coble(&case, "systemd", &["list", "-q"]).output().stdout(), "");

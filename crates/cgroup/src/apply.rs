@@ -44,7 +44,7 @@ impl Cgroup {
         devices: &[Device],
         rootless: bool,
     ) -> Result<Applied, Error> {
-        limits::apply(self, resources, &mut Journal::default())?;
+        limits::apply(self, &self.in_whole_percents(resources), &mut Journal::default())?;
         if let Some(place) = self.of("cpuset").filter(|place| place.is_fresh) {
             cpuset::fill(place)?;
         }

@@ -9,6 +9,7 @@ use crate::hierarchy::{Mount, Own, own_memberships};
 use crate::mountinfo::memberships;
 use crate::path::CgroupsPath;
 use crate::place::Place;
+use crate::systemd::Unit;
 use crate::{Error, Hierarchy, Record};
 
 /// A container's cgroup. It may not be there yet, or not any more.
@@ -18,6 +19,8 @@ pub struct Cgroup {
     pub(crate) places: Vec<Place>,
     /// The configuration says where: then it is no good anywhere else, nor can it be left out.
     pub(crate) is_explicit: bool,
+    /// The unit whose cgroup it is, if systemd makes it.
+    pub(crate) unit: Option<Unit>,
     directory: OnceLock<OwnedFd>,
 }
 
@@ -36,13 +39,14 @@ impl Cgroup {
         Ok(Self {
             places: unified.chain(legacy).collect::<Result<_, _>>()?,
             is_explicit: !cgroups_path.is_empty(),
+            unit: None,
             directory: OnceLock::new(),
         })
     }
 
     /// No cgroup at all: the container's processes stay where their makers are.
     pub fn nowhere() -> Self {
-        Self { places: Vec::new(), is_explicit: true, directory: OnceLock::new() }
+        Self::at(Vec::new())
     }
 
     /// Whether there is none, by [`Cgroup::nowhere`] or for want of rights.
@@ -52,7 +56,7 @@ impl Cgroup {
 
     /// What to keep, to find the cgroup again without looking at the machine.
     pub fn record(&self) -> Record {
-        Record::write(&self.places)
+        Record::write(&self.places, self.unit.as_ref())
     }
 
     /// Takes the cgroup from what [`Cgroup::record`] gave.
@@ -60,12 +64,21 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Unreadable`] if it doesn't come from there.
     pub fn from_record(record: &Record) -> Result<Self, Error> {
-        record.read().map(Self::at)
+        record.read().map(|(places, unit)| Self::placed(places, unit))
     }
 
     /// A cgroup that is there already.
     pub(crate) fn at(places: Vec<Place>) -> Self {
-        Self { places, is_explicit: true, directory: OnceLock::new() }
+        Self::placed(places, None)
+    }
+
+    /// The cgroup of a unit, if there is one.
+    pub(crate) fn of_unit(places: Vec<Place>, unit: Unit) -> Self {
+        Self::placed(places, Some(unit))
+    }
+
+    fn placed(places: Vec<Place>, unit: Option<Unit>) -> Self {
+        Self { places, is_explicit: true, unit, directory: OnceLock::new() }
     }
 
     /// Its directories, one in each hierarchy.

@@ -23,12 +23,17 @@ impl Cgroup {
     /// Makes the cgroup in each hierarchy and enables its controllers (v2), or gives its parents processors
     /// and memory nodes (v1 cpuset). If it fails, what it made is taken away again.
     ///
+    /// One that systemd is to make is only looked at: [`Cgroup::start_unit`] makes it.
+    ///
     /// With `rootless` a hierarchy that can't be written to is left out, unless the configuration named a
     /// path.
     ///
     /// # Errors
     /// [`Error::NotEmpty`] or [`Error::Frozen`] for a cgroup that is in use already; [`Error::Os`].
     pub fn create(&mut self, rootless: bool) -> Result<Creation, Error> {
+        if self.unit.is_some() {
+            return self.expect_unit();
+        }
         let may_lack = rootless && !self.is_explicit;
         let mut creation = Creation::Done;
         let mut index = 0;
@@ -46,6 +51,13 @@ impl Cgroup {
             }
         }
         Ok(creation)
+    }
+
+    /// systemd will make it, unless it is there and in use.
+    fn expect_unit(&self) -> Result<Creation, Error> {
+        let is_there = |place: &&Place| fs::stat(place.dir()).is_ok();
+        self.places.iter().filter(is_there).try_for_each(refuse_used)?;
+        Ok(Creation::Done)
     }
 }
 

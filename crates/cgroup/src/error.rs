@@ -62,6 +62,19 @@ pub enum Error {
         /// How many processes.
         count: usize,
     },
+    /// systemd can't be asked, or doesn't do what it was asked for.
+    Systemd(String),
+    /// systemd is not process 1 here.
+    NoSystemd,
+    /// systemd has answered that it won't.
+    Refused {
+        /// The answer's name on D-Bus.
+        name: String,
+        /// Its words.
+        words: String,
+    },
+    /// systemd doesn't listen or has ended the connection, as it does when it is executed anew.
+    HungUp,
     /// A file of the kernel or a record reads like none that is known.
     Unreadable {
         /// The file, or what was read.
@@ -96,6 +109,10 @@ impl Error {
 
     pub(crate) fn os(action: impl Into<String>, path: impl Into<String>, errno: Errno) -> Self {
         Self::Os { action: action.into(), path: path.into(), errno, pointer: String::new() }
+    }
+
+    pub(crate) fn systemd(reason: impl Into<String>) -> Self {
+        Self::Systemd(reason.into())
     }
 
     pub(crate) fn value(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
@@ -145,6 +162,13 @@ impl fmt::Display for Error {
             Self::Busy { path, count } => {
                 write!(f, "cgroup {path} still has {count} process(es) after SIGKILL")
             }
+            Self::Systemd(reason) => write!(f, "systemd: {reason}"),
+            // The words of runc, which tests look for.
+            Self::NoSystemd => {
+                f.write_str("systemd not running on this host, cannot use systemd cgroups manager")
+            }
+            Self::Refused { words, .. } => write!(f, "systemd refuses: {words}"),
+            Self::HungUp => f.write_str("systemd: it doesn't listen, or has ended the connection"),
             Self::Unreadable { path, reason } => write!(f, "cannot understand {path}: {reason}"),
         }
     }

@@ -47,6 +47,7 @@ mod remove;
 mod stats;
 mod sub;
 mod subtree;
+mod systemd;
 mod update;
 
 pub use apply::Applied;
@@ -63,3 +64,4 @@ pub use stats::{
     MemoryStats, PidsStats, Pressure, PressureLine, Stats, Throttling,
 };
 pub use sub::SubCgroups;
+pub use systemd::{Starting, UNIT_PROPERTIES, UnitRequest};

@@ -5,15 +5,20 @@
 //! the mount point from the path below it. Otherwise every further hierarchy follows, again after two
 //! slashes: its controllers, mount point, two slashes, and the path or a dot for the same path as before:
 //! `/sys/fs/cgroup/unified//a/b//memory/sys/fs/cgroup/memory//.`. `none` is a container without a cgroup.
+//!
+//! A cgroup that systemd has made ends with `//unit=system`, or `//unit=user` for a user's manager; the last part of its
+//! path is the unit's name.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::place::Place;
+use crate::systemd::{Manager, Unit};
 
 const NONE: &str = "none";
 const SEPARATOR: &str = "//";
 const SAME: &str = ".";
+const UNIT: &str = "//unit=";
 
 /// A [`Cgroup`](crate::Cgroup) as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +36,7 @@ impl Record {
         Self(target.to_owned())
     }
 
-    pub(crate) fn write(places: &[Place]) -> Self {
+    pub(crate) fn write(places: &[Place], unit: Option<&Unit>) -> Self {
         let mut text = String::new();
         let mut last = "";
         for place in places {
@@ -45,41 +50,55 @@ impl Record {
             text.push_str(if path == last { SAME } else { path });
             last = path;
         }
+        if let Some(unit) = unit {
+            text.push_str(UNIT);
+            text.push_str(unit.manager.name());
+        }
         Self(if text.is_empty() { NONE.to_owned() } else { text })
     }
 
     /// # Errors
     /// [`Error::Unreadable`].
-    pub(crate) fn read(&self) -> Result<Vec<Place>, Error> {
+    pub(crate) fn read(&self) -> Result<(Vec<Place>, Option<Unit>), Error> {
         if self.0 == NONE {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
-        self.parse().ok_or_else(|| Error::Unreadable {
+        self.parse_all().ok_or_else(|| Error::Unreadable {
             path: format!("the recorded cgroup {:?}", self.0),
             reason: "no runtime of this name has written it".to_owned(),
         })
     }
 
-    fn parse(&self) -> Option<Vec<Place>> {
-        let mut places: Vec<Place> = Vec::new();
-        let mut parts = self.0.split(SEPARATOR);
-        while let Some(head) = parts.next() {
-            let (controllers, point) = head.split_at(head.find('/')?);
-            let path = match (parts.next()?, places.last()) {
-                (SAME, Some(last)) => last.path(),
-                (path, _) => path,
-            };
-            if !is_clean(point.strip_prefix('/')?) || !is_clean(path) {
-                return None;
-            }
-            if controllers.is_empty() && !places.is_empty() {
-                return None; // v2 comes first, and once
-            }
-            let place = Place::new(controllers, point, path);
-            places.push(place);
-        }
-        Some(places)
+    fn parse_all(&self) -> Option<(Vec<Place>, Option<Unit>)> {
+        let Some((text, manager)) = self.0.split_once(UNIT) else {
+            return parse(&self.0).map(|places| (places, None));
+        };
+        let places = parse(text)?;
+        let manager = Manager::from_name(manager)?;
+        let unit = Unit::at(manager, places.first()?.path())?;
+        Some((places, Some(unit)))
     }
+}
+
+fn parse(text: &str) -> Option<Vec<Place>> {
+    let mut places: Vec<Place> = Vec::new();
+    let mut parts = text.split(SEPARATOR);
+    while let Some(head) = parts.next() {
+        let (controllers, point) = head.split_at(head.find('/')?);
+        let path = match (parts.next()?, places.last()) {
+            (SAME, Some(last)) => last.path(),
+            (path, _) => path,
+        };
+        if !is_clean(point.strip_prefix('/')?) || !is_clean(path) {
+            return None;
+        }
+        if controllers.is_empty() && !places.is_empty() {
+            return None; // v2 comes first, and once
+        }
+        let place = Place::new(controllers, point, path);
+        places.push(place);
+    }
+    Some(places)
 }
 
 /// Whether a relative path has nothing in it that leads elsewhere.
@@ -98,9 +117,9 @@ mod tests {
     #[test]
     fn v2_alone_is_a_path_that_works() {
         let places = places(&[("", "/sys/fs/cgroup", "docker/c0ffee")]);
-        let record = Record::write(&places);
+        let record = Record::write(&places, None);
         assert_eq!(record.to_link_target(), "/sys/fs/cgroup//docker/c0ffee");
-        assert_eq!(record.read(), Ok(places));
+        assert_eq!(record.read(), Ok((places, None)));
     }
 
     #[test]
@@ -112,25 +131,39 @@ mod tests {
             ("name=systemd", "/sys/fs/cgroup/systemd", "user.slice/a/b"),
             ("pids", "/sys/fs/cgroup/pids", "a/b"),
         ]);
-        let record = Record::write(&places);
+        let record = Record::write(&places, None);
         assert_eq!(
             record.to_link_target(),
             "/sys/fs/cgroup/unified//a/b//memory/sys/fs/cgroup/memory//.\
              //cpu,cpuacct/sys/fs/cgroup/cpu,cpuacct//.\
              //name=systemd/sys/fs/cgroup/systemd//user.slice/a/b//pids/sys/fs/cgroup/pids//a/b"
         );
-        assert_eq!(Record::from_link_target(&record.to_link_target()).read(), Ok(places));
+        assert_eq!(Record::from_link_target(&record.to_link_target()).read(), Ok((places, None)));
+    }
+
+    #[test]
+    fn a_unit_is_told_by_its_manager_and_the_path() {
+        let places = places(&[
+            ("", "/cg/unified", "system.slice/coble-a.scope"),
+            ("name=systemd", "/cg/systemd", "system.slice/coble-a.scope"),
+        ]);
+        let unit = Unit { manager: Manager::System, name: "coble-a.scope".to_owned() };
+        let record = Record::write(&places, Some(&unit));
+        let text =
+            "/cg/unified//system.slice/coble-a.scope//name=systemd/cg/systemd//.//unit=system";
+        assert_eq!(record.to_link_target(), text);
+        assert_eq!(record.read(), Ok((places, Some(unit))));
     }
 
     #[test]
     fn no_cgroup_has_a_word() {
-        assert_eq!(Record::write(&[]).to_link_target(), "none");
-        assert_eq!(Record::from_link_target("none").read(), Ok(Vec::new()));
+        assert_eq!(Record::write(&[], None).to_link_target(), "none");
+        assert_eq!(Record::from_link_target("none").read(), Ok((Vec::new(), None)));
     }
 
     #[test]
     fn json_is_a_string() {
-        let record = Record::write(&places(&[("", "/cg", "a")]));
+        let record = Record::write(&places(&[("", "/cg", "a")]), None);
         let json = serde_json::to_string(&record).unwrap();
         assert_eq!(json, r#""/cg//a""#);
         assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
@@ -154,6 +187,11 @@ mod tests {
             "/cg//a///cg//b",
             "/cg//a//",
             "/cg//a//memory/m/..//b",
+            "/cg//a//unit=system",
+            "/cg//a.scope//unit=",
+            "/cg//a.scope//unit=else",
+            "/cg//a.scope//unit=user//memory/m//.",
+            "none//unit=user",
         ] {
             let result = Record::from_link_target(target).read();
             assert!(matches!(result, Err(Error::Unreadable { .. })), "{target:?} gives {result:?}");

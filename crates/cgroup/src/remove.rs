@@ -6,22 +6,34 @@ use coble_sys::rustix::io::Errno;
 use crate::deadline::Deadline;
 use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, Error, events, processes};
+use crate::{Cgroup, Error, events, processes, systemd};
 
 impl Cgroup {
     /// Removes the cgroup and those below it in every hierarchy, and the directories above it that this
     /// very object has made, unless somebody uses them. Waits up to ten seconds for processes that are
-    /// dying; see [`Cgroup::kill`]. What isn't there needs no removing.
+    /// dying; see [`Cgroup::kill`]. A unit of systemd is stopped, and waited for. What isn't there needs no removing.
     ///
     /// # Errors
     /// [`Error::Busy`] if processes are left; [`Error::Os`]. The other hierarchies are cleared all the same.
     pub fn remove(&self) -> Result<(), Error> {
         let deadline = Deadline::start();
-        let mut result = Ok(());
+        let mut result = self.remove_unit(&deadline);
+        if matches!(result, Err(Error::Busy { .. })) {
+            return result;
+        }
         for place in &self.places {
             result = result.and(remove(place, &deadline));
         }
         result
+    }
+
+    /// systemd would end processes that are left; they are not to be ended here.
+    fn remove_unit(&self, deadline: &Deadline) -> Result<(), Error> {
+        let Some(unit) = &self.unit else { return Ok(()) };
+        let is_there = |place: &&Place| fs::stat(place.dir()).is_ok();
+        let there = self.places.iter().filter(is_there);
+        there.into_iter().try_for_each(|place| wait_until_empty(place, deadline))?;
+        systemd::stop(unit)
     }
 }
 

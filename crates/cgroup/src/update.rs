@@ -18,9 +18,13 @@ impl Cgroup {
     /// isn't so.
     pub fn update(&self, resources: &Resources, devices: Option<&[Device]>) -> Result<(), Error> {
         let mut journal = Journal::kept();
+        let resources = &self.in_whole_percents(resources);
+        let properties = self.changed_properties(resources, devices)?;
         let limited = limits::apply(self, resources, &mut journal);
         let rules = |devices| devices::apply(self, resources, devices);
-        let Err(error) = limited.and_then(|()| devices.map_or(Ok(()), rules)) else {
+        // systemd is told last: it can't take back what it was told.
+        let ruled = limited.and_then(|()| devices.map_or(Ok(()), rules));
+        let Err(error) = ruled.and_then(|()| self.set_properties(properties)) else {
             return Ok(());
         };
         let files = journal.undo();

@@ -59,19 +59,34 @@ impl Call {
         warnings.iter().for_each(|warning| self.log.warning(&warning.to_string()));
     }
 
-    /// Whether containers are made without a cgroup.
+    /// Who makes the cgroups of containers.
     ///
     /// # Errors
-    /// systemd is to make it.
-    pub(crate) fn has_no_cgroup(&self) -> Result<bool, Failure> {
-        let manager = self.global.text(&CGROUP_MANAGER)?.unwrap_or("cgroupfs");
-        if self.global.has(&SYSTEMD_CGROUP) || manager == "systemd" {
-            let flag = if manager == "systemd" { "--cgroup-manager" } else { "--systemd-cgroup" };
-            let reason = "the systemd cgroup driver is not there yet, use cgroupfs";
-            return Err(Failure::new(format!("{flag}: {reason}")));
+    /// Nobody and systemd.
+    pub(crate) fn cgroup_manager(&self) -> Result<CgroupManager, Failure> {
+        let is_systemd = self.global.has(&SYSTEMD_CGROUP);
+        match self.global.text(&CGROUP_MANAGER)? {
+            Some("disabled") if is_systemd => {
+                let words = "--cgroup-manager disabled and --systemd-cgroup exclude each other";
+                Err(Failure::new(words))
+            }
+            Some("disabled") => Ok(CgroupManager::Disabled),
+            Some("systemd") => Ok(CgroupManager::Systemd),
+            _ if is_systemd => Ok(CgroupManager::Systemd),
+            _ => Ok(CgroupManager::Files),
         }
-        Ok(manager == "disabled")
     }
+}
+
+/// Who makes the cgroups of containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CgroupManager {
+    /// coble, through the kernel's files.
+    Files,
+    /// systemd.
+    Systemd,
+    /// Nobody: there are none.
+    Disabled,
 }
 
 /// An absolute path for `--root`, which must not be `/` under any spelling.

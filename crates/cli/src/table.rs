@@ -218,7 +218,7 @@ pub(crate) const ROOT: Flag = Flag::value(
 pub(crate) const SYSTEMD_CGROUP: Flag = Flag::switch(
     "systemd-cgroup",
     None,
-    "let systemd make the cgroups (not there yet: refused where a container is made)",
+    "let systemd make the cgroups; cgroupsPath is slice:prefix:name then",
 )
 .under(ABOUT_PLACES);
 pub(crate) const CGROUP_MANAGER: Flag = Flag::value(

@@ -34,6 +34,9 @@ pub struct Create {
     /// Make and enter no cgroup. Nothing but the configuration of a container with a pid and a user namespace of its own
     /// and without limits can be carried out then.
     pub no_cgroup: bool,
+    /// Have systemd make the cgroup: process 1, or the user's manager where the caller is not root or is so only in a user
+    /// namespace. `linux.cgroupsPath` is `slice:prefix:name` then.
+    pub systemd_cgroup: bool,
     /// Where the process id is written, in decimal and without a line end: whole or not at all.
     pub pid_file: Option<PathBuf>,
     /// Unix socket that gets the terminal: one message with one descriptor, the master's. Needed if the process has

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use coble_cgroup::UNIT_PROPERTIES;
 use coble_plan::{MEMORY_POLICIES, MEMORY_POLICY_FLAGS};
 use coble_spec::features::{
     Cgroup, Enabled, Features, IntelRdt, Linux, MemoryPolicy, MountExtensions, Seccomp,
@@ -35,7 +36,9 @@ pub fn features() -> Features {
         mount_options: Some(known()),
         linux: Some(linux()),
         annotations: Some(BTreeMap::from(annotations.map(own))),
-        potentially_unsafe_config_annotations: Some(owned(ANNOTATION_PREFIXES)),
+        potentially_unsafe_config_annotations: Some(owned(
+            ANNOTATION_PREFIXES.into_iter().chain([UNIT_PROPERTIES]),
+        )),
     }
 }
 
@@ -181,7 +184,9 @@ mod tests {
 
     #[test]
     fn what_begins_as_an_unsafe_annotation_is_never_passed_over() {
-        for prefix in features().potentially_unsafe_config_annotations.unwrap() {
+        let all = features().potentially_unsafe_config_annotations.unwrap();
+        // systemd's are read where systemd makes the cgroup.
+        for prefix in all.into_iter().filter(|prefix| prefix != UNIT_PROPERTIES) {
             assert!(!takes(&[("/annotations", json!({ format!("{prefix}x"): "1" }))]), "{prefix}");
         }
         assert!(takes(&[(

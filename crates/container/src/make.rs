@@ -6,9 +6,9 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use coble_cgroup::Cgroup;
+use coble_cgroup::{Cgroup, UnitRequest};
 use coble_plan::{Step, verify};
-use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Resources, Spec};
+use coble_spec::{Device, Hooks, Linux, NamespaceKind, OCI_VERSION, Resources, Spec};
 use coble_sys::rustix::fd::AsFd;
 
 use crate::bundle::Bundle;
@@ -196,10 +196,20 @@ impl Making {
         let Some(cgroup) = &mut self.cgroup else { return Ok(()) };
         let linux = self.bundle.spec.linux.as_ref();
         let default = Resources::default();
-        let resources = linux.and_then(|linux| linux.resources.as_ref()).unwrap_or(&default);
-        let devices = linux.map_or(&[][..], |linux| &linux.devices);
+        let (resources, devices) = limits(linux, &default);
         cgroup.apply(resources, devices, self.facts.is_rootless() || self.no_cgroup)?;
         Ok(())
+    }
+
+    /// Has systemd make the cgroup, of a scope around the executor's process. Returns once it is there.
+    fn make_unit(&mut self, pid: Option<i32>) -> Result<()> {
+        let Some(cgroup) = &mut self.cgroup else { return Ok(()) };
+        let default = Resources::default();
+        let (resources, devices) = limits(self.bundle.spec.linux.as_ref(), &default);
+        let annotations = &self.bundle.spec.annotations;
+        let request = UnitRequest { id: &self.id, resources, devices, annotations };
+        let starting = cgroup.start_unit(pid, &request)?;
+        Ok(cgroup.await_unit(starting)?)
     }
 
     fn compile(&self, options: Options) -> Result<Launch> {
@@ -226,8 +236,13 @@ impl Making {
             Purpose::Create => Some(Listener::bind(&self.entry)?),
             _ => None,
         };
+        let is_scope = self.cgroup.as_ref().is_some_and(Cgroup::is_scope);
+        if !is_scope && self.cgroup.as_ref().is_some_and(|cgroup| cgroup.unit_name().is_some()) {
+            self.make_unit(None)?;
+        }
         let cgroup = self.cgroup.as_ref();
-        let directory = cgroup.map(Cgroup::fd).transpose()?.flatten();
+        // A scope is not there yet.
+        let directory = cgroup.filter(|_| !is_scope).map(Cgroup::fd).transpose()?.flatten();
         let enters = cgroup.is_some_and(Cgroup::needs_enter);
         let maps = self.launch.namespaces.makes(NamespaceKind::User);
         let mut keep = Vec::new();
@@ -235,7 +250,7 @@ impl Making {
         if self.launch.plan.iter().any(|(step, _)| matches!(step, Step::Hook { .. })) {
             keep.extend(self.hook_output.descriptors());
         }
-        let gated = enters || maps || self.group.is_some();
+        let gated = enters || maps || is_scope || self.group.is_some();
         self.executor = Some(Executor::start(&Start {
             plan: &self.launch.plan,
             namespaces: &self.launch.namespaces,
@@ -246,14 +261,17 @@ impl Making {
             keep: &keep,
             streams: self.streams.descriptors(),
         })?);
-        let is_cloned_into = directory.is_some();
+        let is_in_unified = directory.is_some() || is_scope;
+        if is_scope {
+            self.make_unit(Some(self.executor()?.pid))?;
+        }
         self.limit()?;
         let executor = self.executor()?;
         if let Some(linux) = self.bundle.spec.linux.as_ref().filter(|_| maps) {
             map_ids(executor.pid, linux, &self.facts)?;
         }
         if let Some(cgroup) = self.cgroup.as_ref().filter(|_| enters) {
-            cgroup.enter(executor.pid, is_cloned_into)?;
+            cgroup.enter(executor.pid, is_in_unified)?;
         }
         if let Some(group) = &self.group {
             group.enter(executor.pid)?;
@@ -458,6 +476,12 @@ impl Making {
         let (annotations, bundle) = (&self.bundle.spec.annotations, &self.bundle.path);
         Ok(run_poststop(&hooks.poststop, &state, bundle, annotations))
     }
+}
+
+/// `linux.resources` and `linux.devices`.
+fn limits<'a>(linux: Option<&'a Linux>, default: &'a Resources) -> (&'a Resources, &'a [Device]) {
+    let resources = linux.and_then(|linux| linux.resources.as_ref()).unwrap_or(default);
+    (resources, linux.map_or(&[], |linux| &linux.devices))
 }
 
 /// The limit of memory and swap together, for a later `update`.

@@ -1,4 +1,4 @@
-//! What a container can't have that is to have no cgroup.
+//! Where a container's cgroup is to be, and what a container can't have that is to have none.
 
 use coble_cgroup::Cgroup;
 use coble_spec::{Linux, NamespaceKind, Resources, Spec};
@@ -8,7 +8,7 @@ use crate::create::Create;
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::status::has_own_pids;
-use crate::validate::Invalid;
+use crate::validate::{Invalid, quoted};
 
 /// Where the container's cgroup will be, if it is to have one.
 ///
@@ -20,7 +20,23 @@ pub(crate) fn locate(create: &Create, spec: &Spec, facts: &Facts) -> Result<Cgro
         return Ok(Cgroup::nowhere());
     }
     let path = spec.linux.as_ref().map_or("", |linux| linux.cgroups_path.as_str());
+    if create.systemd_cgroup {
+        return Ok(Cgroup::locate_unit(&facts.hierarchy, path, &create.id, facts.is_rootless())?);
+    }
+    refuse_systemds(path)
+        .map_err(|bad| Error::config(&bad.pointer, format!("config.json: {bad}")))?;
     Ok(Cgroup::locate(&facts.hierarchy, path, &create.id)?)
+}
+
+/// Refuses a path in systemd's form where systemd isn't asked: whoever writes it counts on the limits of a slice.
+fn refuse_systemds(path: &str) -> std::result::Result<(), Invalid> {
+    if path.contains('/') || path.split(':').count() != 3 {
+        return Ok(());
+    }
+    let shown = quoted(path);
+    let reason =
+        format!("{shown} has systemd's form slice:prefix:name, and needs --systemd-cgroup");
+    Err(Invalid::new("/linux/cgroupsPath", reason))
 }
 
 /// Refuses what only a cgroup can do: limits, device rules (but in a user namespace, whose root can make no devices),

@@ -25,7 +25,11 @@ pub(crate) fn prologue(
     };
     let tolerate = if job.facts.is_rootless() { " (tolerate EACCES, EPERM, EROFS)" } else { "" };
     push("StateDirectory", "make the container's state directory and lock it".to_owned(), "");
-    for dir in cgroup.dirs() {
+    let unit = cgroup.unit_name();
+    if let Some(unit) = unit.filter(|_| !cgroup.is_scope()) {
+        push("MakeUnit", format!("have systemd make the unit {unit} with its limits"), path);
+    }
+    for dir in cgroup.dirs().filter(|_| unit.is_none()) {
         push("MakeCgroup", format!("make the cgroup {dir}{tolerate}"), path);
     }
     if let Some(rdt) = linux.and_then(|linux| linux.intel_rdt.as_ref()) {
@@ -44,9 +48,17 @@ pub(crate) fn prologue(
         .filter(cloned)
         .map(NamespaceKind::as_str)
         .collect();
-    let into = if cgroup.dir().is_some() { ", straight into the cgroup" } else { "" };
+    let into = if cgroup.dir().is_some() && !cgroup.is_scope() {
+        ", straight into the cgroup"
+    } else {
+        ""
+    };
     let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
     push("Clone", format!("clone3 with new namespaces: {kinds}{into}"), "/linux/namespaces");
+    if let Some(unit) = unit.filter(|_| cgroup.is_scope()) {
+        let text = format!("have systemd make the unit {unit} with its limits around the child");
+        push("MakeUnit", text, path);
+    }
     for (section, text) in resources(job) {
         push("ApplyResources", text, &format!("/linux/resources/{section}"));
     }

@@ -11,7 +11,7 @@ use crate::place::Place;
 use crate::{Error, file};
 
 /// A set of devices; every number if there is none.
-type Devices = (Kind, Option<u32>, Option<u32>);
+pub(super) type Devices = (Kind, Option<u32>, Option<u32>);
 
 /// The state of a v1 cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,17 @@ impl Exceptions {
             }
         }
         Ok(state)
+    }
+
+    /// All that any rule allows, whatever others deny.
+    pub(super) fn allowances(policy: &Policy) -> BTreeMap<Devices, u8> {
+        let mut table = BTreeMap::new();
+        for rule in policy.rules.iter().filter(|rule| rule.allow) {
+            for kind in kinds(rule) {
+                *table.entry((kind, rule.major, rule.minor)).or_default() |= rule.access;
+            }
+        }
+        table
     }
 
     fn add(&mut self, devices: Devices, rule: &Rule) -> Result<(), Error> {
@@ -113,8 +124,13 @@ fn line((kind, major, minor): Devices, access: u8) -> String {
     };
     let mut line = String::new();
     let _ = write!(line, "{kind} {}:{} ", number(major), number(minor));
-    line.extend(LETTERS.iter().filter(|(bit, _)| access & bit != 0).map(|(_, letter)| letter));
+    line.push_str(&letters(access));
     line
+}
+
+/// Such as `rw`.
+pub(super) fn letters(access: u8) -> String {
+    LETTERS.iter().filter(|(bit, _)| access & bit != 0).map(|(_, letter)| letter).collect()
 }
 
 /// What to write to get from one state to another, in this order: to `devices.deny`, then to `devices.allow`.

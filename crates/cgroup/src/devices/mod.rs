@@ -8,12 +8,14 @@ mod program;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 use coble_spec::{Device, Resources};
 
 use crate::{Cgroup, Error};
 use exceptions::Exceptions;
 use policy::Policy;
+pub(crate) use unit::Allowed;
 
 /// Sets the configuration's rules, followed by those that every container has.
 ///
@@ -25,9 +27,7 @@ pub(crate) fn apply(
     resources: &Resources,
     devices: &[Device],
 ) -> Result<(), Error> {
-    let mut rules = rule::configured(&resources.devices)?;
-    rules.extend(allowed::rules(devices));
-    let policy = Policy::new(rules);
+    let policy = policy(resources, devices)?;
     if let Some(place) = cgroup.of("devices") {
         return exceptions::write(place, &Exceptions::new(&policy)?)
             .map_err(|error| error.at(rule::POINTER));
@@ -42,4 +42,21 @@ pub(crate) fn apply(
             place: "in a hierarchy that the container has a cgroup in".to_owned(),
         }),
     }
+}
+
+/// The same rules as systemd has them; `None` if everything is allowed.
+///
+/// # Errors
+/// [`Error::Value`] for a rule that can't be understood.
+pub(crate) fn listed(
+    resources: &Resources,
+    devices: &[Device],
+) -> Result<Option<Vec<Allowed>>, Error> {
+    policy(resources, devices).map(|policy| unit::allowed(&policy))
+}
+
+fn policy(resources: &Resources, devices: &[Device]) -> Result<Policy, Error> {
+    let mut rules = rule::configured(&resources.devices)?;
+    rules.extend(allowed::rules(devices));
+    Ok(Policy::new(rules))
 }

@@ -77,6 +77,20 @@ pub(crate) fn apply(
     unified::run(cgroup, &unified, journal)
 }
 
+/// All values but those of device rules, in the order in which they are written.
+///
+/// # Errors
+/// [`Error::Value`] or [`Error::NoController`].
+pub(crate) fn values(cgroup: &Cgroup, resources: &Resources) -> Result<Vec<Write>, Error> {
+    let unified = unified::writes(resources, !cgroup.legacy().is_empty())?;
+    let mut all = Vec::new();
+    for section in &SECTIONS {
+        all.extend(section.plan(cgroup, resources)?.into_iter().flat_map(|plan| plan.writes));
+    }
+    all.extend(unified);
+    Ok(all)
+}
+
 impl Section {
     fn plan<'a>(
         &self,

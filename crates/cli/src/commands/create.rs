@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use coble_container::{Activation, Create};
 
-use crate::call::Call;
+use crate::call::{Call, CgroupManager};
 use crate::failure::Failure;
 use crate::table::{Command, Flag, ID, Values};
 
@@ -101,14 +101,15 @@ pub(crate) fn from(call: &Call) -> Result<Create, Failure> {
 
 /// The same under another name; what is only described needs no state folder.
 pub(crate) fn described(call: &Call, root: PathBuf, id: &str) -> Result<Create, Failure> {
-    let no_cgroup = call.has_no_cgroup()?;
+    let manager = call.cgroup_manager()?;
     let flags = &call.flags;
     Ok(Create {
         root,
         id: id.to_owned(),
         bundle: flags.path(&BUNDLE).unwrap_or_else(|| PathBuf::from(".")),
         config: flags.path(&CONFIG),
-        no_cgroup,
+        no_cgroup: manager == CgroupManager::Disabled,
+        systemd_cgroup: manager == CgroupManager::Systemd,
         pid_file: flags.path(&PID_FILE),
         console_socket: flags.path(&CONSOLE_SOCKET),
         pidfd_socket: flags.path(&PIDFD_SOCKET),

@@ -3,7 +3,7 @@
 use coble_container::Try;
 
 use super::run::PROCESS_STATUSES;
-use crate::call::{Call, text};
+use crate::call::{Call, CgroupManager, text};
 use crate::failure::Failure;
 use crate::table::{Argument, Command, Count, Flag, ROOT, Values};
 
@@ -44,8 +44,14 @@ pub(crate) static COMMAND: Command = Command {
 };
 
 fn execute(call: &Call) -> Result<u8, Failure> {
-    if call.has_no_cgroup()? {
-        return Err(Failure::new("--cgroup-manager: try always has a cgroup"));
+    match call.cgroup_manager()? {
+        CgroupManager::Files => {}
+        CgroupManager::Systemd => {
+            return Err(Failure::new("--systemd-cgroup: try makes its cgroup without systemd"));
+        }
+        CgroupManager::Disabled => {
+            return Err(Failure::new("--cgroup-manager: try always has a cgroup"));
+        }
     }
     let root = match call.global.value(&ROOT) {
         Some(_) => Some(call.root()?),

@@ -54,9 +54,8 @@ fn one(name: &str, value: &str, linux: &Linux) -> Result<(), String> {
             SECCOMP.0, SECCOMP.1
         )),
         FAIL_UNKNOWN_SYSCALL => Ok(()),
-        // There is no unit, and so no cgroup below it.
         SUBGROUP if value.is_empty() => Ok(()),
-        SUBGROUP => Err("needs the systemd cgroup driver, which is not supported yet".to_owned()),
+        SUBGROUP => Err("a container is in its unit's own cgroup, and in none below".to_owned()),
         _ => Err("this annotation is not supported".to_owned()),
     }
 }

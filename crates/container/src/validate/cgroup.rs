@@ -22,11 +22,6 @@ fn path(path: &str) -> Result<(), String> {
     if path.contains(char::is_control) {
         return Err(format!("{shown} has a control character"));
     }
-    if !path.contains('/') && path.split(':').count() == 3 {
-        return Err(format!(
-            "{shown} has systemd's form slice:prefix:name, and the systemd cgroup driver is not supported yet"
-        ));
-    }
     Ok(())
 }
 

@@ -74,10 +74,10 @@ fn a_delegated_cgroup_lies_below_the_containers() {
 }
 
 #[test]
-fn what_needs_systemd_is_refused() {
+fn a_container_is_in_its_units_own_cgroup() {
     passes("run.oci.systemd.subgroup", "");
     let message = refusal("run.oci.systemd.subgroup", "container");
-    assert!(message.contains("needs the systemd cgroup driver"), "{message}");
+    assert!(message.contains("in its unit's own cgroup"), "{message}");
 }
 
 #[test]

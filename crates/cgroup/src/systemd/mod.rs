@@ -1,0 +1,33 @@
+//! Cgroups that systemd makes: a container's is that of a unit, a scope or a slice, whose properties are its limits.
+//!
+//! systemd takes part when the unit is made, changed and removed. Between that the cgroup is like any other: it is found
+//! by its path, and processes go into it without a word to systemd, which has delegated it. Everything that is set as a
+//! property is written to the cgroup's files as well, and so are the limits that systemd has no property for.
+
+mod annotation;
+mod bus;
+mod files;
+mod locate;
+mod message;
+mod property;
+mod request;
+mod start;
+mod stop;
+mod unit;
+mod update;
+mod value;
+
+use std::time::{Duration, Instant};
+
+pub use annotation::PREFIX as UNIT_PROPERTIES;
+pub use request::UnitRequest;
+pub use start::Starting;
+pub(crate) use stop::stop;
+pub(crate) use unit::{Manager, Unit};
+
+/// How long systemd may take for one thing: as long as runc gives it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn deadline() -> Instant {
+    Instant::now() + PATIENCE
+}

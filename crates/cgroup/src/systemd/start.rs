@@ -1,0 +1,275 @@
+//! Makes a unit.
+
+use coble_sys::rustix::fs::{self, Mode};
+use coble_sys::rustix::io::Errno;
+
+use super::bus::{Bus, manager_call};
+use super::deadline;
+use super::message::Message;
+use super::property::Property;
+use super::request::UnitRequest;
+use super::stop;
+use super::unit::Unit;
+use super::value::{Encoder, Value};
+use crate::place::Place;
+use crate::{Cgroup, Error, cpuset, file, processes, subtree};
+
+/// systemd has a unit of that name.
+const EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
+/// A unit that is left over is cleared away; somebody may make it again, but not for ever.
+const TRIES: u32 = 4;
+
+/// A unit that systemd is making.
+#[derive(Debug)]
+pub struct Starting {
+    bus: Bus,
+    unit: Unit,
+    pid: Option<u32>,
+    properties: Vec<Property>,
+    /// The number of the call that has no answer yet.
+    call: u32,
+    job: Option<String>,
+    tries: u32,
+}
+
+impl Cgroup {
+    /// Whether systemd makes it around a process: then [`Cgroup::start_unit`] comes after the process has been made,
+    /// and the process gets in by that.
+    pub fn is_scope(&self) -> bool {
+        self.unit.as_ref().is_some_and(Unit::is_scope)
+    }
+
+    /// The name of its unit, if systemd makes it.
+    pub fn unit_name(&self) -> Option<&str> {
+        self.unit.as_ref().map(|unit| unit.name.as_str())
+    }
+
+    /// Asks systemd for the unit, with all limits that it has properties for, and doesn't wait for it: that does
+    /// [`Cgroup::await_unit`]. A scope is made around the process `pid`; a slice has none.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a value that can't be meant; [`Error::Systemd`] if systemd can't be reached. Then this
+    /// object is no longer about any cgroup.
+    pub fn start_unit(
+        &mut self,
+        pid: Option<i32>,
+        request: &UnitRequest<'_>,
+    ) -> Result<Starting, Error> {
+        self.ask_for_unit(pid, request).inspect_err(|_| self.forget())
+    }
+
+    fn ask_for_unit(
+        &mut self,
+        pid: Option<i32>,
+        request: &UnitRequest<'_>,
+    ) -> Result<Starting, Error> {
+        let unit = self.unit.clone().ok_or_else(|| Error::systemd("it has no part in this"))?;
+        self.places.iter_mut().for_each(|place| place.is_fresh = true);
+        let pid = pid.and_then(|pid| u32::try_from(pid).ok());
+        let properties = self.unit_properties(&unit, pid, request)?;
+        let (bus, call) = begin(&unit, &properties)?;
+        Ok(Starting { bus, unit, pid, properties, call, job: None, tries: 0 })
+    }
+
+    /// Waits until the unit is there and its process in it, and makes what systemd leaves to others: directories in
+    /// hierarchies that it has no use for, and controllers that it doesn't enable.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`] for a unit that is in use by others; [`Error::Refused`], [`Error::Systemd`]; [`Error::Os`].
+    /// Then this object is no longer about any cgroup, and what systemd has made is gone.
+    pub fn await_unit(&mut self, mut starting: Starting) -> Result<(), Error> {
+        loop {
+            match starting.step(self) {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(error) => {
+                    let ours = !matches!(error, Error::NotEmpty(_));
+                    // Whether a job that is too late is still done makes no difference any more.
+                    if ours && self.in_use() == 0 {
+                        let _ = stop::stop(&starting.unit);
+                    }
+                    self.forget();
+                    return Err(error);
+                }
+            }
+        }
+        self.places.iter().try_for_each(|place| finish(place, starting.pid))
+    }
+
+    /// What is at its place may be somebody else's.
+    fn forget(&mut self) {
+        (self.places, self.unit) = (Vec::new(), None);
+    }
+
+    fn in_use(&self) -> usize {
+        self.procs().map_or(usize::MAX, |pids| pids.len())
+    }
+}
+
+impl Starting {
+    /// Takes the next message. Whether the unit is there.
+    fn step(&mut self, cgroup: &Cgroup) -> Result<bool, Error> {
+        match self.take(cgroup) {
+            Err(Error::HungUp) => self.reconnect(cgroup),
+            taken => taken,
+        }
+    }
+
+    fn take(&mut self, cgroup: &Cgroup) -> Result<bool, Error> {
+        match self.bus.receive("StartTransientUnit")? {
+            Message::Reply { to, body } if to == self.call => {
+                let Some(Value::Text(job)) = body.into_iter().next() else {
+                    return Err(Error::systemd("its answer can't be understood"));
+                };
+                self.job = Some(job);
+            }
+            Message::Error { to, name, words } if to == self.call => {
+                self.correct(cgroup, name, words)?;
+            }
+            Message::Signal { member, body, .. } if member == "JobRemoved" => {
+                if let Some(result) = stop::result_of(&body, self.job.as_deref()) {
+                    return match result {
+                        "done" => Ok(true),
+                        other => Err(Error::systemd(format!(
+                            "the unit {} could not be started: {other}",
+                            self.unit.name
+                        ))),
+                    };
+                }
+            }
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    /// Asks again, for what an older systemd can do, or after what is in the way has been cleared away.
+    fn correct(&mut self, cgroup: &Cgroup, name: String, words: String) -> Result<(), Error> {
+        if name == EXISTS && self.tries < TRIES {
+            self.tries += 1;
+            self.clear(cgroup)?;
+        } else if !drop_named(&mut self.properties, &words) {
+            return Err(Error::Refused { name, words });
+        }
+        self.call = send(&mut self.bus, &self.unit, &self.properties)?;
+        Ok(())
+    }
+
+    /// What is left of a unit whose maker was killed. One that has processes is somebody's.
+    fn clear(&mut self, cgroup: &Cgroup) -> Result<(), Error> {
+        match cgroup.procs()?.len() {
+            0 => stop::clear(&mut self.bus, &self.unit),
+            count => Err(Error::NotEmpty(count)),
+        }
+    }
+
+    /// systemd may be executed anew at any time. The kernel knows how far it has come.
+    fn reconnect(&mut self, cgroup: &Cgroup) -> Result<bool, Error> {
+        self.tries += 1;
+        if self.tries > TRIES {
+            return Err(Error::HungUp);
+        }
+        let is_there = |pid: u32| {
+            let all = cgroup.procs().unwrap_or_default();
+            all.into_iter().any(|one| u32::try_from(one) == Ok(pid))
+        };
+        if self.pid.is_some_and(is_there) {
+            return Ok(true);
+        }
+        self.job = None;
+        (self.bus, self.call) = begin(&self.unit, &self.properties)?;
+        Ok(false)
+    }
+}
+
+/// Takes a property away that systemd names as the one that it can't set, if it may lack it.
+pub(super) fn drop_named(properties: &mut Vec<Property>, words: &str) -> bool {
+    let is_word =
+        |name: &str| words.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == name);
+    let before = properties.len();
+    properties.retain(|property| !(property.may_lack && is_word(&property.name)));
+    properties.len() < before
+}
+
+/// Connects and sends the call; systemd may be executed anew between.
+fn begin(unit: &Unit, properties: &[Property]) -> Result<(Bus, u32), Error> {
+    let mut bus = Bus::connect(unit.manager, deadline())?;
+    match send(&mut bus, unit, properties) {
+        Err(Error::HungUp) => {
+            bus = Bus::connect(unit.manager, deadline())?;
+            send(&mut bus, unit, properties).map(|call| (bus, call))
+        }
+        call => call.map(|call| (bus, call)),
+    }
+}
+
+fn send(bus: &mut Bus, unit: &Unit, properties: &[Property]) -> Result<u32, Error> {
+    let mut body = Encoder::default();
+    body.text(&unit.name);
+    body.text("replace");
+    encode(&mut body, properties);
+    // No other units come with it.
+    body.array(8, |_| {});
+    bus.send(&manager_call("StartTransientUnit", "ssa(sv)a(sa(sv))", body))
+}
+
+pub(super) fn encode(body: &mut Encoder, properties: &[Property]) {
+    body.array(8, |body| {
+        for property in properties {
+            body.align(8);
+            body.text(&property.name);
+            body.variant(&property.value);
+        }
+    });
+}
+
+/// Makes what systemd has left out in one hierarchy.
+fn finish(place: &Place, pid: Option<u32>) -> Result<(), Error> {
+    if !place.is_v2() {
+        make(place)?;
+        return if place.has("cpuset") { cpuset::fill_parents(place) } else { Ok(()) };
+    }
+    if let Some(pid) = pid
+        && !processes::list(place)?.iter().any(|one| u32::try_from(*one) == Ok(pid))
+    {
+        let own = file::read(&format!("/proc/{pid}"), "cgroup").unwrap_or_default();
+        let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("nowhere");
+        let dir = place.dir();
+        return Err(Error::systemd(format!("the unit's cgroup should be {dir} and is {own}")));
+    }
+    subtree::enable(place)
+}
+
+/// The directory, with those above it.
+fn make(place: &Place) -> Result<(), Error> {
+    let above: Vec<&str> = place.ancestors().collect();
+    for dir in above.into_iter().rev().skip(1).chain([place.dir()]) {
+        match fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Error::os("make the cgroup", dir, errno)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_systemd_may_lack_is_dropped() {
+        let all = || {
+            let (old, new) = ("MemoryMax", "OOMPolicy");
+            vec![
+                Property::new(old, Value::U64(1)),
+                Property::newer(new, Value::Text("continue".to_owned())),
+            ]
+        };
+        let dropped = |words| {
+            let mut properties = all();
+            (drop_named(&mut properties, words), properties.len())
+        };
+        assert_eq!(dropped("Cannot set property OOMPolicy, or unknown property."), (true, 1));
+        assert_eq!(dropped("Cannot set property MemoryMax, or unknown property."), (false, 2));
+        assert_eq!(dropped("OOMPolicyX is odd"), (false, 2));
+    }
+}

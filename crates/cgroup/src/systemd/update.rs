@@ -1,0 +1,66 @@
+//! Changes a unit's properties.
+
+use coble_spec::{Device, Resources};
+
+use super::bus::{Bus, manager_call};
+use super::deadline;
+use super::property::Property;
+use super::request::device_properties;
+use super::start::{drop_named, encode};
+use super::unit::{Manager, Unit};
+use super::value::Encoder;
+use crate::{Cgroup, Error, devices};
+
+/// Until the next boot; a unit of ours doesn't live longer.
+const RUNTIME: u32 = 1;
+
+impl Cgroup {
+    /// The properties that say what `resources` does, and the device rules if `devices` is given; none if there is
+    /// no unit. To be called before the files are changed.
+    ///
+    /// # Errors
+    /// [`Error::Value`] or [`Error::NoController`].
+    pub(crate) fn changed_properties(
+        &self,
+        resources: &Resources,
+        devices: Option<&[Device]>,
+    ) -> Result<Vec<Property>, Error> {
+        let Some(unit) = &self.unit else { return Ok(Vec::new()) };
+        let mut all = self.limit_properties(resources)?;
+        if let Some(devices) = devices.filter(|_| unit.manager == Manager::System) {
+            all.extend(device_properties(devices::listed(resources, devices)?));
+        }
+        Ok(all)
+    }
+
+    /// Tells systemd what has been written to the files, in one message.
+    ///
+    /// # Errors
+    /// [`Error::Systemd`] or [`Error::Refused`].
+    pub(crate) fn set_properties(&self, mut properties: Vec<Property>) -> Result<(), Error> {
+        let Some(unit) = &self.unit else { return Ok(()) };
+        while !properties.is_empty() {
+            match set(unit, &properties) {
+                Err(Error::Refused { words, .. }) if drop_named(&mut properties, &words) => {}
+                result => return result,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn set(unit: &Unit, properties: &[Property]) -> Result<(), Error> {
+    let ask = || {
+        let mut body = Encoder::default();
+        body.text(&unit.name);
+        body.u32(RUNTIME);
+        encode(&mut body, properties);
+        let mut bus = Bus::connect(unit.manager, deadline())?;
+        bus.ask(&manager_call("SetUnitProperties", "sba(sv)", body)).map(drop)
+    };
+    match ask() {
+        // The properties are the same the second time.
+        Err(Error::HungUp) => ask(),
+        result => result,
+    }
+}
