@@ -1,14 +1,15 @@
 //! Makes a container, up to where `create` and `run` part.
 
+mod cgroup;
 mod hooks;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use coble_cgroup::{Cgroup, UnitRequest};
+use coble_cgroup::Cgroup;
 use coble_plan::{Step, verify};
-use coble_spec::{Device, Hooks, Linux, NamespaceKind, OCI_VERSION, Resources, Spec};
+use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Spec};
 use coble_sys::rustix::fd::AsFd;
 
 use crate::bundle::Bundle;
@@ -172,14 +173,6 @@ impl Making {
         Ok(())
     }
 
-    fn make_cgroup(&mut self, mut cgroup: Cgroup) -> Result<()> {
-        self.entry.record_cgroup(&cgroup.record())?;
-        let rootless = self.facts.is_rootless();
-        cgroup.create(rootless)?;
-        self.cgroup = Some(cgroup);
-        Ok(())
-    }
-
     fn make_group(&mut self, resctrl: &Resctrl) -> Result<()> {
         let linux = self.bundle.spec.linux.as_ref();
         let Some(wanted) = linux.and_then(|linux| linux.intel_rdt.as_ref()) else { return Ok(()) };
@@ -188,28 +181,6 @@ impl Making {
         let made = group.make(wanted);
         self.group = Some(group);
         made
-    }
-
-    /// Puts limits and device rules into force, while the executor works: nothing of the container runs before
-    /// [`Making::write_record`].
-    fn limit(&mut self) -> Result<()> {
-        let Some(cgroup) = &mut self.cgroup else { return Ok(()) };
-        let linux = self.bundle.spec.linux.as_ref();
-        let default = Resources::default();
-        let (resources, devices) = limits(linux, &default);
-        cgroup.apply(resources, devices, self.facts.is_rootless() || self.no_cgroup)?;
-        Ok(())
-    }
-
-    /// Has systemd make the cgroup, of a scope around the executor's process. Returns once it is there.
-    fn make_unit(&mut self, pid: Option<i32>) -> Result<()> {
-        let Some(cgroup) = &mut self.cgroup else { return Ok(()) };
-        let default = Resources::default();
-        let (resources, devices) = limits(self.bundle.spec.linux.as_ref(), &default);
-        let annotations = &self.bundle.spec.annotations;
-        let request = UnitRequest { id: &self.id, resources, devices, annotations };
-        let starting = cgroup.start_unit(pid, &request)?;
-        Ok(cgroup.await_unit(starting)?)
     }
 
     fn compile(&self, options: Options) -> Result<Launch> {
@@ -476,12 +447,6 @@ impl Making {
         let (annotations, bundle) = (&self.bundle.spec.annotations, &self.bundle.path);
         Ok(run_poststop(&hooks.poststop, &state, bundle, annotations))
     }
-}
-
-/// `linux.resources` and `linux.devices`.
-fn limits<'a>(linux: Option<&'a Linux>, default: &'a Resources) -> (&'a Resources, &'a [Device]) {
-    let resources = linux.and_then(|linux| linux.resources.as_ref()).unwrap_or(default);
-    (resources, linux.map_or(&[], |linux| &linux.devices))
 }
 
 /// The limit of memory and swap together, for a later `update`.
