@@ -66,8 +66,13 @@ fn stats_are_what_the_cgroup_says() {
         "pids": {"limit": 77},
         "cpu": {"cpus": "0", "quota": 50_000},
     });
-    bundle.sh("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 1000 & sleep 1000");
+    bundle.sh("until [ -e /dev/shm/quiet ]; do :; done; sleep 1000 & sleep 1000");
     case.detach(&bundle);
+    wait::until("a period of its quota", || {
+        let text = fs::read_to_string(Path::new(TOP).join("cpu").join(&case.id).join("cpu.stat"));
+        !text.unwrap().contains("nr_periods 0\n")
+    });
+    assert_eq!(case.exec(&["touch", "/dev/shm/quiet"]).output().code, Some(0));
     let pids = || case.verb(&["ps", "-f", "json"]).output().stdout();
     wait::until("the child", || pids().contains(','));
     // Numbers that grow meanwhile must be the same before and after.
