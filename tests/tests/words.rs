@@ -273,6 +273,11 @@ words! {
     there too_small_a_limit_of_memory 1: "unable to set memory limit to",
         "a limit of memory below what is in use, cgroup v1", "Docker's and runc's tests",
         |case| { legacy("memory").and_then(|()| update(running(&case), &["--memory", "1k"])) };
+    new no_memory_to_start_with 1: "container init was OOM-killed (memory limit too low?)",
+        "the kernel kills the container's first process before the program runs", "runc's tests",
+        |case| legacy("memory").and_then(|()| run(&case, |bundle| {
+            bundle.config["linux"]["resources"]["memory"] = json!({"limit": 4096});
+        }));
     there a_swap_limit_below_that_of_memory 1: "memory+swap limit should be >= memory limit",
         "limits of memory and swap that don't fit together", "runc's tests",
         |case| with_swap(&case).and_then(|()| update(&case, &["--memory", "64m"]));

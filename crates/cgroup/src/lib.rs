@@ -39,6 +39,7 @@ mod limits;
 mod mountinfo;
 mod mounts;
 mod oom;
+mod oom_kills;
 mod path;
 mod place;
 mod processes;

@@ -12,8 +12,8 @@ use crate::error::is_gone;
 use crate::place::Place;
 use crate::{Cgroup, Error, file, processes};
 
-const CONTROL: &str = "memory.oom_control";
-const EVENTS: &str = "memory.events";
+pub(crate) const CONTROL: &str = "memory.oom_control";
+pub(crate) const EVENTS: &str = "memory.events";
 const USAGE: &str = "memory.usage_in_bytes";
 /// Bytes that nothing uses.
 const NEVER: u64 = 1 << 62;
@@ -54,7 +54,7 @@ impl Cgroup {
     /// # Errors
     /// [`Error::NoController`] without a memory controller; [`Error::Os`].
     pub fn watch_oom(&self) -> Result<OomWatch, Error> {
-        let place = self.of("memory").or_else(|| self.unified());
+        let place = self.memory_place();
         let missing = |place| Error::NoController {
             pointer: String::new(),
             controller: "memory".to_owned(),
@@ -231,7 +231,7 @@ fn is_switch_on(line: &str) -> bool {
 }
 
 /// The line `oom_kill NUMBER`.
-fn kill_count(text: &str) -> u64 {
+pub(crate) fn kill_count(text: &str) -> u64 {
     let number = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok());
     number.unwrap_or(0)
 }

@@ -126,6 +126,12 @@ impl Error {
     pub fn within(self, before: &str) -> Self {
         Self { message: format!("{before}: {}", self.message), ..self }
     }
+
+    /// The same before `: behind`.
+    #[must_use]
+    pub(crate) fn followed_by(self, behind: &str) -> Self {
+        Self { message: format!("{}: {behind}", self.message), ..self }
+    }
 }
 
 impl fmt::Display for Error {

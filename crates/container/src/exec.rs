@@ -27,6 +27,7 @@ use crate::foreground::{Foreground, Signals};
 use crate::loan::Loan;
 use crate::make::NOT_STARTED;
 use crate::memory_policy::policy_step;
+use crate::out_of_memory::OomKills;
 use crate::pid_file::write_pid_file;
 use crate::pidfd_socket::{EXEC, PidfdSocket};
 use crate::processors::Processors;
@@ -86,7 +87,10 @@ impl Exec {
         }
         let (record, process) = self.look(true)?;
         let signals = Signals::take(false)?;
-        let (executor, relay) = self.begin(&record, &process)?;
+        let cgroup = Cgroup::from_record(&record.cgroup)?;
+        let oom_kills = OomKills::from_now_on(&cgroup);
+        let (executor, relay) =
+            self.begin(&record, &process).map_err(|error| oom_kills.explain(error))?;
         let foreground = Foreground {
             signals: &signals,
             pidfd: executor.pidfd.as_fd(),
@@ -95,7 +99,11 @@ impl Exec {
             notify: None,
         };
         let status = foreground.attend()?.status();
-        Ok(Finished { status, warnings: warnings(&record, &process) })
+        let mut warnings = warnings(&record, &process);
+        if status != 0 {
+            warnings.extend(oom_kills.warning(&self.id));
+        }
+        Ok(Finished { status, warnings })
     }
 
     /// Runs the process and returns once its program runs, whatever `detach` says. It stays when the calling thread

@@ -125,6 +125,7 @@ mod network_devices;
 mod no_cgroup;
 mod notify;
 mod number_list;
+mod out_of_memory;
 mod overlay;
 mod pause;
 mod pid_file;

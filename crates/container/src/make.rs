@@ -74,6 +74,7 @@ pub(crate) struct Making {
     id: String,
     facts: Facts,
     cgroup: Option<Cgroup>,
+    former_oom_kills: u64,
     group: Option<Group>,
     launch: Launch,
     executor: Option<Executor>,
@@ -130,6 +131,7 @@ impl Making {
             id: create.id.clone(),
             facts,
             cgroup: None,
+            former_oom_kills: 0,
             group: None,
             launch: Launch::default(),
             executor: None,
@@ -149,7 +151,7 @@ impl Making {
             making.make_group(resctrl)?;
         }
         making.launch = making.compile(options)?;
-        making.start_executor()?;
+        making.start_executor().map_err(|error| making.explain_memory(error))?;
         Ok(making)
     }
 
@@ -262,6 +264,10 @@ impl Making {
     /// # Errors
     /// A step that failed, or a hook.
     pub(crate) fn await_ready(&mut self) -> Result<()> {
+        self.hear_out().map_err(|error| self.explain_memory(error))
+    }
+
+    fn hear_out(&mut self) -> Result<()> {
         let mut is_ready = false;
         let mut mapper = MountMapper::default();
         loop {
@@ -271,7 +277,7 @@ impl Making {
                     self.devices = None;
                     return self.entry.set_made();
                 }
-                Said::Nothing => return Err(self.executor()?.silence().within(NOT_STARTED)),
+                Said::Nothing => return Err(self.silence()?.within(NOT_STARTED)),
                 Said::DelegateCgroup => {
                     self.delegate_cgroup()?;
                     self.executor()?.answer_done()?;
@@ -379,6 +385,7 @@ impl Making {
             annotations: spec.annotations.clone(),
             init: Init::of(self.executor()?.pid)?,
             cgroup: cgroup.record(),
+            former_oom_kills: self.former_oom_kills,
             intel_rdt: self.group.clone(),
             namespaces: listed(spec).to_vec(),
             memory_swap: memory_swap(spec),

@@ -90,6 +90,9 @@ impl Run {
             notify,
         };
         let status = foreground.attend()?.status();
+        if status != 0 {
+            warnings.extend(making.oom_kills().and_then(|kills| kills.warning(&self.create.id)));
+        }
         if self.keep {
             making.keep();
             return Ok(Finished { status, warnings });

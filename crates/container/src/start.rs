@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use coble_cgroup::Cgroup;
 use coble_sys::rustix::fd::AsFd;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -10,6 +11,7 @@ use crate::hook_output::HookOutput;
 use crate::hooks::{self, Setting};
 use crate::interrupt::Watch;
 use crate::notify::Notify;
+use crate::out_of_memory::OomKills;
 use crate::rendezvous::release;
 use crate::runc;
 use crate::state::{Record, Status};
@@ -54,9 +56,17 @@ fn run(entry: &Entry, record: &Record) -> Result<()> {
         None => release(entry),
     };
     entry.set_started(record)?;
-    released?;
+    released.map_err(|error| explain(record, error))?;
     entry.unlock()?;
     run_poststart(record)
+}
+
+/// A hook may have been killed for want of memory.
+fn explain(record: &Record, error: Error) -> Error {
+    match Cgroup::from_record(&record.cgroup) {
+        Ok(cgroup) => OomKills::since(&cgroup, record.former_oom_kills).explain(error),
+        Err(_) => error,
+    }
 }
 
 fn refuse_started(status: Status) -> Result<()> {

@@ -77,6 +77,11 @@ pub(crate) enum Setgroups {
     Unknown,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands it over so
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// `state.json`: what commands need of a container that another process made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -91,6 +96,9 @@ pub(crate) struct Record {
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) init: Init,
     pub(crate) cgroup: CgroupRecord,
+    /// What the cgroup, which was there before, had counted of kills for want of memory.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) former_oom_kills: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) intel_rdt: Option<Group>,
     pub(crate) namespaces: Vec<Namespace>,

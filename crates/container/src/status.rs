@@ -6,6 +6,7 @@ use coble_cgroup::Cgroup;
 use coble_spec::{Namespace, NamespaceKind};
 
 use crate::error::Result;
+use crate::out_of_memory::{self, OOM_KILL};
 use crate::state::{Record, State, Status};
 use crate::store::{Stage, peek};
 
@@ -44,7 +45,12 @@ pub(crate) fn has_own_pids(namespaces: &[Namespace]) -> bool {
     namespaces.iter().any(|own| own.kind == NamespaceKind::Pid && own.path.is_empty())
 }
 
-pub(crate) fn state_of(record: Record, status: Status) -> State {
+pub(crate) fn state_of(mut record: Record, status: Status) -> State {
+    if status == Status::Stopped {
+        let count = out_of_memory::count_of(&record);
+        let told = (count > 0).then(|| (OOM_KILL.to_owned(), count.to_string()));
+        record.annotations.extend(told);
+    }
     State {
         pid: if status == Status::Stopped { 0 } else { record.init.pid },
         status,

@@ -109,6 +109,8 @@ pub(crate) static COMMAND: Command = Command {
          don't say is taken from the process in the container's config.json; --process takes it \
          from a file instead, with what the file doesn't say of rights, limits and labels from there, too. The user is a number, never a name: names belong to the container.",
         "The terminal is the caller's. With --detach it needs --console-socket.",
+        "If the kernel has killed processes of the container for want of memory meanwhile, and the status is not 0, a \
+         warning says so.",
         "--cgroup names a cgroup below the container's, which must be there; / is the container's own. Without it the \
          process joins the container's own, or with cgroup v2, where that can't have processes, the one of the \
          container's first process. CTRL are controllers of cgroup v1, each with its own path; the flag can then be \

@@ -40,6 +40,8 @@ pub(crate) static COMMAND: Command = Command {
          process has ended.",
         "With --detach it returns as soon as the process runs, and leaves the container to the other \
          commands. A terminal then needs --console-socket.",
+        "If the kernel has killed processes of the container for want of memory, and the status is not 0, a warning \
+         says so.",
     ],
     examples: &[
         ("Run the bundle in the current folder", "coble run demo"),

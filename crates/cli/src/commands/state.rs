@@ -13,6 +13,8 @@ pub(crate) static COMMAND: Command = Command {
         "Prints one JSON object with the members ociVersion, id, pid, status, bundle, rootfs, created, \
          annotations and owner. The status is creating, created, running, paused or stopped; a stopped \
          container has the pid 0.",
+        "The annotation coble.oom_kill of a stopped container says how many of its processes the kernel has killed for \
+         want of memory, if there are some.",
     ],
     examples: &[("Print the pid of the container web", "coble state web | jq .pid")],
     execute,

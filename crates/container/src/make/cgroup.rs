@@ -4,13 +4,15 @@ use coble_cgroup::{Cgroup, UnitRequest};
 use coble_spec::{Device, Linux, Resources};
 
 use super::Making;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::out_of_memory::OomKills;
 
 impl Making {
     pub(super) fn make_cgroup(&mut self, mut cgroup: Cgroup) -> Result<()> {
         self.entry.record_cgroup(&cgroup.record())?;
         let rootless = self.facts.is_rootless();
         cgroup.create(rootless)?;
+        self.former_oom_kills = cgroup.former_oom_kills()?;
         self.cgroup = Some(cgroup);
         Ok(())
     }
@@ -35,6 +37,28 @@ impl Making {
         let request = UnitRequest { id: &self.id, resources, devices, annotations };
         let starting = cgroup.start_unit(pid, &request)?;
         Ok(cgroup.await_unit(starting)?)
+    }
+
+    /// What the kernel has counted of the container's want of memory.
+    pub(crate) fn oom_kills(&self) -> Option<OomKills<'_>> {
+        let cgroup = self.cgroup.as_ref()?;
+        Some(OomKills::since(cgroup, self.former_oom_kills))
+    }
+
+    /// Why the executor ended without a word.
+    pub(super) fn silence(&self) -> Result<Error> {
+        if self.oom_kills().is_some_and(|kills| kills.count() > 0) {
+            // The words that runc has for it.
+            return Ok(Error::new("container init was OOM-killed (memory limit too low?)"));
+        }
+        Ok(self.executor()?.silence())
+    }
+
+    pub(super) fn explain_memory(&self, error: Error) -> Error {
+        match self.oom_kills() {
+            Some(kills) => kills.explain_making(error, &self.bundle.spec),
+            None => error,
+        }
     }
 }
 

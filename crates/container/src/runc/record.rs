@@ -91,6 +91,7 @@ pub(super) fn translate(state: State, cgroup: &Cgroup, group: Option<Group>) -> 
         annotations,
         init: Init { pid: state.init_process_pid, start_time: state.init_process_start },
         cgroup: cgroup.record(),
+        former_oom_kills: 0,
         setgroups: Setgroups::Unknown,
         mount_label: config.mount_label.unwrap_or_default(),
         has_keyring: !config.no_new_keyring,
