@@ -20,6 +20,7 @@ mod pty;
 mod rootfs;
 mod runtime;
 mod skip;
+mod v2;
 pub mod wait;
 
 pub use bundle::Bundle;
@@ -33,3 +34,4 @@ pub use pty::{Terminal, exit_code};
 pub use rootfs::{busybox, rootfs};
 pub use runtime::{binary, name};
 pub use skip::skip;
+pub use v2::V2;
