@@ -1,16 +1,20 @@
-//! A pure cgroup2 view, the same on every machine.
+//! A pure cgroup2 view, the same on every machine; and one of cgroup v1 alone, for limits that only that has.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use std::{fs, io};
 
-use crate::{Result, packages};
+use crate::{Result, packages, process};
 
 const TOP: &str = "/sys/fs/cgroup";
 
 /// Says to a second start that the first one already made the view.
 const MADE: &str = "COBLE_XTASK_CGROUP2";
+
+/// No mount takes this long unless it hangs.
+const MOUNT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Replaces the cgroup mounts of this process and its children by one cgroup2 mount, unless the machine has
 /// just that. The view is a mount namespace of this process's own, so the program starts itself again in it.
@@ -33,6 +37,32 @@ pub(crate) fn enter_pure_view() -> Result<()> {
         .env(MADE, "1")
         .exec();
     Err(format!("unshare: {error}"))
+}
+
+/// Replaces the view that [`enter_pure_view`] made by the machine's hierarchies of version 1, which have the controllers
+/// then. Version 2 is left out: crun runs no container where both have some.
+pub(crate) fn enter_legacy_view() -> Result<()> {
+    if std::env::var_os(MADE).is_none() {
+        return Err(format!("{TOP} isn't this program's own to change"));
+    }
+    let script = "umount -R \"$0\" && mount -t tmpfs cgroup \"$0\" || exit
+        for set in \"$@\"; do mkdir \"$0/$set\" && mount -t cgroup -o \"$set\" cgroup \"$0/$set\" || exit; done";
+    let sets = hierarchies()?;
+    process::succeed(Command::new("sh").args(["-c", script, TOP]).args(sets), MOUNT_DEADLINE)
+        .map(drop)
+}
+
+/// What each hierarchy of version 1 has, as mount(8) takes it, cgroups(7).
+fn hierarchies() -> Result<Vec<String>> {
+    let text = fs::read_to_string("/proc/self/cgroup").map_err(|e| format!("own cgroups: {e}"))?;
+    let sets = text.lines().filter_map(|line| line.split(':').nth(1));
+    Ok(sets.filter(|set| !set.is_empty() && !set.starts_with("name=")).map(str::to_owned).collect())
+}
+
+/// Whether the cgroup2 at `/sys/fs/cgroup` has a controller.
+pub(crate) fn has_controller(name: &str) -> bool {
+    fs::read_to_string(Path::new(TOP).join("cgroup.controllers"))
+        .is_ok_and(|all| all.split_whitespace().any(|one| one == name))
 }
 
 /// Whether `/sys/fs/cgroup` itself is cgroup2.

@@ -87,6 +87,20 @@ impl Oci {
         command
     }
 
+    /// `update --resources FILE ID`.
+    pub(crate) fn update(&self, id: &str, resources: &Path) -> Command {
+        let mut command = self.verb("update");
+        command.arg("--resources").arg(resources).arg(id);
+        command
+    }
+
+    /// `update --memory BYTES ID`.
+    pub(crate) fn update_memory(&self, id: &str, bytes: u64) -> Command {
+        let mut command = self.verb("update");
+        command.args(["--memory", &bytes.to_string(), id]);
+        command
+    }
+
     /// `delete --force ID`.
     pub(crate) fn delete(&self, id: &str) -> Command {
         let mut command = self.verb("delete");

@@ -11,6 +11,9 @@ use crate::bundle::Bundle;
 use crate::oci::{DEADLINE, Oci};
 use crate::process::succeed;
 
+/// What `update` sets in turn, so that each time something changes; bytes.
+const LIMITS: [u64; 2] = [64 << 20, 128 << 20];
+
 /// One table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Benchmark {
@@ -24,11 +27,23 @@ pub(super) enum Benchmark {
     Exec,
     /// `delete --force` of a running container.
     Delete,
+    /// `pause`, then `resume`.
+    PauseResume,
+    /// `update --memory` of a running container.
+    Update,
 }
 
 impl Benchmark {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Run, Self::CreateStart, Self::State, Self::Exec, Self::Delete];
+    /// Those that need more than a bare cgroup come last.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Run,
+        Self::CreateStart,
+        Self::State,
+        Self::Exec,
+        Self::Delete,
+        Self::PauseResume,
+        Self::Update,
+    ];
 
     pub(super) fn name(&self) -> &'static str {
         match self {
@@ -37,7 +52,14 @@ impl Benchmark {
             Self::State => "state",
             Self::Exec => "exec",
             Self::Delete => "delete",
+            Self::PauseResume => "pause+resume",
+            Self::Update => "update",
         }
+    }
+
+    /// Whether it changes limits of memory.
+    pub(super) fn needs_memory(&self) -> bool {
+        *self == Self::Update
     }
 }
 
@@ -81,10 +103,10 @@ impl Measurement<'_> {
                 Some((0..count).map(|_| sample()).collect())
             }
             (Peer::Floor(_), _) => None,
-            (Peer::Oci(runtime), Benchmark::State | Benchmark::Exec) => {
-                Some(self.visits(runtime, count))
+            (Peer::Oci(runtime), Benchmark::Run | Benchmark::CreateStart | Benchmark::Delete) => {
+                Some((0..count).map(|_| self.life(runtime)).collect())
             }
-            (Peer::Oci(runtime), _) => Some((0..count).map(|_| self.life(runtime)).collect()),
+            (Peer::Oci(runtime), _) => Some(self.visits(runtime, count)),
         }
     }
 
@@ -115,12 +137,20 @@ impl Measurement<'_> {
     /// A batch of samples in one running container.
     fn visits(&self, runtime: &Oci, count: usize) -> Vec<Result<Duration>> {
         let id = id();
-        let visit = || match self.benchmark {
+        let visit = |nth: usize| match self.benchmark {
             Benchmark::State => succeed(&mut runtime.on("state", &id), DEADLINE),
+            Benchmark::PauseResume => {
+                let paused = succeed(&mut runtime.on("pause", &id), DEADLINE)?;
+                Ok(paused + succeed(&mut runtime.on("resume", &id), DEADLINE)?)
+            }
+            Benchmark::Update => {
+                let limit = LIMITS[nth % LIMITS.len()];
+                succeed(&mut runtime.update_memory(&id, limit), DEADLINE)
+            }
             _ => succeed(&mut runtime.exec_true(&id), DEADLINE),
         };
         let samples = match runtime.launch(&self.long.path, &id) {
-            Ok(_) => (0..count).map(|_| visit()).collect(),
+            Ok(_) => (0..count).map(visit).collect(),
             Err(why) => vec![Err(why)],
         };
         match succeed(&mut runtime.delete(&id), DEADLINE) {

@@ -56,6 +56,9 @@ fn measure(options: &Options, scratch: &Path, peers: &[Peer]) -> Result<()> {
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
     let mut broken = 0;
     for benchmark in Benchmark::ALL.into_iter().filter(|benchmark| wanted(benchmark.name())) {
+        if benchmark.needs_memory() && !cgroups::has_controller("memory") {
+            cgroups::enter_legacy_view()?;
+        }
         let measurement = Measurement { benchmark, short: &short, long: &long };
         let times = measurement.rounds(peers, options.rounds, options.batch);
         times::print(benchmark.name(), peers, &times);

@@ -16,13 +16,17 @@ use crate::oci::{DEADLINE, Oci};
 use crate::process::{end, ends_within, succeed};
 
 /// The commands that have a budget.
-pub(super) const VERBS: [&str; 5] = ["create", "start", "state", "exec", "delete"];
+pub(super) const VERBS: [&str; 8] =
+    ["create", "start", "state", "exec", "update", "pause", "resume", "delete"];
 
 /// What is counted: the verb and how often it entered the kernel.
 pub(super) type Counts = Vec<(&'static str, u64)>;
 
 /// What the container of `create` and `exec` run.
 const PROGRAM: &str = "/bin/true";
+
+/// What `update` sets: a file that every cgroup2 has, with whatever controllers.
+const RESOURCES: &str = r#"{"unified": {"cgroup.max.depth": "9"}}"#;
 
 /// Counts all of [`VERBS`] over two bundles: one runs [`PROGRAM`], the other just sleeps.
 pub(super) fn count(runtime: &Oci, short: &Path, long: &Path) -> Result<Counts> {
@@ -66,9 +70,18 @@ fn visits(runtime: &Oci, bundle: &Path, id: &str) -> Result<Counts> {
     let trace = |verb: &str| bundle.join(format!("{verb}.strace"));
     succeed(&mut traced(&runtime.on("state", id), &trace("state")), DEADLINE)?;
     succeed(&mut traced(&runtime.exec_true(id), &trace("exec")), DEADLINE)?;
+    let resources = bundle.join("resources.json");
+    fs::write(&resources, RESOURCES).map_err(|e| format!("{}: {e}", resources.display()))?;
+    succeed(&mut traced(&runtime.update(id, &resources), &trace("update")), DEADLINE)?;
+    for verb in ["pause", "resume"] {
+        succeed(&mut traced(&runtime.on(verb, id), &trace(verb)), DEADLINE)?;
+    }
     Ok(vec![
         ("state", calls(&trace("state"), None)?),
         ("exec", calls(&trace("exec"), Some(PROGRAM))?),
+        ("update", calls(&trace("update"), None)?),
+        ("pause", calls(&trace("pause"), None)?),
+        ("resume", calls(&trace("resume"), None)?),
     ])
 }
 
