@@ -34,6 +34,8 @@ usage: cargo xtask COMMAND
   budget [--update]            check the counts promised in SPECIFICATION.md; --update writes them down
   bench [--rounds N] [--batch N] [--only NAME] [--peers A,B]
                                times against runc, crun and the kernel's floor (as root)
+  bench --vm [--rounds N] [--batch N] [--peers A,B]
+                               times through systemd against crun and runc, in the virtual machine (as root)
   soak [--count N] [--parallel N] [--runtime PATH]
                                many containers in a row and side by side, none of which may hang (as root)
   dist                         the release binary and what it is

@@ -19,6 +19,8 @@ pub(crate) struct Oci {
     pub(crate) words: Vec<OsString>,
     /// The state root.
     pub(crate) root: PathBuf,
+    /// Whether systemd makes its cgroups.
+    pub(crate) systemd: bool,
     /// Takes what it says on standard error.
     log: PathBuf,
 }
@@ -28,7 +30,7 @@ impl Oci {
     pub(crate) fn new(name: &str, program: &Path, scratch: &Path) -> Self {
         let root = scratch.join(format!("state-{name}"));
         let log = root.with_extension("log");
-        Self { name: name.to_owned(), words: vec![program.into()], root, log }
+        Self { name: name.to_owned(), words: vec![program.into()], root, systemd: false, log }
     }
 
     /// Any command, without the state root. Nothing is inherited that a container could keep open.
@@ -41,7 +43,8 @@ impl Oci {
     /// `--root ROOT VERB`.
     pub(crate) fn verb(&self, verb: &str) -> Command {
         let mut command = self.bare();
-        command.arg("--root").arg(&self.root).arg(verb);
+        command.arg("--root").arg(&self.root);
+        command.args(self.systemd.then_some("--systemd-cgroup")).arg(verb);
         command.stderr(self.messages().map_or_else(|_| Stdio::null(), Stdio::from));
         command
     }

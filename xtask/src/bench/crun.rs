@@ -21,6 +21,15 @@ pub(super) fn provide(scratch: &Path) -> Result<Oci> {
     if !root.exists() {
         make_root(&root)?;
     }
+    in_root(&root, scratch)
+}
+
+/// The runtime in a root that is there already.
+pub(super) fn prepared(folder: &Path, scratch: &Path) -> Result<Oci> {
+    in_root(&folder.join(format!("crun-{SUITE}")), scratch)
+}
+
+fn in_root(root: &Path, scratch: &Path) -> Result<Oci> {
     let usr = root.join("usr");
     let (loader, libraries) = platform()?;
     let mut crun = Oci::new("crun", &usr.join(loader), scratch);

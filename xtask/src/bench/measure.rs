@@ -31,11 +31,13 @@ pub(super) enum Benchmark {
     PauseResume,
     /// `update --memory` of a running container.
     Update,
+    /// `create`, `start` and `delete --force`, through systemd.
+    Life,
 }
 
 impl Benchmark {
-    /// Those that need more than a bare cgroup come last.
-    pub(super) const ALL: [Self; 7] = [
+    /// Those that need no systemd; what needs more than a bare cgroup comes last.
+    pub(super) const PLAIN: [Self; 7] = [
         Self::Run,
         Self::CreateStart,
         Self::State,
@@ -54,7 +56,13 @@ impl Benchmark {
             Self::Delete => "delete",
             Self::PauseResume => "pause+resume",
             Self::Update => "update",
+            Self::Life => "create+start+delete",
         }
+    }
+
+    /// Whether one running container is enough for many samples.
+    fn is_visit(&self) -> bool {
+        matches!(self, Self::State | Self::Exec | Self::PauseResume | Self::Update)
     }
 
     /// Whether it changes limits of memory.
@@ -103,10 +111,10 @@ impl Measurement<'_> {
                 Some((0..count).map(|_| sample()).collect())
             }
             (Peer::Floor(_), _) => None,
-            (Peer::Oci(runtime), Benchmark::Run | Benchmark::CreateStart | Benchmark::Delete) => {
-                Some((0..count).map(|_| self.life(runtime)).collect())
+            (Peer::Oci(runtime), benchmark) if benchmark.is_visit() => {
+                Some(self.visits(runtime, count))
             }
-            (Peer::Oci(runtime), _) => Some(self.visits(runtime, count)),
+            (Peer::Oci(runtime), _) => Some((0..count).map(|_| self.life(runtime)).collect()),
         }
     }
 
@@ -122,6 +130,11 @@ impl Measurement<'_> {
             Benchmark::Delete => {
                 runtime.launch(long, &id)?;
                 succeed(&mut runtime.delete(&id), DEADLINE)
+            }
+            Benchmark::Life => {
+                let time = runtime.launch(long, &id);
+                let deleted = succeed(&mut runtime.delete(&id), DEADLINE);
+                Ok(time? + deleted?)
             }
             _ => {
                 let time = succeed(&mut runtime.run(&self.short.path, &id), DEADLINE);

@@ -7,6 +7,9 @@ use super::crun;
 use crate::oci::{DEADLINE, Oci};
 use crate::{Result, cargo, packages, process};
 
+/// The folder of programs that are measured as install(1) leaves them.
+const INSTALLED: &str = "installed";
+
 /// One column of the table.
 pub(super) enum Peer {
     /// The program that makes just the system calls that a container needs; it can only `run`.
@@ -21,6 +24,13 @@ impl Peer {
         match self {
             Self::Floor(_) => "floor",
             Self::Oci(runtime) => &runtime.name,
+        }
+    }
+
+    /// Has systemd make its cgroups.
+    pub(super) fn use_systemd(&mut self) {
+        if let Self::Oci(runtime) = self {
+            runtime.systemd = true;
         }
     }
 
@@ -44,11 +54,29 @@ impl Peer {
 /// page cache such a file lies in large pieces; what the linker has just written lies there page by page, which
 /// makes each start of it dearer, by 5 to 8 % of a `run`.
 fn installed(program: &Path, scratch: &Path) -> Result<PathBuf> {
-    let folder = scratch.join("installed");
+    let folder = scratch.join(INSTALLED);
     let mut install = Command::new("install");
     install.args(["-D", "-m", "755", "-t"]).arg(&folder).arg(program);
     process::succeed(&mut install, DEADLINE)?;
     Ok(folder.join(program.file_name().unwrap_or_default()))
+}
+
+/// Finds what [`build`] has left in the folder `prepared`, where nothing can be built; `scratch` is the peers' own.
+pub(super) fn find(names: &[String], prepared: &Path, scratch: &Path) -> Result<Vec<Peer>> {
+    let find = |name: &String| {
+        Ok(Peer::Oci(match name.as_str() {
+            "coble" => Oci::new(name, &prepared.join(INSTALLED).join(name), scratch),
+            "crun" => crun::prepared(prepared, scratch)?,
+            "runc" => runc(scratch)?,
+            _ => return Err(format!("{name}: no runtime that knows systemd")),
+        }))
+    };
+    names.iter().map(find).collect()
+}
+
+fn runc(scratch: &Path) -> Result<Oci> {
+    let program = packages::find("runc").ok_or("runc isn't installed")?;
+    Ok(Oci::new("runc", &program, scratch))
 }
 
 /// Builds or finds each peer.
@@ -64,10 +92,7 @@ fn peer(name: &str, scratch: &Path) -> Result<Peer> {
             Peer::Oci(Oci::new(name, &program, scratch))
         }
         "crun" => Peer::Oci(crun::provide(scratch)?),
-        "runc" => {
-            let program = packages::find("runc").ok_or("runc isn't installed")?;
-            Peer::Oci(Oci::new(name, &program, scratch))
-        }
+        "runc" => Peer::Oci(runc(scratch)?),
         _ => return Err(format!("unknown peer {name}: there are floor, coble, crun, runc")),
     })
 }

@@ -48,11 +48,11 @@ fn median(numbers: &mut [f64]) -> Option<f64> {
 
 /// Prints one benchmark's table: a row for each peer, with its ratio to every other.
 pub(super) fn print(name: &str, peers: &[Peer], times: &[Times]) {
-    println!("\n{name:<14}{:>10}{:>10}{}", "median ms", "least ms", heads(peers));
+    println!("\n{name:<20}{:>10}{:>10}{}", "median ms", "least ms", heads(peers));
     for (peer, own) in peers.iter().zip(times) {
         let Some(middle) = own.middle() else {
             let why = if own.failures.is_empty() { "can't do this" } else { "no run succeeded" };
-            println!("  {:<12}{why:>20}", peer.name());
+            println!("  {:<18}{why:>20}", peer.name());
             continue;
         };
         let ratios: String = times
@@ -63,7 +63,7 @@ pub(super) fn print(name: &str, peers: &[Peer], times: &[Times]) {
             })
             .collect();
         let least = own.least.unwrap_or(middle);
-        println!("  {:<12}{middle:>10.2}{least:>10.2}{ratios}", peer.name());
+        println!("  {:<18}{middle:>10.2}{least:>10.2}{ratios}", peer.name());
     }
     for (peer, own) in peers.iter().zip(times) {
         if let Some(first) = own.failures.first() {

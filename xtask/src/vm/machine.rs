@@ -4,16 +4,16 @@ use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::archive::{self, Archive};
+use super::job::{Job, Ran};
 use super::kernel::Kernel;
 use super::setup::{Cgroups, Setup};
-use super::share::{self, Program};
+use super::share;
 use super::{emulator, kernel, report, root};
 use crate::check::Outcome;
-use crate::tally::Tally;
-use crate::watch::{Seen, watch};
+use crate::watch::watch;
 use crate::{Result, cargo};
 
 /// The size of the disks for swap and for limits of input and output.
@@ -78,49 +78,33 @@ impl Machine {
         Ok(Self { setup, folder, kernel, root, accelerator, _lock: lock })
     }
 
-    /// Boots, runs the programs, and counts what they printed.
-    pub(super) fn run(
-        &self,
-        binary: &Path,
-        programs: &[Program<'_>],
-        deadline: Duration,
-    ) -> Result<Tally> {
+    /// Boots, and runs the programs.
+    pub(super) fn run(&self, job: &Job<'_>) -> Result<Ran> {
         let start = Instant::now();
         remove_dead_runs(&self.folder);
         let folder = self.folder.join(format!("{RUN}{}", std::process::id()));
-        let ran = self.run_in(&folder, binary, programs, deadline);
+        let ran = self.run_in(&folder, job);
         let removed = fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()));
-        let tally = ran?;
+        let ran = ran?;
         removed?;
         println!("virtual machine: {:.1} s", start.elapsed().as_secs_f64());
-        Ok(tally)
+        Ok(ran)
     }
 
-    fn run_in(
-        &self,
-        folder: &Path,
-        binary: &Path,
-        programs: &[Program<'_>],
-        deadline: Duration,
-    ) -> Result<Tally> {
+    fn run_in(&self, folder: &Path, job: &Job<'_>) -> Result<Ran> {
         let io = |e: std::io::Error| format!("{}: {e}", folder.display());
         fs::create_dir_all(folder.join("share")).map_err(io)?;
         for name in ["swap", "data"] {
             File::create(folder.join(name)).and_then(|file| file.set_len(DISK)).map_err(io)?;
         }
-        share::write(&folder.join("share"), self.setup, binary, programs, cpus()).map_err(io)?;
-        let Seen { text, success } = watch(&mut self.command(folder, binary), deadline)?;
-        let (mut tally, ended) = report::count(&text);
-        if let Err(tree) = success {
-            let why = format!("hung\n{tree}{}", console(folder));
-            tally.add(Tally::failure(super::NAME, why));
-        } else if !ended {
-            tally.add(Tally::failure(
-                super::NAME,
-                format!("didn't get to its end\n{}", console(folder)),
-            ));
-        }
-        Ok(tally)
+        share::write(&folder.join("share"), self.setup, job).map_err(io)?;
+        let seen = watch(&mut self.command(folder, job.binary), job.deadline)?;
+        let fault = match seen.success {
+            Err(tree) => Some(format!("hung\n{tree}{}", console(folder))),
+            Ok(_) if report::has_ended(&seen.text) => None,
+            Ok(_) => Some(format!("didn't get to its end\n{}", console(folder))),
+        };
+        Ok(Ran { text: seen.text, fault })
     }
 
     /// The machine as a command, whose standard output is what the tests print.
@@ -175,7 +159,7 @@ fn share(command: &mut Command, tag: &str, folder: &Path) {
 }
 
 /// Some tests need two processors.
-fn cpus() -> usize {
+pub(super) fn cpus() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
 }
 

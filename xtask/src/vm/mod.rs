@@ -2,6 +2,7 @@
 
 mod archive;
 mod emulator;
+mod job;
 mod kernel;
 mod machine;
 mod report;
@@ -9,7 +10,7 @@ mod root;
 mod setup;
 mod share;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cargo::{self, Executable};
@@ -17,9 +18,9 @@ use crate::check::{Check, Outcome};
 use crate::flags::Flags;
 use crate::tally::Tally;
 use crate::{Result, packages};
+use job::{Job, Program};
 use machine::Machine;
 use setup::{Cgroups, Setup};
-use share::Program;
 
 /// What these checks are called.
 const NAME: &str = "vm";
@@ -55,15 +56,35 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let binary = cargo::release("coble", "coble")?;
     let executables = build(&filters)?;
     let programs = select(&executables, &filters)?;
-    in_machine(setup, &binary, &programs, DEADLINE).close()
+    let job = Job { binary: &binary, programs: &programs, plain: true, deadline: DEADLINE };
+    in_machine(setup, &job).close()
 }
 
 /// The tests that `cargo xtask test` runs in the machine.
 pub(crate) fn subset(binary: &Path, executables: &[Executable]) -> Tally {
     let setup = Setup { cgroups: Cgroups::Unified, systemd: false, selinux: false };
     match select(executables, &SUBSET.map(str::to_owned)) {
-        Ok(programs) => in_machine(setup, binary, &programs, SUBSET_DEADLINE),
         Err(why) => Tally::failure(NAME, why),
+        Ok(programs) => {
+            let programs = &programs;
+            in_machine(setup, &Job { binary, programs, plain: false, deadline: SUBSET_DEADLINE })
+        }
+    }
+}
+
+/// Runs a program of this one's own as root under systemd, in cgroup v2. `binary` is what it drives.
+pub(crate) fn run_with_systemd(binary: &Path, file: PathBuf, args: Vec<String>) -> Result<()> {
+    let setup = Setup { cgroups: Cgroups::Unified, systemd: true, selinux: false };
+    println!("virtual machine: {setup}");
+    let machine = provide(setup).map_err(|check| check.to_string())?;
+    let name = args.first().cloned().unwrap_or_default();
+    let programs = [Program { name, folder: "/".into(), file, args }];
+    let ran =
+        machine.run(&Job { binary, programs: &programs, plain: false, deadline: DEADLINE })?;
+    match ran.fault {
+        Some(why) => Err(format!("{NAME}: {why}")),
+        None if report::succeeded(&ran.text, &programs[0].name) => Ok(()),
+        None => Err(format!("{} failed in the virtual machine", programs[0].name)),
     }
 }
 
@@ -78,7 +99,8 @@ fn build(filters: &[String]) -> Result<Vec<Executable>> {
 }
 
 /// The programs that filters name, `PROGRAM` or `PROGRAM::TEST`; without one, all that make sense there.
-fn select<'a>(executables: &'a [Executable], filters: &[String]) -> Result<Vec<Program<'a>>> {
+fn select(executables: &[Executable], filters: &[String]) -> Result<Vec<Program>> {
+    let threads = machine::cpus();
     let end_to_end = |made: &&Executable| {
         let package = made.package.file_name().unwrap_or_default();
         made.kind == "test" && (package == "tests" || package == "cgroup")
@@ -87,27 +109,30 @@ fn select<'a>(executables: &'a [Executable], filters: &[String]) -> Result<Vec<P
     all.sort_by(|one, other| one.name.cmp(&other.name));
     if filters.is_empty() {
         let these = all.into_iter().filter(|made| !ELSEWHERE.contains(&made.name.as_str()));
-        return Ok(these.map(|executable| Program { executable, filter: None }).collect());
+        return Ok(these.map(|executable| Program::test(executable, None, threads)).collect());
     }
     let find = |filter: &String| {
         let (name, test) = match filter.split_once("::") {
-            Some((name, test)) => (name, Some(test.to_owned())),
+            Some((name, test)) => (name, Some(test)),
             None => (filter.as_str(), None),
         };
         let found = all.iter().find(|made| made.name == name);
         let executable = *found.ok_or_else(|| format!("{name}: no end-to-end test"))?;
-        Ok(Program { executable, filter: test })
+        Ok(Program::test(executable, test, threads))
     };
     filters.iter().map(find).collect()
 }
 
-/// Provides the machine, and runs the programs in it.
-fn in_machine(setup: Setup, binary: &Path, programs: &[Program<'_>], deadline: Duration) -> Tally {
+/// Provides the machine, runs the tests in it, and counts them.
+fn in_machine(setup: Setup, job: &Job<'_>) -> Tally {
     println!("\nvirtual machine: {setup}");
     let mut tally = Tally::default();
     match provide(setup) {
-        Ok(machine) => match machine.run(binary, programs, deadline) {
-            Ok(ran) => tally.add(ran),
+        Ok(machine) => match machine.run(job) {
+            Ok(ran) => {
+                tally.add(report::count(&ran.text));
+                ran.fault.into_iter().for_each(|why| tally.add(Tally::failure(NAME, why)));
+            }
             Err(why) => tally.check(&Check::of(NAME, Err(why))),
         },
         Err(check) => tally.check(&check),

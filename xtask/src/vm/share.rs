@@ -1,19 +1,12 @@
 //! The folder that tells the machine what to run.
 
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::job::{Job, Program};
 use super::setup::Setup;
-use crate::cargo::{self, Executable};
+use crate::cargo;
 use crate::test::harness;
-
-/// A test program, and which of its tests.
-pub(super) struct Program<'a> {
-    pub(super) executable: &'a Executable,
-    /// A name or a part of it; `None` for every test.
-    pub(super) filter: Option<String>,
-}
 
 /// The scripts of the machine, by name.
 const SCRIPTS: [(&str, &str); 4] = [
@@ -36,13 +29,7 @@ pub(super) fn folders(binary: &Path) -> Vec<(String, PathBuf)> {
 }
 
 /// Writes the folder.
-pub(super) fn write(
-    folder: &Path,
-    setup: Setup,
-    binary: &Path,
-    programs: &[Program<'_>],
-    cpus: usize,
-) -> std::io::Result<()> {
+pub(super) fn write(folder: &Path, setup: Setup, job: &Job<'_>) -> std::io::Result<()> {
     let put = |name: &str, text: &str| fs::write(folder.join(name), text);
     for (name, text) in SCRIPTS {
         put(name, text)?;
@@ -51,28 +38,36 @@ pub(super) fn write(
     if setup.systemd {
         put("systemd", "")?;
     }
-    let (coble, deadline) = (quoted(binary), harness::DEADLINE.as_secs());
+    if setup.systemd && job.plain {
+        put("plain", "")?;
+    }
+    let (coble, deadline) = (quoted_path(job.binary), harness::DEADLINE.as_secs());
     put("settings", &format!("COBLE={coble}\nDEADLINE={deadline}\n"))?;
     let shares =
-        folders(binary).into_iter().map(|(tag, path)| format!("{tag} {}\n", path.display()));
+        folders(job.binary).into_iter().map(|(tag, path)| format!("{tag} {}\n", path.display()));
     put("shares", &shares.collect::<String>())?;
-    let mut text = String::new();
-    for Program { executable, filter } in programs {
-        let Executable { name, package, path, .. } = executable;
-        let (package, path) = (quoted(package), quoted(path));
-        // Writing to a string doesn't fail.
-        let _ = write!(text, "program {name} {package} {path} --show-output --test-threads {cpus}");
-        let _ = match filter {
-            Some(filter) => writeln!(text, " {}", quoted(Path::new(filter))),
-            None => writeln!(text),
-        };
+    put("programs", &job.programs.iter().map(line).collect::<String>())
+}
+
+/// A program for the shell.
+fn line(program: &Program) -> String {
+    let Program { name, folder, file, args } = program;
+    let mut line = format!("program {name} {} {}", quoted_path(folder), quoted_path(file));
+    for arg in args {
+        line.push(' ');
+        line.push_str(&quoted(arg));
     }
-    put("programs", &text)
+    line.push('\n');
+    line
+}
+
+fn quoted_path(path: &Path) -> String {
+    quoted(&path.display().to_string())
 }
 
 /// A word for the shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -81,6 +76,17 @@ mod tests {
 
     #[test]
     fn a_quoted_word_stays_one() {
-        assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+        assert_eq!(quoted_path(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
+
+    #[test]
+    fn a_program_is_one_line() {
+        let program = Program {
+            name: "x".into(),
+            folder: "/a b".into(),
+            file: "/c".into(),
+            args: vec!["d e".into(), String::new()],
+        };
+        assert_eq!(line(&program), "program x '/a b' '/c' 'd e' ''\n");
     }
 }
