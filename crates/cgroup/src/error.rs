@@ -36,6 +36,19 @@ pub enum Error {
         controller: String,
         /// Where it was looked for: a directory, or words when there is none.
         place: String,
+        /// What would make it available; empty if there is nothing to be said.
+        remedy: String,
+    },
+    /// A limit is asked for whose controller is there, but not the file that takes it.
+    NoFile {
+        /// A JSON pointer into `config.json`.
+        pointer: String,
+        /// The controller as the kernel calls it.
+        controller: String,
+        /// The file.
+        path: String,
+        /// With which kernels it comes; empty if there is nothing to be said.
+        remedy: &'static str,
     },
     /// The cgroup was there before and is in use.
     NotEmpty(usize),
@@ -142,11 +155,19 @@ impl fmt::Display for Error {
             }
             Self::Value { pointer, reason } => write!(f, "{pointer}: {reason}"),
             Self::SubCgroup(reason) => f.write_str(reason),
-            Self::NoController { pointer, controller, place } => {
+            Self::NoController { pointer, controller, place, remedy } => {
                 if !pointer.is_empty() {
                     write!(f, "{pointer}: ")?;
                 }
-                write!(f, "the cgroup controller {controller} is not available {place}")
+                write!(f, "the cgroup controller {controller} is not available {place}")?;
+                if remedy.is_empty() { Ok(()) } else { write!(f, ": {remedy}") }
+            }
+            Self::NoFile { pointer, controller, path, remedy } => {
+                write!(
+                    f,
+                    "{pointer}: the cgroup controller {controller} has no {path} on this kernel"
+                )?;
+                if remedy.is_empty() { Ok(()) } else { write!(f, ": {remedy}") }
             }
             Self::NotEmpty(count) => {
                 write!(f, "container's cgroup is not empty: {count} process(es) found")

@@ -44,7 +44,10 @@ mod path;
 mod place;
 mod processes;
 mod record;
+mod remedy;
 mod remove;
+#[cfg(test)]
+mod snapshots;
 mod stats;
 mod sub;
 mod subtree;

@@ -10,7 +10,7 @@ use coble_sys::rustix::io::{self, Errno};
 
 use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, Error, file, processes};
+use crate::{Cgroup, Error, file, processes, remedy};
 
 pub(crate) const CONTROL: &str = "memory.oom_control";
 pub(crate) const EVENTS: &str = "memory.events";
@@ -55,15 +55,18 @@ impl Cgroup {
     /// [`Error::NoController`] without a memory controller; [`Error::Os`].
     pub fn watch_oom(&self) -> Result<OomWatch, Error> {
         let place = self.memory_place();
-        let missing = |place| Error::NoController {
+        let missing = |place, remedy| Error::NoController {
             pointer: String::new(),
             controller: "memory".to_owned(),
             place,
+            remedy,
         };
-        let Some(place) = place else { return Err(missing("without a cgroup".to_owned())) };
+        let Some(place) = place else {
+            return Err(missing("without a cgroup".to_owned(), String::new()));
+        };
         match Notifier::of(place) {
             Err(error) if place.is_v2() && error.errno() == Some(Errno::NOENT) => {
-                Err(missing(format!("in {}", place.dir())))
+                Err(missing(format!("in {}", place.dir()), remedy::in_v2(place, "memory")))
             }
             notifier => OomWatch::begin(place, notifier?),
         }

@@ -3,11 +3,11 @@
 use crate::place::Place;
 use crate::{Error, file};
 
-const CONTROL: &str = "cgroup.subtree_control";
-const TYPE: &str = "cgroup.type";
+pub(crate) const CONTROL: &str = "cgroup.subtree_control";
+pub(crate) const TYPE: &str = "cgroup.type";
 
 /// Controllers that threaded cgroups can have as well (Linux, admin-guide/cgroup-v2.rst, "Threads").
-const THREADED: [&str; 4] = ["cpu", "cpuset", "perf_event", "pids"];
+pub(crate) const THREADED: [&str; 4] = ["cpu", "cpuset", "perf_event", "pids"];
 
 /// Enables for the cgroup every controller that there is, as far as the kernel lets us. Whether the ones
 /// that the container's limits need have come about is seen when the limits are set.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use coble_cgroup::{Applied, Cgroup, Creation, Error, Hierarchy, Kind, Record};
-use coble_spec::{Cpu, DeviceRule, Memory, Pids, Resources};
+use coble_spec::{BlockIo, Cpu, DeviceRule, Memory, Network, Pids, Resources};
 use common::{
     AS_NOBODY, Made, Process, can_open, dirs, is_inside, is_root, path, run_inside, skip,
 };
@@ -128,8 +128,10 @@ fn memory_limits_rise_and_fall() {
         assert_eq!(read(&made, "memory", "memory.limit_in_bytes"), limit.to_string());
         assert_eq!(read(&made, "memory", "memory.memsw.limit_in_bytes"), swap.to_string());
     }
-    let error = apply(&mut made, 64 << 20, 32 << 20).unwrap_err().to_string();
-    assert!(error.starts_with("/linux/resources/memory/"), "{error}");
+    for limit in [64 << 20, -1] {
+        let error = apply(&mut made, limit, 32 << 20).unwrap_err().to_string();
+        assert!(error.contains("memory+swap limit should be >= memory limit"), "{error}");
+    }
     apply(&mut made, -1, 0).unwrap();
     assert_eq!(read(&made, "memory", "memory.limit_in_bytes"), unlimited);
 }
@@ -186,10 +188,81 @@ fn a_limit_without_its_controller_and_unified_are_refused() {
     }
     let mut without = Cgroup::from_record(&Record::from_link_target(&parts.join("//"))).unwrap();
     let error = without.apply(&Resources { pids, ..Resources::default() }, &[], false).unwrap_err();
-    assert!(
-        matches!(&error, Error::NoController { controller, .. } if controller == "pids"),
-        "{error}"
+    let expected = "/linux/resources/pids/limit: the cgroup controller pids is not available in a hierarchy that the \
+                    container has a cgroup in: its hierarchy is mounted nowhere in sight, or can't be written to";
+    assert_eq!(error.to_string(), expected);
+}
+
+/// Whether `/proc/cgroups` has the controller, and in no hierarchy.
+fn is_unmounted(controller: &str) -> bool {
+    let text = fs::read_to_string("/proc/cgroups").unwrap();
+    text.lines().any(|line| line.split('\t').take(2).eq([controller, "0"]))
+}
+
+#[test]
+fn a_controller_in_no_hierarchy_has_to_be_mounted() {
+    if !can_run() {
+        return;
+    }
+    let mut made = Made::new("");
+    if dir_of(&made, "net_cls").is_some() || !is_unmounted("net_cls") {
+        return skip("the controller net_cls is mounted, or not there at all");
+    }
+    let network = Some(Network { class_id: Some(7), priorities: Vec::new() });
+    let resources = Resources { network, ..Resources::default() };
+    let error = made.apply(&resources, &[], false).unwrap_err().to_string();
+    let expected = "/linux/resources/network/classID: the cgroup controller net_cls is not available in a hierarchy \
+                    that the container has a cgroup in: it is in no hierarchy: mount -t cgroup -o net_cls cgroup \
+                    /sys/fs/cgroup/net_cls";
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_file_that_the_kernel_lacks_is_named_with_what_it_comes_with() {
+    if !can_run() {
+        return;
+    }
+    let mut made = Made::new("");
+    if !has(&made, &["blkio"]) {
+        return;
+    }
+    let block_io = Some(BlockIo { leaf_weight: Some(10), ..BlockIo::default() });
+    let resources = Resources { block_io, ..Resources::default() };
+    let error = made.apply(&resources, &[], false).unwrap_err().to_string();
+    let place = dir_of(&made, "blkio").unwrap().join("blkio.leaf_weight");
+    let expected = format!(
+        "/linux/resources/blockIO/leafWeight: the cgroup controller blkio has no {} on this kernel: it comes with the \
+         scheduler CFQ, in Linux before 5.0",
+        place.display()
     );
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn kernel_memory_alone_is_kept_or_refused() {
+    if !can_run() {
+        return;
+    }
+    let mut made = Made::new("");
+    if !has(&made, &["memory"]) {
+        return;
+    }
+    let kernel = |value| {
+        let memory = Some(Memory { kernel: Some(value), ..Memory::default() });
+        Resources { memory, ..Resources::default() }
+    };
+    made.apply(&kernel(-1), &[], false).unwrap();
+    match made.apply(&kernel(32 << 20), &[], false) {
+        Ok(_) => assert_eq!(read(&made, "memory", "memory.kmem.limit_in_bytes"), "33554432"),
+        Err(error) => {
+            let expected = "/linux/resources/memory/kernel: the cgroup controller memory of this kernel doesn't keep \
+                            memory.kmem.limit_in_bytes: it comes with Linux up to 5.15";
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+    let memory = Some(Memory { kernel_tcp: Some(16 << 20), ..Memory::default() });
+    made.apply(&Resources { memory, ..Resources::default() }, &[], false).unwrap();
+    assert_eq!(read(&made, "memory", "memory.kmem.tcp.limit_in_bytes"), "16777216");
 }
 
 #[test]

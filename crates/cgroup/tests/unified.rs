@@ -186,6 +186,90 @@ fn limits_are_set_and_unified_has_the_last_word() {
     let error = made.apply(&resources, &[], false).unwrap_err().to_string();
     assert!(error.starts_with("/linux/resources/unified/nosuch.max: "), "{error}");
     assert!(error.contains("controller nosuch is not available"), "{error}");
+    assert!(error.ends_with(": the kernel knows none of that name"), "{error}");
+}
+
+fn hugepages(page_size: &str) -> Resources {
+    let page_size = page_size.to_owned();
+    let limit = HugepageLimit { page_size, limit: 4 << 20 };
+    Resources { hugepage_limits: vec![limit], ..Resources::default() }
+}
+
+#[test]
+fn a_controller_is_enabled_from_above_and_a_refusal_says_where() {
+    if !is_in_view() {
+        return;
+    }
+    if !top_controllers().contains(&"hugetlb".to_owned()) {
+        return skip("the kernel has no hugetlb controller in cgroup v2");
+    }
+    let parent = Made::new("");
+    let mut made = Made::new("/child");
+    made.apply(&hugepages("2MB"), &[], false).unwrap();
+    write(&parent, "cgroup.subtree_control", "-hugetlb");
+    let error = made.apply(&hugepages("2MB"), &[], false).unwrap_err().to_string();
+    let (above, dir) = (parent.dir().unwrap(), made.dir().unwrap());
+    let expected = format!(
+        "/linux/resources/hugepageLimits/0: the cgroup controller hugetlb is not available in {dir}: echo +hugetlb \
+         >{above}/cgroup.subtree_control enables it"
+    );
+    assert_eq!(error, expected);
+    // It is enabled again on the way to a new one.
+    drop(made);
+    let mut made = Made::new("/child");
+    made.apply(&hugepages("2MB"), &[], false).unwrap();
+    assert_eq!(read(&made, "hugetlb.2MB.max").trim(), "4194304");
+}
+
+#[test]
+fn a_controller_is_not_enabled_beside_processes() {
+    if !is_in_view() {
+        return;
+    }
+    if !top_controllers().contains(&"hugetlb".to_owned()) {
+        return skip("the kernel has no hugetlb controller in cgroup v2");
+    }
+    let parent = Made::new("");
+    let process = Process::idle();
+    parent.enter(process.pid(), false).unwrap();
+    let mut made = Made::new("/child");
+    let error = made.apply(&hugepages("2MB"), &[], false).unwrap_err().to_string();
+    let (above, dir) = (parent.dir().unwrap(), made.dir().unwrap());
+    // Some controllers can be enabled there, for threads.
+    let remedy = match read(&made, "cgroup.type").trim() {
+        "threaded" => {
+            "this cgroup is threaded, and can have cpu, cpuset, perf_event, pids alone".to_owned()
+        }
+        _ => format!(
+            "echo +hugetlb >{above}/cgroup.subtree_control enables it once no process is in that cgroup itself"
+        ),
+    };
+    let expected = format!(
+        "/linux/resources/hugepageLimits/0: the cgroup controller hugetlb is not available in {dir}: {remedy}"
+    );
+    assert_eq!(error, expected);
+    made.remove().unwrap();
+    process.finish();
+    made.create(false).unwrap();
+    made.apply(&hugepages("2MB"), &[], false).unwrap();
+}
+
+#[test]
+fn a_page_size_that_the_machine_lacks_is_refused() {
+    if !is_in_view() {
+        return;
+    }
+    if !top_controllers().contains(&"hugetlb".to_owned()) {
+        return skip("the kernel has no hugetlb controller in cgroup v2");
+    }
+    let mut made = Made::new("");
+    let error = made.apply(&hugepages("3MB"), &[], false).unwrap_err().to_string();
+    let expected = format!(
+        "/linux/resources/hugepageLimits/0: the cgroup controller hugetlb has no {}/hugetlb.3MB.max on this kernel: \
+         the sizes that this machine has are those in /sys/kernel/mm/hugepages",
+        made.dir().unwrap()
+    );
+    assert_eq!(error, expected);
 }
 
 #[test]
@@ -205,7 +289,20 @@ fn a_limit_without_its_controller_is_refused() {
     };
     let mut made = Made::new("");
     match made.apply(&resources, &[], false).unwrap_err() {
-        Error::NoController { controller, .. } => assert_eq!(controller, name),
+        Error::NoController { controller, remedy, .. } => {
+            assert_eq!(controller, name);
+            let in_v1 = format!(
+                "cgroup v1 has it, and has to give it up: umount its hierarchy, or start the kernel with \
+                 cgroup_no_v1={name}"
+            );
+            let option = name.to_uppercase();
+            let not_built = format!(
+                "the kernel is built without CONFIG_CGROUP_{option}, or was started with cgroup_disable={name}"
+            );
+            let table = fs::read_to_string("/proc/cgroups").unwrap();
+            let is_known = table.lines().any(|line| line.split('\t').next() == Some(name));
+            assert_eq!(remedy, if is_known { in_v1 } else { not_built });
+        }
         other => panic!("{other}"),
     }
 }

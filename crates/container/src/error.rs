@@ -147,9 +147,9 @@ impl From<coble_cgroup::Error> for Error {
         use coble_cgroup::Error as Cgroup;
         let kind = match &error {
             Cgroup::Os { errno, .. } => ErrorKind::Kernel { errno: errno.raw_os_error() },
-            Cgroup::Value { pointer, .. } | Cgroup::NoController { pointer, .. } => {
-                ErrorKind::Config { pointer: pointer.clone() }
-            }
+            Cgroup::Value { pointer, .. }
+            | Cgroup::NoController { pointer, .. }
+            | Cgroup::NoFile { pointer, .. } => ErrorKind::Config { pointer: pointer.clone() },
             _ => ErrorKind::Other,
         };
         Self::of(kind, error.to_string())

@@ -174,6 +174,17 @@ fn change(from: Option<&Exceptions>, to: &Exceptions) -> Change {
     change
 }
 
+/// What to write to a new cgroup, each line with its file.
+#[cfg(test)]
+pub(super) fn lines(state: &Exceptions) -> Vec<String> {
+    let change = change(None, state);
+    let of = |file: &'static str, lines: Vec<String>| {
+        lines.into_iter().map(move |line| format!("{file} = {line}"))
+    };
+    let (deny, allow) = (of("devices.deny", change.deny), of("devices.allow", change.allow));
+    if state.default_allow { allow.chain(deny).collect() } else { deny.chain(allow).collect() }
+}
+
 /// Brings a cgroup into the state.
 ///
 /// # Errors

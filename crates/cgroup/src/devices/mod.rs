@@ -12,7 +12,7 @@ mod unit;
 
 use coble_spec::{Device, Resources};
 
-use crate::{Cgroup, Error};
+use crate::{Cgroup, Error, remedy};
 use exceptions::Exceptions;
 use policy::Policy;
 pub(crate) use unit::Allowed;
@@ -40,6 +40,7 @@ pub(crate) fn apply(
             pointer: rule::POINTER.to_owned(),
             controller: "devices".to_owned(),
             place: "in a hierarchy that the container has a cgroup in".to_owned(),
+            remedy: if cgroup.is_nowhere() { String::new() } else { remedy::in_v1("devices") },
         }),
     }
 }
@@ -59,4 +60,27 @@ fn policy(resources: &Resources, devices: &[Device]) -> Result<Policy, Error> {
     let mut rules = rule::configured(&resources.devices)?;
     rules.extend(allowed::rules(devices));
     Ok(Policy::new(rules))
+}
+
+/// The rules as they are written with v1, and as the program of v2 judges them.
+#[cfg(test)]
+pub(crate) fn shown(resources: &Resources) -> [Result<Vec<String>, Error>; 2] {
+    let policy = match policy(resources, &[]) {
+        Ok(policy) => policy,
+        Err(error) => return [Err(error.clone()), Err(error)],
+    };
+    let word = |allow: bool| if allow { "allow" } else { "deny" };
+    let number = |number: Option<u32>| number.map_or("*".to_owned(), |number| number.to_string());
+    let rule = |rule: &rule::Rule| {
+        let kind = match rule.kind {
+            None => "a",
+            Some(rule::Kind::Block) => "b",
+            Some(rule::Kind::Char) => "c",
+        };
+        let (major, minor) = (number(rule.major), number(rule.minor));
+        format!("{} {kind} {major}:{minor} {}", word(rule.allow), exceptions::letters(rule.access))
+    };
+    let first = format!("{} a *:* rwm", word(policy.default_allow));
+    let rules = std::iter::once(first).chain(policy.rules.iter().map(rule)).collect();
+    [Exceptions::new(&policy).map(|state| exceptions::lines(&state)), Ok(rules)]
 }

@@ -2,7 +2,7 @@
 
 use coble_spec::{BlockIo, Resources, ThrottleDevice, WeightDevice};
 
-use super::{Target, Write};
+use super::{Target, Write, only_v1};
 use crate::Error;
 
 const POINTER: &str = "/linux/resources/blockIO";
@@ -121,7 +121,7 @@ fn checked(place: &str, weight: Option<u16>) -> Result<Option<u16>, Error> {
 fn refuse_leaf_weight(place: &str, weight: Option<u16>) -> Result<(), Error> {
     match weight {
         None | Some(0) => Ok(()),
-        Some(_) => Err(Error::value(pointer(place), "cgroup v2 has no such thing")),
+        Some(_) => Err(only_v1(&pointer(place), "blkio")),
     }
 }
 

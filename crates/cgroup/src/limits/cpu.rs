@@ -2,7 +2,7 @@
 
 use coble_spec::{Cpu, Resources};
 
-use super::{Target, Write};
+use super::{Target, Write, only_v1};
 use crate::Error;
 
 const SHARES: &str = "/linux/resources/cpu/shares";
@@ -81,7 +81,7 @@ fn v2(cpu: &Cpu, target: &Target<'_>) -> Result<Vec<Write>, Error> {
         (RT_PERIOD, set(cpu.realtime_period).is_some()),
     ] {
         if is_asked {
-            return Err(Error::value(pointer, "cgroup v2 has no such thing"));
+            return Err(only_v1(pointer, "cpu"));
         }
     }
     let mut writes = Vec::new();
@@ -242,10 +242,7 @@ mod tests {
     #[test]
     fn v2_has_no_realtime() {
         let cpu = Cpu { realtime_runtime: Some(950), ..Cpu::default() };
-        assert_eq!(
-            on(&v2(), cpu),
-            ["/linux/resources/cpu/realtimeRuntime: cgroup v2 has no such thing"]
-        );
+        assert_eq!(on(&v2(), cpu), [only_v1(RT_RUNTIME, "cpu").to_string()]);
         assert!(on(&v2(), Cpu { realtime_runtime: Some(0), ..Cpu::default() }).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use coble_spec::{Memory, Resources};
 use coble_sys::rustix::io::Errno;
 
-use super::{Target, Write};
+use super::{Target, Write, only_v1};
 use crate::place::Place;
 use crate::{Error, file};
 
@@ -11,6 +11,7 @@ const LIMIT: &str = "/linux/resources/memory/limit";
 const SWAP: &str = "/linux/resources/memory/swap";
 const RESERVATION: &str = "/linux/resources/memory/reservation";
 const V1_LIMIT: &str = "memory.limit_in_bytes";
+const V1_SWAP: &str = "memory.memsw.limit_in_bytes";
 
 /// A value of 0 is no value, as in Docker's and Kubernetes' configurations; -1 is no limit.
 pub(super) fn writes(resources: &Resources, target: &Target<'_>) -> Result<Vec<Write>, Error> {
@@ -31,11 +32,7 @@ fn v1(memory: &Memory, target: &Target<'_>) -> Result<Vec<Write>, Error> {
     let write = |pointer, file: &'static str, value: i64| Write::new(pointer, file, value);
     let mut writes = Vec::new();
     writes.extend(limit.map(|value| write(LIMIT, V1_LIMIT, value).may_wait_if(swap.is_some())));
-    writes.extend(
-        swap.map(|value| {
-            write(SWAP, "memory.memsw.limit_in_bytes", value).may_lack_if(value == -1)
-        }),
-    );
+    writes.extend(swap.map(|value| write(SWAP, V1_SWAP, value).may_lack_if(value == -1)));
     writes.extend(
         set(memory.reservation)
             .map(|value| write(RESERVATION, "memory.soft_limit_in_bytes", value)),
@@ -135,10 +132,7 @@ fn refuse_v1_only(memory: &Memory) -> Result<(), Error> {
         ("useHierarchy", memory.use_hierarchy == Some(false)),
     ];
     match refused.iter().find(|(_, is_asked)| *is_asked) {
-        Some((name, _)) => Err(Error::value(
-            format!("/linux/resources/memory/{name}"),
-            "cgroup v2 has no such thing",
-        )),
+        Some((name, _)) => Err(only_v1(&format!("/linux/resources/memory/{name}"), "memory")),
         None => Ok(()),
     }
 }
@@ -164,25 +158,33 @@ fn refuse_below_usage(memory: &Memory, target: &Target<'_>) -> Result<(), Error>
 /// says how much that is.
 pub(super) fn explain(error: Error, place: &Place, writes: &[Write]) -> Error {
     let Error::Os { errno, path, .. } = &error else { return error };
-    let limit = writes.iter().find(|write| write.file == V1_LIMIT);
-    let Some(limit) = limit.filter(|_| path.ends_with(V1_LIMIT)) else { return error };
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let Some(Write { value, .. }) = writes.iter().find(|write| write.file == name) else {
+        return error;
+    };
     let read = |name| file::read(place.dir(), name).unwrap_or_default().trim_end().to_owned();
-    let value = &limit.value;
-    Error::value(
-        LIMIT,
-        match *errno {
-            Errno::BUSY => format!(
-                "unable to set memory limit to {value} (current usage: {}, peak usage: {})",
-                read("memory.usage_in_bytes"),
-                read("memory.max_usage_in_bytes")
-            ),
-            Errno::INVAL => format!(
+    match (name, *errno) {
+        (V1_LIMIT, Errno::BUSY) => {
+            let (usage, peak) = (read("memory.usage_in_bytes"), read("memory.max_usage_in_bytes"));
+            let used = format!("(current usage: {usage}, peak usage: {peak})");
+            Error::value(LIMIT, format!("unable to set memory limit to {value} {used}"))
+        }
+        (V1_LIMIT, Errno::INVAL) => Error::value(
+            LIMIT,
+            format!(
                 "unable to set memory limit to {value}: memory+swap limit should be >= memory limit, and is {}",
-                read("memory.memsw.limit_in_bytes")
+                read(V1_SWAP)
             ),
-            _ => return error,
-        },
-    )
+        ),
+        (V1_SWAP, Errno::INVAL) => Error::value(
+            SWAP,
+            format!(
+                "unable to set memory+swap limit to {value}: memory+swap limit should be >= memory limit, which is {}",
+                read(V1_LIMIT)
+            ),
+        ),
+        _ => error,
+    }
 }
 
 #[cfg(test)]
@@ -271,7 +273,10 @@ mod tests {
             ("disableOOMKiller", Memory { disable_oom_killer: Some(true), ..Memory::default() }),
             ("useHierarchy", Memory { use_hierarchy: Some(false), ..Memory::default() }),
         ] {
-            let expected = format!("/linux/resources/memory/{name}: cgroup v2 has no such thing");
+            let expected = format!(
+                "/linux/resources/memory/{name}: cgroup v2 has no such thing: it needs cgroup v1 with the controller \
+                 memory"
+            );
             assert_eq!(on(&v2(), memory), [expected]);
         }
         let docker = Memory {

@@ -15,7 +15,7 @@ mod write;
 use coble_spec::Resources;
 
 use crate::place::Place;
-use crate::{Cgroup, Error, file};
+use crate::{Cgroup, Error, file, remedy};
 
 pub use cpu::weight as cpu_weight;
 pub(crate) use journal::Journal;
@@ -33,7 +33,8 @@ pub(crate) struct Target<'a> {
 /// A controller's names and the values that the configuration has for it, none if it asks for nothing.
 struct Section {
     v1: &'static str,
-    v2: &'static str,
+    /// None if v2 has nothing like it.
+    v2: Option<&'static str>,
     writes: fn(&Resources, &Target<'_>) -> Result<Vec<Write>, Error>,
 }
 
@@ -45,15 +46,15 @@ struct Planned<'a> {
 }
 
 const SECTIONS: [Section; 9] = [
-    Section { v1: "pids", v2: "pids", writes: pids::writes },
-    Section { v1: "memory", v2: "memory", writes: memory::writes },
-    Section { v1: "blkio", v2: "io", writes: block_io::writes },
-    Section { v1: "cpu", v2: "cpu", writes: cpu::writes },
-    Section { v1: "cpuset", v2: "cpuset", writes: cpuset::writes },
-    Section { v1: "hugetlb", v2: "hugetlb", writes: hugetlb::writes },
-    Section { v1: "rdma", v2: "rdma", writes: rdma::writes },
-    Section { v1: "net_cls", v2: "net_cls", writes: network::class },
-    Section { v1: "net_prio", v2: "net_prio", writes: network::priorities },
+    Section { v1: "pids", v2: Some("pids"), writes: pids::writes },
+    Section { v1: "memory", v2: Some("memory"), writes: memory::writes },
+    Section { v1: "blkio", v2: Some("io"), writes: block_io::writes },
+    Section { v1: "cpu", v2: Some("cpu"), writes: cpu::writes },
+    Section { v1: "cpuset", v2: Some("cpuset"), writes: cpuset::writes },
+    Section { v1: "hugetlb", v2: Some("hugetlb"), writes: hugetlb::writes },
+    Section { v1: "rdma", v2: Some("rdma"), writes: rdma::writes },
+    Section { v1: "net_cls", v2: None, writes: network::class },
+    Section { v1: "net_prio", v2: None, writes: network::priorities },
 ];
 
 /// Sets all limits but the device rules. The whole configuration is understood before the first one is set.
@@ -97,7 +98,9 @@ impl Section {
         cgroup: &'a Cgroup,
         resources: &Resources,
     ) -> Result<Option<Planned<'a>>, Error> {
-        let place = cgroup.of(self.v1).or_else(|| cgroup.unified());
+        // What only v1 can have is looked for there as long as there is a v1.
+        let is_in_v2 = self.v2.is_some() || cgroup.legacy().is_empty();
+        let place = cgroup.of(self.v1).or_else(|| cgroup.unified().filter(|_| is_in_v2));
         let read = |name: &str| file::read(place?.dir(), name).ok();
         let target = Target {
             is_v2: place.is_some_and(Place::is_v2),
@@ -105,7 +108,7 @@ impl Section {
             read: &read,
         };
         let writes = (self.writes)(resources, &target)?;
-        let controller = if target.is_v2 { self.v2 } else { self.v1 };
+        let controller = self.v2.filter(|_| target.is_v2).unwrap_or(self.v1);
         match (writes.first(), place) {
             (None, _) => Ok(None),
             (Some(_), Some(place)) => Ok(Some(Planned { place, controller, writes })),
@@ -113,9 +116,17 @@ impl Section {
                 pointer: first.pointer.to_string(),
                 controller: controller.to_owned(),
                 place: "in a hierarchy that the container has a cgroup in".to_owned(),
+                remedy: if cgroup.is_nowhere() { String::new() } else { remedy::in_v1(controller) },
             }),
         }
     }
+}
+
+/// What v2 has nothing for.
+fn only_v1(pointer: &str, controller: &str) -> Error {
+    let reason =
+        format!("cgroup v2 has no such thing: it needs cgroup v1 with the controller {controller}");
+    Error::value(pointer, reason)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use coble_spec::{Network, Resources};
 
-use super::{Target, Write};
+use super::{Target, Write, only_v1};
 use crate::Error;
 
 /// A class of 0 is none.
@@ -35,10 +35,6 @@ pub(super) fn priorities(resources: &Resources, target: &Target<'_>) -> Result<V
         writes.push(Write::new(pointer, "net_prio.ifpriomap", line));
     }
     Ok(writes)
-}
-
-fn only_v1(pointer: &str, controller: &str) -> Error {
-    Error::value(pointer, format!("needs cgroup v1 with the controller {controller}"))
 }
 
 #[cfg(test)]

@@ -43,11 +43,12 @@ pub(super) fn run(cgroup: &Cgroup, writes: &[Write], journal: &mut Journal) -> R
                 pointer: write.pointer.to_string(),
                 controller: controller.to_owned(),
                 place: "without a cgroup".to_owned(),
+                remedy: String::new(),
             });
         };
         let file = Writer::open(place.dir(), &write.file).map_err(|error| {
             if error.errno() == Some(Errno::NOENT) && controller != "cgroup" {
-                missing(error, place, controller, &write.pointer)
+                missing(place, controller, write)
             } else {
                 error.at(&write.pointer)
             }

@@ -6,7 +6,7 @@ use coble_sys::rustix::io::Errno;
 
 use super::journal::Journal;
 use crate::place::Place;
-use crate::{Error, file};
+use crate::{Error, file, remedy};
 
 /// One value for one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,11 @@ impl Write {
                 if self.may_lack {
                     return Ok(());
                 }
-                Err(missing(error, place, controller, &self.pointer))
+                Err(missing(place, controller, self))
+            }
+            // Linux 5.16 and later, of kernel memory.
+            Err(error) if self.is_proved && error.errno() == Some(Errno::OPNOTSUPP) => {
+                Err(self.ignored())
             }
             Err(error) => Err(error.at(&self.pointer)),
         }
@@ -78,11 +82,17 @@ impl Write {
         let number = |text: &str| text.trim_end().parse::<u64>().ok();
         match (number(&now), number(&self.value)) {
             (Some(now), Some(asked)) if now <= asked => Ok(()),
-            _ => Err(Error::value(
-                self.pointer.to_string(),
-                format!("this kernel takes values for {} and ignores them", self.file),
-            )),
+            _ => Err(self.ignored()),
         }
+    }
+
+    fn ignored(&self) -> Error {
+        let reason = format!(
+            "the cgroup controller memory of this kernel doesn't keep {}: {}",
+            self.file,
+            remedy::of_file(&self.file)
+        );
+        Error::value(self.pointer.to_string(), reason)
     }
 }
 
@@ -108,19 +118,23 @@ pub(crate) fn run(
     waiting.into_iter().try_for_each(|write| write.send(place, controller, journal))
 }
 
-/// Says that the controller is missing, if that is why a v2 file is.
-pub(crate) fn missing(error: Error, place: &Place, controller: &str, pointer: &str) -> Error {
+/// Says whether it is the controller that is missing or only the file, and what would help.
+pub(crate) fn missing(place: &Place, controller: &str, write: &Write) -> Error {
     let is_missing = place.is_v2()
         && file::read(place.dir(), "cgroup.controllers")
             .is_ok_and(|enabled| !enabled.split_whitespace().any(|one| one == controller));
-    if !is_missing {
-        return error.at(pointer);
+    let (pointer, controller) = (write.pointer.to_string(), controller.to_owned());
+    if is_missing {
+        let remedy = remedy::in_v2(place, &controller);
+        return Error::NoController {
+            pointer,
+            controller,
+            place: format!("in {}", place.dir()),
+            remedy,
+        };
     }
-    Error::NoController {
-        pointer: pointer.to_owned(),
-        controller: controller.to_owned(),
-        place: format!("in {}", place.dir()),
-    }
+    let path = format!("{}/{}", place.dir(), write.file);
+    Error::NoFile { pointer, controller, path, remedy: remedy::of_file(&write.file) }
 }
 
 #[cfg(test)]
@@ -145,8 +159,10 @@ mod tests {
     #[test]
     fn only_what_may_lack_may_lack() {
         let place = Place::new("memory", "/proc/self", "fd");
-        let write = Write::new("/p", "none", 7);
-        assert!(fails(std::slice::from_ref(&write), &place).contains("No such file"));
+        let write = Write::new("/p", "cpu.idle", 7);
+        let expected = "/p: the cgroup controller memory has no /proc/self/fd/cpu.idle on this kernel: it comes with \
+                        Linux 5.15 and CONFIG_FAIR_GROUP_SCHED";
+        assert_eq!(fails(std::slice::from_ref(&write), &place), expected);
         let writes = [write.may_lack_if(true)];
         assert_eq!(run(&place, "memory", &writes, &mut Journal::default()), Ok(()));
     }

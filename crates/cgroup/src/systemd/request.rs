@@ -45,7 +45,7 @@ impl Cgroup {
     }
 
     /// The limits as properties.
-    pub(super) fn limit_properties(&self, resources: &Resources) -> Result<Vec<Property>, Error> {
+    pub(crate) fn limit_properties(&self, resources: &Resources) -> Result<Vec<Property>, Error> {
         let writes = limits::values(self, resources)?;
         Ok(files::properties(writes.iter().map(|write| (&*write.file, write.value.as_str()))))
     }
