@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use coble_cgroup::{Applied, Cgroup, Creation, Error, Hierarchy, Kind, Record};
 use coble_spec::{BlockIo, Cpu, DeviceRule, Memory, Network, Pids, Resources};
 use common::{
-    AS_NOBODY, Made, Process, can_open, dirs, is_inside, is_root, path, run_inside, skip,
+    AS_NOBODY, Made, Opener, Process, can_open, dirs, is_inside, is_root, path, run_inside, skip,
 };
 
 /// Whether the test can run; says why not otherwise.
@@ -452,4 +452,48 @@ fn assert_rights_are_missing() {
     ));
     let limited = Resources { pids: Some(Pids { limit: Some(9) }), ..Resources::default() };
     assert!(matches!(cgroup.apply(&limited, &[], true), Err(Error::NoController { .. })));
+}
+
+#[test]
+fn device_rules_change_without_a_moment_in_between() {
+    if !can_run() {
+        return;
+    }
+    let mut made = Made::new("");
+    if !has(&made, &["devices", "freezer"]) {
+        return;
+    }
+    let resources = |allow, minors| Resources {
+        devices: common::device_rules(allow, minors),
+        ..Resources::default()
+    };
+    made.apply(&resources(true, 1..9), &[], false).unwrap();
+    let opener = Opener::start(&made, "/dev/null", "/dev/kmsg");
+    for round in 0..300 {
+        made.update(&resources(round % 3 != 0, round..round + 40), Some(&[])).unwrap();
+        assert!(!made.frozen().unwrap());
+    }
+    let opened = opener.end();
+    assert!(opened.times > 300 && opened.refused == 0 && opened.given == 0, "{opened:?}");
+}
+
+#[test]
+fn a_paused_cgroup_stays_so_when_its_device_rules_change() {
+    if !can_run() {
+        return;
+    }
+    let mut made = Made::new("");
+    if !has(&made, &["devices", "freezer"]) {
+        return;
+    }
+    let resources =
+        |allow| Resources { devices: common::device_rules(allow, 1..9), ..Resources::default() };
+    made.apply(&resources(true), &[], false).unwrap();
+    let process = Process::idle();
+    made.enter(process.pid(), false).unwrap();
+    made.freeze().unwrap();
+    made.update(&resources(false), Some(&[])).unwrap();
+    assert!(made.frozen().unwrap());
+    made.thaw().unwrap();
+    assert!(process.finish());
 }

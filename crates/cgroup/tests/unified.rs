@@ -8,8 +8,10 @@ use std::path::Path;
 
 use coble_cgroup::{Applied, Cgroup, Creation, Error, Hierarchy, Kind};
 use coble_spec::{DeviceRule, HugepageLimit, Pids, Rdma, Resources};
+use coble_sys::bpf::{self, Instruction};
+use coble_sys::rustix::fd::AsFd;
 use common::{
-    AS_NOBODY, Made, Process, UNIFIED, can_open, is_inside, is_root, path, run_inside, skip,
+    AS_NOBODY, Made, Opener, Process, UNIFIED, can_open, is_inside, is_root, path, run_inside, skip,
 };
 
 /// Whether this is the copy; starts it otherwise.
@@ -356,4 +358,63 @@ fn assert_rights_are_missing() {
     cgroup.enter(1, false).unwrap();
     cgroup.kill().unwrap();
     cgroup.remove().unwrap();
+}
+
+/// The ids of the programs that judge the cgroup's devices.
+fn programs(cgroup: &Cgroup) -> Vec<u32> {
+    let mut ids = [0; 64];
+    let fd = cgroup.fd().unwrap().unwrap();
+    let count = bpf::prog_query(fd, bpf::CGROUP_DEVICE, &mut ids).unwrap();
+    ids[..count].to_vec()
+}
+
+#[test]
+fn device_rules_change_without_a_moment_in_between() {
+    if !is_in_view() {
+        return;
+    }
+    let mut made = Made::new("");
+    let resources = |allow, minors| Resources {
+        devices: common::device_rules(allow, minors),
+        ..Resources::default()
+    };
+    made.apply(&resources(true, 1..9), &[], false).unwrap();
+    let first = programs(&made);
+    assert_eq!(first.len(), 1);
+    let opener = Opener::start(&made, "/dev/null", "/dev/kmsg");
+    for round in 0..300 {
+        made.update(&resources(round % 3 != 0, round..round + 40), Some(&[])).unwrap();
+        assert_eq!(programs(&made).len(), 1, "the former one is gone");
+    }
+    assert_ne!(programs(&made), first);
+    let opened = opener.end();
+    assert!(opened.times > 300 && opened.refused == 0 && opened.given == 0, "{opened:?}");
+    let all = DeviceRule { allow: true, access: "rwm".to_owned(), ..DeviceRule::default() };
+    let all = Resources { devices: vec![all], ..Resources::default() };
+    made.update(&all, Some(&[])).unwrap();
+    assert_eq!(programs(&made), [0_u32; 0], "nothing is left to be judged");
+}
+
+/// What somebody else has attached stays, and has its say.
+#[test]
+fn programs_of_others_stay() {
+    if !is_in_view() {
+        return;
+    }
+    let mut made = Made::new("");
+    // Its answer is no.
+    let no = [
+        Instruction { code: 0xb4, ..Instruction::default() },
+        Instruction { code: 0x95, ..Instruction::default() },
+    ];
+    let program = bpf::prog_load(bpf::PROG_TYPE_CGROUP_DEVICE, &no, c"GPL", c"others").unwrap();
+    let fd = made.fd().unwrap().unwrap();
+    bpf::prog_attach(fd, program.as_fd(), bpf::CGROUP_DEVICE, None).unwrap();
+    let resources = Resources { devices: common::device_rules(true, 1..3), ..Resources::default() };
+    made.apply(&resources, &[], false).unwrap();
+    made.update(&Resources::default(), Some(&[])).unwrap();
+    assert_eq!(programs(&made).len(), 2);
+    assert!(!can_open(&made, "/dev/null"));
+    bpf::prog_detach(made.fd().unwrap().unwrap(), program.as_fd(), bpf::CGROUP_DEVICE).unwrap();
+    assert!(can_open(&made, "/dev/null"));
 }

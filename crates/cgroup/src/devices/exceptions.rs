@@ -8,7 +8,7 @@ use super::policy::Policy;
 use super::rule::{self, ALL, Kind, MKNOD, READ, Rule, WRITE};
 use crate::file::Writer;
 use crate::place::Place;
-use crate::{Error, file};
+use crate::{Cgroup, Error, file};
 
 /// A set of devices; every number if there is none.
 pub(super) type Devices = (Kind, Option<u32>, Option<u32>);
@@ -141,6 +141,9 @@ struct Change {
     /// Begins with `a` if the answer for everything changes to yes; that has to be written before the
     /// denials.
     allow: Vec<String>,
+    /// The first line forgets everything, so that until the last one some devices are open that neither state allows, or
+    /// closed that both do.
+    begins_anew: bool,
 }
 
 /// An unknown state, or one that allows all but what it doesn't tell, has to be wiped out. Otherwise only
@@ -154,6 +157,7 @@ fn change(from: Option<&Exceptions>, to: &Exceptions) -> Change {
         _ => {
             let first = if to.default_allow { &mut change.allow } else { &mut change.deny };
             first.push(EVERYTHING.to_owned());
+            change.begins_anew = true;
             &nothing
         }
     };
@@ -185,13 +189,26 @@ pub(super) fn lines(state: &Exceptions) -> Vec<String> {
     if state.default_allow { allow.chain(deny).collect() } else { deny.chain(allow).collect() }
 }
 
-/// Brings a cgroup into the state.
+/// Brings a cgroup into the state. Its processes are held meanwhile if that takes a moment in which neither the old
+/// rules hold nor the new ones.
 ///
 /// # Errors
-/// [`Error::Os`]; [`Error::Unreadable`] if the present state can't be understood.
-pub(super) fn write(place: &Place, state: &Exceptions) -> Result<(), Error> {
-    let present = if place.is_fresh { None } else { Some(read(place)?) };
-    let change = change(present.as_ref(), state);
+/// [`Error::Os`]; [`Error::Unreadable`] if the present state can't be understood; as [`Cgroup::freeze`].
+pub(super) fn write(cgroup: &Cgroup, place: &Place, state: &Exceptions) -> Result<(), Error> {
+    if place.is_fresh {
+        return send(place, state, &change(None, state));
+    }
+    let change = change(Some(&read(place)?), state);
+    if !change.begins_anew || cgroup.frozen()? {
+        return send(place, state, &change);
+    }
+    cgroup.freeze()?;
+    let sent = send(place, state, &change);
+    cgroup.thaw()?;
+    sent
+}
+
+fn send(place: &Place, state: &Exceptions, change: &Change) -> Result<(), Error> {
     let mut files = [("devices.deny", &change.deny), ("devices.allow", &change.allow)];
     if state.default_allow {
         files.reverse();
@@ -235,6 +252,7 @@ mod tests {
         let from = state("c 1:3 rwm\nc 1:5 rw\nc 10:200 rwm\n");
         let to = state("c 1:3 rm\nc 1:5 rwm\nc 136:* rwm\n");
         let change = change(Some(&from), &to);
+        assert!(!change.begins_anew, "at no time is anything else allowed");
         assert_eq!(change.deny, ["c 1:3 w", "c 10:200 rwm"]);
         assert_eq!(change.allow, ["c 1:5 m", "c 136:* rwm"]);
         assert_eq!(super::change(Some(&to), &to), Change::default());

@@ -29,7 +29,7 @@ pub(crate) fn apply(
 ) -> Result<(), Error> {
     let policy = policy(resources, devices)?;
     if let Some(place) = cgroup.of("devices") {
-        return exceptions::write(place, &Exceptions::new(&policy)?)
+        return exceptions::write(cgroup, place, &Exceptions::new(&policy)?)
             .map_err(|error| error.at(rule::POINTER));
     }
     match (cgroup.unified(), cgroup.fd()?) {

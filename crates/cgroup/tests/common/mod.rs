@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::{fs, thread};
 
 use coble_cgroup::{Cgroup, Hierarchy};
+use coble_spec::DeviceRule;
 
 /// Set in a copy of the test that runs where the test can't run itself.
 const INSIDE: &str = "COBLE_TEST_INSIDE";
@@ -200,4 +201,76 @@ pub fn can_open(cgroup: &Cgroup, file: &str) -> bool {
     let process = Process::waiting_for(&format!(": <{file}"));
     cgroup.enter(process.pid(), false).unwrap();
     process.finish()
+}
+
+/// A process of the cgroup that opens one device that it may open and one that it may not, over and over.
+pub struct Opener {
+    process: Process,
+    folder: PathBuf,
+}
+
+/// How often an [`Opener`] has tried, and was refused what it may open, or given what it may not.
+#[derive(Debug)]
+pub struct Opened {
+    pub times: u64,
+    pub refused: u64,
+    pub given: u64,
+}
+
+impl Opener {
+    pub fn start(cgroup: &Cgroup, allowed: &str, denied: &str) -> Self {
+        let name =
+            format!("coble-opener-{}-{}", std::process::id(), test_name().replace("::", "-"));
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir(&folder).unwrap();
+        let script = format!(
+            "cd {}; n=0; refused=0; given=0; until [ -e end ]; do n=$((n+1)); \
+             true <{allowed} || refused=$((refused+1)); true <{denied} && given=$((given+1)); \
+             [ $n = 1 ] && : >begun; done; echo $n $refused $given >told",
+            folder.display()
+        );
+        let mut process = Process::waiting_for(&script);
+        cgroup.enter(process.pid(), false).unwrap();
+        process.start();
+        let opener = Self { process, folder };
+        while !opener.folder.join("begun").exists() {
+            thread::sleep(std::time::Duration::from_millis(1));
+        }
+        opener
+    }
+
+    pub fn end(mut self) -> Opened {
+        fs::write(self.folder.join("end"), "").unwrap();
+        assert!(self.process.0.wait().unwrap().success());
+        let told = fs::read_to_string(self.folder.join("told")).unwrap();
+        let numbers: Vec<u64> = told.split_whitespace().map(|one| one.parse().unwrap()).collect();
+        Opened { times: numbers[0], refused: numbers[1], given: numbers[2] }
+    }
+}
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Rules that allow `/dev/fuse` or whatever else `minors` of the major number 10 are, besides the default devices, and no
+/// others; or that allow all but `/dev/kmsg`, and these minors.
+pub fn device_rules(allow: bool, minors: std::ops::Range<i64>) -> Vec<DeviceRule> {
+    let rule = |allow, major, minor| DeviceRule {
+        allow,
+        kind: "c".to_owned(),
+        major: Some(major),
+        minor: Some(minor),
+        access: "rwm".to_owned(),
+    };
+    let all = DeviceRule { allow: !allow, access: "rwm".to_owned(), ..DeviceRule::default() };
+    let others = minors.map(|minor| rule(allow, 10, minor));
+    let mut rules: Vec<DeviceRule> = std::iter::once(all).chain(others).collect();
+    if !allow {
+        rules.push(rule(false, 1, 11));
+        // What neither version of cgroups takes out of them again.
+        rules.retain(|rule| rule.major != Some(10) || rule.minor != Some(200));
+    }
+    rules
 }
