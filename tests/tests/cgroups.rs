@@ -163,6 +163,76 @@ fn the_number_of_tasks() {
 }
 
 #[test]
+fn controllers_are_enabled_on_the_way_down() {
+    let Some(case) = Case::root() else { return };
+    let Some((top, is_v2)) = controller("pids") else { return };
+    if !is_v2 {
+        return skip("the controllers of cgroup v1 are there without being enabled");
+    }
+    let mut bundle = sleeping(&case);
+    // The folder that is there already belongs to somebody who has enabled nothing in it.
+    let above = top.join(&case.id);
+    fs::create_dir(&above).unwrap();
+    bundle.config["linux"]["cgroupsPath"] = format!("/{}/a/b", case.id).into();
+    bundle.config["linux"]["resources"]["pids"] = json!({"limit": 7});
+    bundle.config["linux"]["resources"]["memory"] = json!({"limit": 64 << 20});
+    case.detach(&bundle);
+    for folder in [above.clone(), above.join("a")] {
+        let enabled = fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap();
+        for name in ["pids", "memory"] {
+            assert!(enabled.split_whitespace().any(|one| one == name), "{folder:?}: {enabled}");
+        }
+    }
+    for (file, text) in [("pids.max", "7\n"), ("memory.max", "67108864\n")] {
+        assert_eq!(fs::read_to_string(above.join("a/b").join(file)).unwrap(), text);
+    }
+    case.delete_force();
+    assert!(!above.join("a").exists(), "what coble has made is gone");
+    fs::remove_dir(&above).unwrap();
+}
+
+/// Refuses a container in a cgroup that was frozen before, and leaves that as it is.
+fn refuses_what_is_frozen(case: &Case, run: coble_tests::Cmd, folder: &Path, freeze: [&str; 3]) {
+    let [file, frozen, thawed] = freeze;
+    fs::create_dir(folder).unwrap();
+    fs::write(folder.join(file), frozen).unwrap();
+    let output = run.output();
+    let now = fs::read_to_string(folder.join(file)).unwrap();
+    fs::write(folder.join(file), thawed).unwrap();
+    fs::remove_dir(folder).unwrap();
+    output.refused(&["container's cgroup unexpectedly frozen"]);
+    assert_eq!(now.trim_end(), frozen);
+    case.assert_clean();
+}
+
+#[test]
+fn a_frozen_cgroup_is_refused() {
+    let Some(case) = Case::root() else { return };
+    let v1 = Path::new("/sys/fs/cgroup/freezer");
+    let bundle = sleeping(&case);
+    if v1.join("tasks").exists() {
+        let freeze = ["freezer.state", "FROZEN", "THAWED"];
+        refuses_what_is_frozen(&case, case.run(&bundle), &v1.join(&case.id), freeze);
+    } else if controller("pids").is_some() {
+        let folder = Path::new("/sys/fs/cgroup").join(&case.id);
+        let freeze = ["cgroup.freeze", "1", "0"];
+        refuses_what_is_frozen(&case, case.run(&bundle), &folder, freeze);
+    }
+}
+
+#[test]
+fn v2_a_frozen_cgroup_is_refused() {
+    let Some(case) = Case::root_v2() else { return };
+    let beside = Path::new("/sys/fs/cgroup/unified");
+    let top =
+        if beside.join("cgroup.procs").exists() { beside } else { Path::new("/sys/fs/cgroup") };
+    let bundle = sleeping(&case);
+    bundle.write();
+    let run = case.coble_v2().args(["run", "--bundle"]).arg(&bundle.path).arg(&case.id);
+    refuses_what_is_frozen(&case, run, &top.join(&case.id), ["cgroup.freeze", "1", "0"]);
+}
+
+#[test]
 fn bad_limits_are_refused() {
     let Some(case) = Case::root() else { return };
     let mut bundle = sleeping(&case);
@@ -268,7 +338,7 @@ fn v2_refuses_a_limit_whose_controller_is_missing() {
     }
     let mut bundle = sleeping(&case);
     bundle.config["linux"]["resources"]["pids"] = json!({"limit": 7});
-    v2(&case, &["run"], &bundle).refused(&["pids"]);
+    v2(&case, &["run"], &bundle).refused(&["controller pids is not available", "cgroup_no_v1=pids"]);
     case.assert_clean();
 }
 

@@ -11,6 +11,7 @@ mod elf;
 mod flags;
 mod oci;
 mod packages;
+mod peers;
 mod process;
 mod soak;
 mod specification;

@@ -10,7 +10,7 @@ use crate::{Result, elf};
 struct Package(&'static str, &'static str);
 
 /// Everything the tests call. A test that misses one of them is skipped by name.
-const PACKAGES: [Package; 13] = [
+const PACKAGES: [Package; 14] = [
     Package("busybox-static", "busybox"),
     Package("containerd", "containerd"),
     Package("docker.io", "dockerd"),
@@ -18,6 +18,7 @@ const PACKAGES: [Package; 13] = [
     Package("iproute2", "ip"),
     Package("iptables", "iptables"),
     Package("man-db", "man"),
+    Package("mmdebstrap", "mmdebstrap"),
     Package("procps", "ps"),
     Package("runc", "runc"),
     Package("strace", "strace"),

@@ -5,7 +5,7 @@ pub(crate) mod harness;
 use crate::check::Check;
 use crate::flags::Flags;
 use crate::tally::Tally;
-use crate::{Result, cargo, packages, vm};
+use crate::{Result, cargo, packages, peers, vm};
 
 /// Installs, builds, checks and tests; the last line is `N passed, N failed, N skipped`.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -13,6 +13,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut tally = Tally::default();
     // Not fatal: what a missing package would have tested is skipped by name.
     if let Some(check) = packages::provide() {
+        tally.check(&check);
+    }
+    if let Some(check) = peers::provide() {
         tally.check(&check);
     }
     tally.check(&tool("fmt", &["--all", "--check"]));

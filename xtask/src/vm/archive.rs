@@ -115,6 +115,13 @@ pub(super) fn release() -> Result<String> {
     }
 }
 
+/// Where this machine installs its own release from; other releases are there as well.
+pub(crate) fn address() -> Result<String> {
+    let release = release()?;
+    let found = repositories(&release)?.into_iter().find(|(suite, _)| *suite == release);
+    found.map(|(_, address)| address).ok_or_else(|| "no source of apt is Debian's own".into())
+}
+
 /// The suites of a release that apt installs from here, each with its address.
 fn repositories(release: &str) -> Result<Vec<(String, String)>> {
     let mut command = Command::new("apt-get");

@@ -17,7 +17,8 @@ use crate::cargo::{self, Executable};
 use crate::check::{Check, Outcome};
 use crate::flags::Flags;
 use crate::tally::Tally;
-use crate::{Result, packages};
+use crate::{Result, packages, peers};
+pub(crate) use archive::address;
 use job::{Job, Program};
 use machine::Machine;
 use setup::{Cgroups, Setup};
@@ -53,6 +54,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut flags = Flags::new(words);
     let setup = Setup::from_flags(&mut flags)?;
     let filters = flags.rest()?;
+    if let Some(check) = peers::provide() {
+        check.print();
+    }
     let binary = cargo::release("coble", "coble")?;
     let executables = build(&filters)?;
     let programs = select(&executables, &filters)?;
