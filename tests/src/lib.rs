@@ -20,7 +20,7 @@ mod pty;
 mod rootfs;
 mod runtime;
 mod skip;
-mod v2;
+mod view;
 pub mod wait;
 
 pub use bundle::Bundle;
@@ -34,4 +34,4 @@ pub use pty::{Terminal, exit_code};
 pub use rootfs::{busybox, rootfs};
 pub use runtime::{binary, name};
 pub use skip::skip;
-pub use v2::V2;
+pub use view::{V2, View};

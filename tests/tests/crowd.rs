@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use coble_tests::{Case, Cmd, V2, leftovers};
+use coble_tests::{Case, Cmd, View, leftovers};
 
 /// So many containers in all, and at a time.
 const CONTAINERS: usize = 200;
@@ -71,6 +71,6 @@ fn two_hundred_containers_below_one_parent() {
 #[test]
 fn v2_two_hundred_containers_below_one_parent() {
     let Some(case) = Case::root() else { return };
-    let Some(v2) = V2::new(&case) else { return };
+    let Some(v2) = View::v2(&case) else { return };
     crowd(&case, &|| v2.coble(&case));
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 
-use coble_tests::{Bundle, Case, Cmd, Output, V2, skip, wait};
+use coble_tests::{Bundle, Case, Cmd, Output, View, skip, wait};
 use serde_json::json;
 
 /// What changes something outside of the process, or waits for others.
@@ -23,7 +23,7 @@ const EXECUTORS: &str = "openat2,fsopen,fsconfig,fsmount,move_mount,open_tree,mk
 /// A case, and how its commands see the machine's cgroups.
 struct Ground {
     case: Case,
-    v2: Option<V2>,
+    v2: Option<View>,
 }
 
 impl Ground {
@@ -36,7 +36,7 @@ impl Ground {
         if !is_v2 {
             return Some(Self { case, v2: None });
         }
-        let v2 = V2::new(&case)?;
+        let v2 = View::v2(&case)?;
         Some(Self { case, v2: Some(v2) })
     }
 

@@ -19,7 +19,11 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     pub(crate) fn start() -> Self {
-        Self { end: Instant::now() + PATIENCE, step: Cell::new(FIRST_STEP) }
+        Self::within(PATIENCE)
+    }
+
+    pub(crate) fn within(time: Duration) -> Self {
+        Self { end: Instant::now() + time, step: Cell::new(FIRST_STEP) }
     }
 
     pub(crate) fn is_over(&self) -> bool {

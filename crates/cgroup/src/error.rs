@@ -67,6 +67,8 @@ pub enum Error {
     NotFrozen {
         /// The cgroup's directory.
         path: String,
+        /// What they wait for; empty if that can't be told.
+        why: String,
     },
     /// Processes are still there after all the time that was given to them to end.
     Busy {
@@ -74,6 +76,8 @@ pub enum Error {
         path: String,
         /// How many processes.
         count: usize,
+        /// What they wait for; empty if that can't be told.
+        why: String,
     },
     /// systemd can't be asked, or doesn't do what it was asked for.
     Systemd(String),
@@ -177,11 +181,13 @@ impl fmt::Display for Error {
                 write!(f, "{cause}; already changed, and not set back: {}", files.join(", "))
             }
             Self::NoFreezer => f.write_str("the container has no cgroup that can be frozen"),
-            Self::NotFrozen { path } => {
-                write!(f, "unable to freeze: cgroup {path} has processes that don't stop")
+            Self::NotFrozen { path, why } => {
+                write!(f, "unable to freeze: cgroup {path} has processes that don't stop")?;
+                behind(f, why)
             }
-            Self::Busy { path, count } => {
-                write!(f, "cgroup {path} still has {count} process(es) after SIGKILL")
+            Self::Busy { path, count, why } => {
+                write!(f, "cgroup {path} still has {count} process(es) after SIGKILL")?;
+                behind(f, why)
             }
             Self::Systemd(reason) => write!(f, "systemd: {reason}"),
             // The words of runc, which tests look for.
@@ -193,6 +199,10 @@ impl fmt::Display for Error {
             Self::Unreadable { path, reason } => write!(f, "cannot understand {path}: {reason}"),
         }
     }
+}
+
+fn behind(f: &mut fmt::Formatter<'_>, why: &str) -> fmt::Result {
+    if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
 }
 
 impl std::error::Error for Error {}

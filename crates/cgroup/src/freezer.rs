@@ -3,7 +3,7 @@
 use crate::deadline::Deadline;
 use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, Error, events, file, processes};
+use crate::{Cgroup, Error, events, file, hindrance, processes};
 
 /// v1: after so many tries all processes are let go for a moment. While some fork, or come in, a cgroup may stay
 /// half frozen for ever; a new beginning mostly gets all of them.
@@ -27,11 +27,16 @@ impl Cgroup {
     /// doesn't end; [`Error::Os`].
     pub fn freeze(&self) -> Result<(), Error> {
         let place = self.freezer().ok_or(Error::NoFreezer)?;
-        let held = hold(place);
-        if held.is_err() {
-            let _ = set(place, place.dir(), false);
-        }
-        held
+        let held = match hold(place, &Deadline::start()) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {
+                let why = hindrance::stuck(place);
+                Error::NotFrozen { path: place.dir().to_owned(), why }
+            }
+            Err(error) => error,
+        };
+        let _ = set(place, place.dir(), false);
+        Err(held)
     }
 
     /// Lets the processes go that [`Cgroup::freeze`] holds. What is below and was frozen by itself, such as a paused
@@ -64,6 +69,14 @@ impl Cgroup {
 /// # Errors
 /// [`Error::Os`].
 pub(crate) fn is_frozen(place: &Place) -> Result<bool, Error> {
+    is_told(place, place.dir())
+}
+
+/// The same for a directory of the place's hierarchy.
+///
+/// # Errors
+/// [`Error::Os`].
+pub(crate) fn is_told(place: &Place, dir: &str) -> Result<bool, Error> {
     let file = if place.is_v2() {
         "cgroup.freeze"
     } else if place.has("freezer") {
@@ -71,38 +84,31 @@ pub(crate) fn is_frozen(place: &Place) -> Result<bool, Error> {
     } else {
         return Ok(false);
     };
-    match file::read(place.dir(), file) {
+    match file::read(dir, file) {
         Ok(text) => Ok(text.trim_end() == "1"),
         Err(Error::Os { errno, .. }) if is_gone(errno) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Tells the directory to freeze. It may take a while until all its processes are held.
+/// Tells the directory to freeze, and waits until it is. Says whether it is by the deadline.
 ///
 /// # Errors
 /// [`Error::Os`].
-pub(crate) fn freeze(place: &Place) -> Result<(), Error> {
-    set(place, place.dir(), true)
-}
-
-/// Tells the directory to freeze, and waits until it is.
-fn hold(place: &Place) -> Result<(), Error> {
-    let deadline = Deadline::start();
-    let is_frozen = if place.is_v2() {
-        freeze(place)?;
-        events::wait_until(place, &deadline, |text| events::has_line(text, "frozen 1"))?
+pub(crate) fn hold(place: &Place, deadline: &Deadline) -> Result<bool, Error> {
+    if place.is_v2() {
+        set(place, place.dir(), true)?;
+        events::wait_until(place, deadline, |text| events::has_line(text, "frozen 1"))
     } else {
-        hold_v1(place, &deadline)?
-    };
-    if is_frozen { Ok(()) } else { Err(Error::NotFrozen { path: place.dir().to_owned() }) }
+        hold_v1(place, deadline)
+    }
 }
 
 /// A state of `FREEZING` is tried again: the kernel tells only those processes to stop that are there at a write.
 fn hold_v1(place: &Place, deadline: &Deadline) -> Result<bool, Error> {
     let mut round = 0;
     loop {
-        freeze(place)?;
+        set(place, place.dir(), true)?;
         if file::read(place.dir(), "freezer.state")?.trim_end() == "FROZEN" {
             return Ok(true);
         }

@@ -1,15 +1,20 @@
 //! SIGKILL to all of a cgroup.
 
+use std::time::Duration;
+
 use coble_sys::rustix::event::{PollFd, PollFlags};
 use coble_sys::rustix::fd::OwnedFd;
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::deadline::Deadline;
-use crate::{Cgroup, Error, file, freezer};
+use crate::{Cgroup, Error, file, freezer, is_hidden};
 
 /// Processes that are killed at a time: each takes a descriptor.
 const AT_ONCE: usize = 256;
+/// How long to wait until the processes are held that are to be killed. One that can't be in that time is in a system call
+/// that doesn't end, and forks no more than those that are.
+const HOLD: Duration = Duration::from_millis(100);
 
 impl Cgroup {
     /// Kills every process of the cgroup and of those below it, frozen ones too. Where the kernel has
@@ -23,11 +28,11 @@ impl Cgroup {
             return Ok(());
         }
         let deadline = Deadline::start();
-        if let Some(place) = self.freezer() {
-            // Held processes can't fork. Where they can't be held it takes more rounds.
-            let _ = freezer::freeze(place);
-        }
         loop {
+            if let Some(place) = self.freezer() {
+                // Held processes can't fork. Where they can't be held it takes more rounds.
+                let _ = freezer::hold(place, &Deadline::within(HOLD));
+            }
             let dying = self.kill_each()?;
             if let Some(place) = self.freezer() {
                 freezer::thaw(place)?; // v1 lets a frozen process die only then
@@ -39,7 +44,7 @@ impl Cgroup {
                 return Ok(());
             }
             if deadline.is_over() {
-                return Err(Error::Busy { path: self.name(), count: left });
+                return Err(Error::Busy { path: self.name(), count: left, why: self.hindrance() });
             }
         }
     }
@@ -47,6 +52,9 @@ impl Cgroup {
     /// `cgroup.kill`; whether there is such a file.
     fn kill_at_once(&self) -> Result<bool, Error> {
         let Some(place) = self.unified() else { return Ok(false) };
+        if is_hidden("cgroup_kill") {
+            return Ok(false);
+        }
         match file::write(place.dir(), "cgroup.kill", "1") {
             Ok(()) => {}
             // Older kernels don't have it, threaded cgroups don't take it.
@@ -86,7 +94,7 @@ impl Cgroup {
     }
 }
 
-/// None if the process has ended meanwhile.
-fn open(pid: i32) -> Option<OwnedFd> {
+/// A pidfd; none if the process has ended meanwhile.
+pub(crate) fn open(pid: i32) -> Option<OwnedFd> {
     pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
 }

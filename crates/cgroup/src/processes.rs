@@ -40,7 +40,7 @@ impl Cgroup {
 
     /// The directory that tells about processes: that of v2, or of a v1 controller that a container can't
     /// do without.
-    fn main_place(&self) -> Option<&Place> {
+    pub(crate) fn main_place(&self) -> Option<&Place> {
         self.unified()
             .or_else(|| self.of("devices"))
             .or_else(|| self.of("freezer"))

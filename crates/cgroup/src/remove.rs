@@ -1,12 +1,16 @@
 //! Takes the directories away.
 
+use coble_sys::rustix::event::{PollFd, PollFlags};
 use coble_sys::rustix::fs;
 use coble_sys::rustix::io::Errno;
 
 use crate::deadline::Deadline;
 use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, Error, events, processes, systemd};
+use crate::{Cgroup, Error, events, kill, processes, systemd};
+
+/// Processes whose ends are watched at a time: each takes a descriptor.
+const WATCHED: usize = 64;
 
 impl Cgroup {
     /// Removes the cgroup and those below it in every hierarchy, and the directories above it that this
@@ -22,7 +26,7 @@ impl Cgroup {
             return result;
         }
         for place in &self.places {
-            result = result.and(remove(place, &deadline));
+            result = result.and(self.remove_in(place, &deadline));
         }
         result
     }
@@ -32,8 +36,37 @@ impl Cgroup {
         let Some(unit) = &self.unit else { return Ok(()) };
         let is_there = |place: &&Place| fs::stat(place.dir()).is_ok();
         let there = self.places.iter().filter(is_there);
-        there.into_iter().try_for_each(|place| wait_until_empty(place, deadline))?;
+        there.into_iter().try_for_each(|place| self.wait_until_empty(place, deadline))?;
         systemd::stop(unit)
+    }
+
+    fn remove_in(&self, place: &Place, deadline: &Deadline) -> Result<(), Error> {
+        if !rmdir(place.dir())? {
+            self.wait_until_empty(place, deadline)?;
+            for dir in processes::tree(place.dir())?.iter().rev() {
+                while !rmdir(dir)? {
+                    if deadline.is_over() {
+                        return Err(self.busy(place)?);
+                    }
+                    // The last of its processes has ended, and the kernel is not yet done with it.
+                    deadline.wait(&mut []).map_err(|errno| Error::os("wait for", dir, errno))?;
+                }
+            }
+        }
+        remove_parents(place);
+        Ok(())
+    }
+
+    fn wait_until_empty(&self, place: &Place, deadline: &Deadline) -> Result<(), Error> {
+        let is_empty =
+            if place.is_v2() { await_event(place, deadline) } else { await_ends(place, deadline) };
+        if is_empty? { Ok(()) } else { Err(self.busy(place)?) }
+    }
+
+    fn busy(&self, place: &Place) -> Result<Error, Error> {
+        let count = processes::list(place)?.len();
+        let why = self.hindrance_in(place);
+        Ok(Error::Busy { path: place.dir().to_owned(), count, why })
     }
 }
 
@@ -53,23 +86,6 @@ fn remove_parents(place: &Place) {
     }
 }
 
-fn remove(place: &Place, deadline: &Deadline) -> Result<(), Error> {
-    if !rmdir(place.dir())? {
-        wait_until_empty(place, deadline)?;
-        for dir in processes::tree(place.dir())?.iter().rev() {
-            while !rmdir(dir)? {
-                if deadline.is_over() {
-                    return Err(busy(place)?);
-                }
-                // The last of its processes has ended, and the kernel is not yet done with it.
-                deadline.wait(&mut []).map_err(|errno| Error::os("wait for", dir, errno))?;
-            }
-        }
-    }
-    remove_parents(place);
-    Ok(())
-}
-
 /// Whether the directory is gone now; it is not while it has processes or children.
 fn rmdir(dir: &str) -> Result<bool, Error> {
     match fs::rmdir(dir) {
@@ -81,29 +97,23 @@ fn rmdir(dir: &str) -> Result<bool, Error> {
     }
 }
 
-fn wait_until_empty(place: &Place, deadline: &Deadline) -> Result<(), Error> {
-    if place.is_v2() {
-        return wait_for_event(place, deadline);
-    }
-    while !processes::list(place)?.is_empty() {
-        if deadline.is_over() {
-            return Err(busy(place)?);
+/// v1 tells of no event, so it is asked again whenever one of the processes has ended.
+fn await_ends(place: &Place, deadline: &Deadline) -> Result<bool, Error> {
+    loop {
+        let pids = processes::list(place)?;
+        if pids.is_empty() || deadline.is_over() {
+            return Ok(pids.is_empty());
         }
-        deadline.wait(&mut []).map_err(|errno| Error::os("wait for", place.dir(), errno))?;
+        let ends: Vec<_> = pids.into_iter().take(WATCHED).filter_map(kill::open).collect();
+        let mut fds: Vec<_> = ends.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        deadline.wait(&mut fds).map_err(|errno| Error::os("wait for", place.dir(), errno))?;
     }
-    Ok(())
 }
 
 /// `cgroup.events` says `populated 0` once neither the cgroup nor one below it has a process.
-fn wait_for_event(place: &Place, deadline: &Deadline) -> Result<(), Error> {
+fn await_event(place: &Place, deadline: &Deadline) -> Result<bool, Error> {
     match events::wait_until(place, deadline, |text| !events::has_line(text, "populated 1")) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(busy(place)?),
-        Err(Error::Os { errno, .. }) if is_gone(errno) => Ok(()),
-        Err(error) => Err(error),
+        Err(Error::Os { errno, .. }) if is_gone(errno) => Ok(true),
+        outcome => outcome,
     }
-}
-
-fn busy(place: &Place) -> Result<Error, Error> {
-    Ok(Error::Busy { path: place.dir().to_owned(), count: processes::list(place)?.len() })
 }

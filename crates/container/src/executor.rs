@@ -22,6 +22,7 @@ use crate::child::Child;
 use crate::compile::{Namespaces, clone_flag};
 use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, Watch};
+use crate::kill::END;
 use crate::sealed;
 
 /// What the executor is started with.
@@ -210,9 +211,9 @@ impl Executor {
         Child::new(self.pid, self.pidfd)
     }
 
-    /// Ends it and takes it away.
-    pub(crate) fn destroy(&self) {
-        destroy(self.pidfd.as_fd());
+    /// Ends it and takes it away. Says whether it has ended.
+    pub(crate) fn destroy(&self) -> bool {
+        destroy(self.pidfd.as_fd())
     }
 
     /// Why it ended without a word, if that is known.
@@ -229,11 +230,16 @@ impl Executor {
     }
 }
 
-/// Ends a child and takes it away.
-pub(crate) fn destroy(pidfd: BorrowedFd<'_>) {
+/// Ends a child and takes it away. Says whether it has ended: a system call that doesn't end keeps it, and so does v1's
+/// freezer.
+pub(crate) fn destroy(pidfd: BorrowedFd<'_>) -> bool {
     // It may have ended, or somebody else may wait for it.
     let _ = pidfd_send_signal(pidfd, libc::SIGKILL);
-    let _ = reap(pidfd);
+    let has_ended = Watch::default().wait(pidfd, Some(END)).unwrap_or(true);
+    if has_ended {
+        let _ = reap(pidfd);
+    }
+    has_ended
 }
 
 /// How a process ended.

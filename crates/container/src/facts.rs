@@ -1,6 +1,6 @@
 //! What the parent has to know of the host before it can decide.
 
-use coble_cgroup::{Hierarchy, Kind};
+use coble_cgroup::{Hierarchy, Kind, is_hidden};
 use coble_sys::rustix::fs::{Access, CWD, access, stat};
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{getegid, geteuid};
@@ -27,9 +27,6 @@ pub struct Facts {
     /// The cgroup hierarchies.
     pub hierarchy: Hierarchy,
 }
-
-/// Kernel features that are taken for absent, with commas between them, so that the older path can be tested.
-pub const WITHOUT: &str = "COBLE_WITHOUT";
 
 /// The inode number of the first user namespace, `PROC_USER_INIT_INO` in the kernel.
 const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
@@ -67,9 +64,4 @@ impl Facts {
 /// A change of nothing, which the kernel answers before it looks at anything.
 fn has_mount_setattr() -> bool {
     mount_setattr(CWD, c"", false, &MountAttr::default()) != Err(Errno::NOSYS)
-}
-
-/// Whether a feature is to be taken for absent.
-fn is_hidden(feature: &str) -> bool {
-    std::env::var(WITHOUT).is_ok_and(|list| list.split(',').any(|name| name == feature))
 }

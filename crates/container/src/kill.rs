@@ -17,7 +17,7 @@ use crate::status::has_own_pids;
 use crate::store::peek;
 
 /// How long a process that was killed may take to end.
-const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+pub(crate) const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// Sends `signal` to the first process of the container `id`, or with `all` to each of its processes.
 ///
@@ -27,21 +27,35 @@ const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 /// would end the others.
 ///
 /// # Errors
-/// There is no such container, or (without `all`) it does not run.
+/// There is no such container, or (without `all`) it does not run. SIGKILL was sent, but something keeps the processes: where
+/// that is waited for, for ten seconds, or known at once.
 pub fn kill(root: &Path, id: &str, signal: Signal, all: bool) -> Result<()> {
     let (record, _) = peek(root, id)?;
     let is_for_all = all || (signal == Signal::KILL && !has_own_pids(&record.namespaces));
     if is_for_all && signal_all(&record, signal)? {
-        return Ok(());
+        return if signal == Signal::KILL { let_end(&record) } else { Ok(()) };
     }
     let Some(pidfd) = record.init.pidfd()? else {
         return if all { Ok(()) } else { Err(not_running(id)) };
     };
     match pidfd_send_signal(pidfd.as_fd(), signal.number()) {
-        Ok(()) if signal == Signal::KILL => Ok(Cgroup::from_record(&record.cgroup)?.thaw_killed()?),
+        Ok(()) if signal == Signal::KILL => let_end(&record),
         Ok(()) => Ok(()),
         Err(Errno::SRCH) => Err(not_running(id)),
         Err(errno) => Err(Error::os("send the signal", errno)),
+    }
+}
+
+/// A v1 freezer would keep a process that was killed.
+fn let_end(record: &Record) -> Result<()> {
+    let cgroup = Cgroup::from_record(&record.cgroup)?;
+    cgroup.thaw_killed()?;
+    match cgroup.frozen_above_for_good() {
+        Some(above) => Err(Error::new(format!(
+            "SIGKILL is sent, but container {} ends only once a cgroup above its own is thawed: {above}",
+            record.id
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -90,9 +104,14 @@ pub(crate) fn end(record: &Record) -> Result<()> {
         Ok(()) | Err(Errno::SRCH) => {}
         Err(errno) => return Err(Error::os("kill the container's process", errno)),
     }
-    Cgroup::from_record(&record.cgroup)?.thaw_killed()?;
+    let cgroup = Cgroup::from_record(&record.cgroup)?;
+    cgroup.thaw_killed()?;
     if Watch::default().wait(pidfd.as_fd(), Some(END))? {
         return Ok(());
     }
-    Err(Error::new(format!("container init still running: process {}", record.init.pid)))
+    let words = format!("container init still running: process {}", record.init.pid);
+    Err(Error::new(match cgroup.hindrance() {
+        why if why.is_empty() => words,
+        why => format!("{words}, ten seconds after SIGKILL: {why}"),
+    }))
 }

@@ -164,7 +164,7 @@ mod prng;
 pub use child::{Child, Spawned};
 /// Control groups, as [`Facts`] has them.
 pub use coble_cgroup as cgroup;
-pub use coble_cgroup::SubCgroups;
+pub use coble_cgroup::{SubCgroups, WITHOUT};
 /// The OCI configuration as plain data.
 pub use coble_spec as spec;
 pub use create::Create;
@@ -174,7 +174,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, Events};
 pub use example::{ExampleHost, config_text, example, example_config};
 pub use exec::{Additions, Exec, ExecProcess};
-pub use facts::{Facts, WITHOUT};
+pub use facts::Facts;
 pub use features::features;
 pub use hot_mounts::{add_mounts, remove_mounts};
 pub use kill::kill;

@@ -466,20 +466,27 @@ fn memory_swap(spec: &Spec) -> Option<i64> {
 pub(crate) const NOT_STARTED: &str = "unable to start container process";
 
 impl Drop for Making {
-    /// Takes back what was made; a remainder that can't be removed is what `delete --force` is for.
+    /// Takes back what was made. A remainder that can't be removed is what `delete --force` is for, which finds it by the
+    /// entry.
     fn drop(&mut self) {
         if self.kept {
             return;
         }
-        if let Some(executor) = &self.executor {
-            executor.destroy();
+        if let Some(cgroup) = &self.cgroup {
+            // Somebody may have frozen it meanwhile.
+            let _ = cgroup.thaw_killed();
         }
+        let has_ended = self.executor.as_ref().is_none_or(Executor::destroy);
         if let Some(devices) = &mut self.devices {
             devices.take_back();
         }
-        if let Some(cgroup) = &self.cgroup {
-            let _ = cgroup.kill();
-            let _ = cgroup.remove();
+        if !has_ended {
+            return;
+        }
+        if let Some(cgroup) = &self.cgroup
+            && cgroup.kill().and_then(|()| cgroup.remove()).is_err()
+        {
+            return;
         }
         if let Some(group) = &self.group {
             let _ = group.take_back();

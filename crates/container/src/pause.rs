@@ -29,12 +29,13 @@ pub fn pause(root: &Path, id: &str) -> Result<()> {
         return Err(Error::of(ErrorKind::WrongStatus(status), words));
     }
     let cgroup = Cgroup::from_record(&record.cgroup)?;
-    cgroup.freeze()?;
     // One of runc's is known by its cgroup alone.
     if stage != Stage::Waiting || record.runc.is_some() {
-        return Ok(());
+        return Ok(cgroup.freeze()?);
     }
-    entry.hold().inspect_err(|_| {
-        let _ = cgroup.thaw();
-    })
+    // First of all nobody can start it any more: `start` would wait for what is held.
+    entry.hold()?;
+    Ok(cgroup.freeze().inspect_err(|_| {
+        let _ = entry.let_go();
+    })?)
 }

@@ -51,22 +51,17 @@ fn waiting(root: &Path, id: &str) -> Result<(Entry, Record)> {
 }
 
 fn run(entry: &Entry, record: &Record) -> Result<()> {
+    let cgroup = Cgroup::from_record(&record.cgroup)?;
     let released = match record.runc {
-        Some(_) => runc::release(entry.as_fd(), record.init),
-        None => release(entry),
+        Some(_) => runc::release(entry.as_fd(), record.init, &cgroup),
+        None => release(entry, &cgroup),
     };
     entry.set_started(record)?;
-    released.map_err(|error| explain(record, error))?;
+    // A hook may have been killed for want of memory.
+    let oom_kills = OomKills::since(&cgroup, record.former_oom_kills);
+    released.map_err(|error| oom_kills.explain(error))?;
     entry.unlock()?;
     run_poststart(record)
-}
-
-/// A hook may have been killed for want of memory.
-fn explain(record: &Record, error: Error) -> Error {
-    match Cgroup::from_record(&record.cgroup) {
-        Ok(cgroup) => OomKills::since(&cgroup, record.former_oom_kills).explain(error),
-        Err(_) => error,
-    }
 }
 
 fn refuse_started(status: Status) -> Result<()> {

@@ -5,6 +5,8 @@
 
 use std::ffi::CStr;
 
+use coble_cgroup::Cgroup;
+use coble_sys::rustix::event::Timespec;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd};
 use coble_sys::rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use coble_sys::rustix::io::{Errno, read};
@@ -12,6 +14,7 @@ use coble_sys::rustix::io::{Errno, read};
 use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::interrupt::Watch;
+use crate::rendezvous::{PATIENCE, refuse_held};
 
 /// Its name in the container's directory.
 pub(crate) const FIFO: &CStr = c"exec.fifo";
@@ -20,7 +23,7 @@ pub(crate) const FIFO: &CStr = c"exec.fifo";
 ///
 /// # Errors
 /// Its first process has ended, or somebody else has started it meanwhile.
-pub(crate) fn release(directory: BorrowedFd<'_>, init: Init) -> Result<()> {
+pub(crate) fn release(directory: BorrowedFd<'_>, init: Init, cgroup: &Cgroup) -> Result<()> {
     let ended = || Error::new("cannot start a container that has stopped");
     let pidfd = init.pidfd()?.ok_or_else(ended)?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -30,7 +33,10 @@ pub(crate) fn release(directory: BorrowedFd<'_>, init: Init) -> Result<()> {
         return Err(Error::new("exec.fifo: not a fifo"));
     }
     let watch = Watch { interrupt: None, process: Some(pidfd.as_fd()) };
-    watch.wait(fifo.as_fd(), None)?;
+    let patience = Timespec::try_from(PATIENCE).ok();
+    while !watch.wait(fifo.as_fd(), patience)? {
+        refuse_held(cgroup)?;
+    }
     match read(&fifo, &mut [0; 1]) {
         Ok(0) | Err(Errno::AGAIN) => Err(Error::new("cannot start an already running container")),
         Ok(_) => Ok(()),
