@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::disk::Disk;
+
 /// A bundle of one case.
 #[derive(Debug)]
 pub struct Bundle {
@@ -95,6 +97,17 @@ impl Bundle {
         let map = json!([{"containerID": 0, "hostID": host, "size": size}]);
         self.config["linux"]["uidMappings"] = map.clone();
         self.config["linux"]["gidMappings"] = map;
+        self
+    }
+
+    /// Adds a block device as `/dev/disk`, to read and write.
+    pub fn disk(&mut self, disk: Disk) -> &mut Self {
+        let Disk { major, minor } = disk;
+        let device = json!({"path": "/dev/disk", "type": "b", "major": major, "minor": minor});
+        self.list("/linux/devices").push(device);
+        let rule =
+            json!({"allow": true, "type": "b", "major": major, "minor": minor, "access": "rw"});
+        self.list("/linux/resources/devices").push(rule);
         self
     }
 

@@ -1,7 +1,9 @@
 //! `kill`: every way to name a signal, and whom it reaches.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-use coble_tests::{Case, wait};
+use std::time::{Duration, Instant};
+
+use coble_tests::{Case, HostCgroup, wait};
 
 /// Runs a container that writes each signal it gets to `/tmp/log`.
 fn listener(case: &Case) -> coble_tests::Bundle {
@@ -132,4 +134,31 @@ fn all_reaches_children_that_outlive_the_process() {
     wait::until("the child to end", || left() == 0);
     case.delete();
     case.assert_clean();
+}
+
+/// Its quota is spent for a long time whenever it runs, and a process can't end without processor time.
+#[test]
+fn what_has_next_to_no_processor_time_ends() {
+    let Some(case) = Case::root() else { return };
+    if HostCgroup::with(&["cpu"], &case.id).is_none() {
+        return;
+    }
+    let mut bundle = case.bundle();
+    bundle.config["linux"]["cgroupsPath"] = format!("/{}", case.id).into();
+    bundle.sh("for i in 1 2 3 4 5 6 7 8; do while :; do :; done & done; wait");
+    for namespace in ["with", "without"] {
+        if namespace == "without" {
+            bundle.without_namespace("pid");
+        }
+        case.detach(&bundle);
+        let all = || case.verb(&["ps", "-f", "json"]).output().stdout().matches(',').count() == 8;
+        wait::until("all processes", all);
+        let quota = ["update", "--cpu-quota", "1000", "--cpu-period", "1000000"];
+        case.verb(&quota).output().ok();
+        let start = Instant::now();
+        case.delete_force();
+        let time = start.elapsed();
+        assert!(time < Duration::from_secs(4), "{namespace} a pid namespace: {time:?}");
+        case.assert_clean();
+    }
 }

@@ -1,7 +1,9 @@
 //! `list` and `ps`.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-use coble_tests::{Case, wait};
+use std::fs;
+
+use coble_tests::{Case, leftovers, wait};
 use serde_json::Value;
 
 #[test]
@@ -66,11 +68,11 @@ fn list_passes_over_what_it_cannot_read_and_says_so() {
     let bundle = case.bundle();
     case.create(&bundle).output().ok();
     let broken = case.folder("state/broken");
-    std::fs::write(broken.join("state.json"), "{").unwrap();
+    fs::write(broken.join("state.json"), "{").unwrap();
     let output = case.coble().args(["list", "-q"]).output().ok();
     assert_eq!(output.stdout, format!("{}\n", case.id));
     assert!(output.stderr.contains("broken"), "{output}");
-    std::fs::remove_dir_all(broken).unwrap();
+    fs::remove_dir_all(broken).unwrap();
 }
 
 #[test]
@@ -91,6 +93,34 @@ fn ps_shows_the_containers_processes_alone() {
     assert!(rows[0].contains("PID"), "{table}");
     assert_eq!(rows.len(), 4, "{table}");
     assert_eq!(rows.iter().filter(|row| row.contains("sleep 1000")).count(), 3, "{table}");
+}
+
+#[test]
+fn ps_shows_processes_in_cgroups_below_the_containers() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["linux"]["cgroupsPath"] = format!("/{}", case.id).into();
+    bundle.sh("sleep 1000 & wait");
+    case.detach(&bundle);
+    let pids = || -> Vec<u64> {
+        let json = case.verb(&["ps", "--format", "json"]).output().stdout();
+        serde_json::from_str(&json).unwrap()
+    };
+    wait::until("the child", || pids().len() == 2);
+    let before = pids();
+    let child = *before.iter().find(|&&pid| pid != case.pid()).unwrap();
+    for dir in leftovers::cgroups(&case.id) {
+        let below = dir.join("below");
+        // Of v1's hierarchies, that of cpusets takes no process before it has some.
+        let is_moved = fs::create_dir(&below)
+            .and_then(|()| fs::write(below.join("cgroup.procs"), child.to_string()));
+        assert!(is_moved.is_ok() || dir.to_string_lossy().contains("cpuset"), "{is_moved:?}");
+    }
+    let mut after = pids();
+    after.sort_unstable();
+    let mut expected = before;
+    expected.sort_unstable();
+    assert_eq!(after, expected);
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::store::peek;
 /// How long a process that was killed may take to end.
 pub(crate) const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
+/// How long it takes at most if it has processor time.
+const SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
 /// Sends `signal` to the first process of the container `id`, or with `all` to each of its processes.
 ///
 /// A paused container gets its signals once it is resumed, but SIGKILL at once.
@@ -106,7 +109,12 @@ pub(crate) fn end(record: &Record) -> Result<()> {
     }
     let cgroup = Cgroup::from_record(&record.cgroup)?;
     cgroup.thaw_killed()?;
-    if Watch::default().wait(pidfd.as_fd(), Some(END))? {
+    let has_ended = |patience| Watch::default().wait(pidfd.as_fd(), Some(patience));
+    if has_ended(SOON)? {
+        return Ok(());
+    }
+    cgroup.lift_quota();
+    if has_ended(END)? {
         return Ok(());
     }
     let words = format!("container init still running: process {}", record.init.pid);
