@@ -2,8 +2,16 @@
 
 use crate::tally::Tally;
 
+/// What comes before a program's name.
+const BEGIN: &str = "vm: begin ";
+
 /// What comes after everything else.
 const ENDED: &str = "vm: ended";
+
+/// Whether a program was started.
+pub(super) fn has_begun(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with(BEGIN))
+}
 
 /// Whether the machine got to its end.
 pub(super) fn has_ended(text: &str) -> bool {
@@ -21,7 +29,7 @@ pub(super) fn count(text: &str) -> Tally {
     let mut tally = Tally::default();
     let mut open: Option<(&str, String)> = None;
     for line in text.lines() {
-        if let Some(name) = line.strip_prefix("vm: begin ") {
+        if let Some(name) = line.strip_prefix(BEGIN) {
             open = Some((name, String::new()));
         } else if let Some((name, status)) =
             line.strip_prefix("vm: end ").and_then(|said| said.rsplit_once(' '))
@@ -74,6 +82,7 @@ mod tests {
 
     #[test]
     fn a_program_without_an_end_has_failed() {
+        assert!(has_begun("vm: begin root: x\n") && !has_begun("x vm: begin\n"));
         assert_eq!(counts(&format!("vm: begin root: x\n{PASSED}")), (0, 1, false));
         assert_eq!(
             counts(&format!("vm: begin root: x\n{PASSED}vm: end root: x 124\nvm: ended\n")),
