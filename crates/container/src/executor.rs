@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
-use coble_plan::{DONE, Failure, GO_ON, MESSAGE_MAX, Message, OPENED, Plan};
+use coble_plan::{DONE, Failure, GO_ON, IN_CGROUP, MESSAGE_MAX, Message, OPENED, Plan};
 use coble_spec::NamespaceKind;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
@@ -130,6 +130,11 @@ impl Executor {
         self.send(DONE)
     }
 
+    /// Tells it that it is in its cgroup.
+    pub(crate) fn answer_in_cgroup(&self) -> Result<()> {
+        self.send(IN_CGROUP)
+    }
+
     /// Gives it the source that it has asked for.
     pub(crate) fn answer_opened(&self, source: BorrowedFd<'_>) -> Result<()> {
         let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
@@ -163,13 +168,22 @@ impl Executor {
         if interrupt.is_some() {
             Watch { interrupt, process: None }.wait(self.socket.as_fd(), None)?;
         }
+        self.hear(RecvFlags::CMSG_CLOEXEC)
+    }
+
+    /// What it has said by now, if it has, or that it has ended.
+    pub(crate) fn last_words(&self) -> Option<Said> {
+        self.hear(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT).ok()
+    }
+
+    fn hear(&self, flags: RecvFlags) -> Result<Said> {
         let mut buffer = [0; MESSAGE_MAX];
         let mut space = [MaybeUninit::uninit();
             coble_sys::rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let length = loop {
             let mut data = [IoSliceMut::new(&mut buffer)];
-            match recvmsg(&self.socket, &mut data, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            match recvmsg(&self.socket, &mut data, &mut control, flags) {
                 Ok(message) => break message.bytes,
                 // It ended before it took an answer; what it has said comes next.
                 Err(Errno::INTR | Errno::CONNRESET) => {}

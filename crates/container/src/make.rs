@@ -103,12 +103,13 @@ impl Making {
         create.streams.check(terminal)?;
         let (preserve_fds, mut environment) = create.activation.passed_on(create.preserve_fds)?;
         environment.extend(create.notify_socket.iter().map(|_| notify::VARIABLE.to_owned()));
-        let options = Options {
+        let mut options = Options {
             no_pivot: create.no_pivot,
             no_new_keyring: create.no_new_keyring,
             preserve_fds,
             environment,
             adds_mount: create.notify_socket.is_some(),
+            awaits_cgroup: false,
             await_start: purpose == Purpose::Create,
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
             only_held: false,
@@ -150,6 +151,7 @@ impl Making {
         if let Some(resctrl) = &resctrl {
             making.make_group(resctrl)?;
         }
+        options.awaits_cgroup = making.is_scope();
         making.launch = making.compile(options)?;
         making.start_executor().map_err(|error| making.explain_memory(error))?;
         Ok(making)
@@ -209,21 +211,22 @@ impl Making {
             Purpose::Create => Some(Listener::bind(&self.entry)?),
             _ => None,
         };
-        let is_scope = self.cgroup.as_ref().is_some_and(Cgroup::is_scope);
+        let is_scope = self.is_scope();
         if !is_scope && self.cgroup.as_ref().is_some_and(|cgroup| cgroup.unit_name().is_some()) {
-            self.make_unit(None)?;
+            let starting = self.start_unit(None)?;
+            self.await_unit(starting)?;
         }
         let cgroup = self.cgroup.as_ref();
         // A scope is not there yet.
         let directory = cgroup.filter(|_| !is_scope).map(Cgroup::fd).transpose()?.flatten();
-        let enters = cgroup.is_some_and(Cgroup::needs_enter);
+        let enters = cgroup.is_some_and(Cgroup::needs_enter) && !is_scope;
         let maps = self.launch.namespaces.makes(NamespaceKind::User);
         let mut keep = Vec::new();
         // A hook's step sees to it that nothing else gets them.
         if self.launch.plan.iter().any(|(step, _)| matches!(step, Step::Hook { .. })) {
             keep.extend(self.hook_output.descriptors());
         }
-        let gated = enters || maps || is_scope || self.group.is_some();
+        let gated = enters || maps || self.group.is_some();
         self.executor = Some(Executor::start(&Start {
             plan: &self.launch.plan,
             namespaces: &self.launch.namespaces,
@@ -234,11 +237,10 @@ impl Making {
             keep: &keep,
             streams: self.streams.descriptors(),
         })?);
-        let is_in_unified = directory.is_some() || is_scope;
-        if is_scope {
-            self.make_unit(Some(self.executor()?.pid))?;
+        let is_in_unified = directory.is_some();
+        if !is_scope {
+            self.limit()?;
         }
-        self.limit()?;
         let executor = self.executor()?;
         if let Some(linux) = self.bundle.spec.linux.as_ref().filter(|_| maps) {
             map_ids(executor.pid, linux, &self.facts)?;
@@ -253,10 +255,25 @@ impl Making {
         if gated {
             executor.answer()?;
         }
+        if is_scope {
+            self.make_scope().map_err(|error| self.cause(error))?;
+        }
         if !self.launch.plan.moves() {
             self.write_record()?;
         }
         Ok(())
+    }
+
+    /// systemd can't take in a process that has ended meanwhile: then the reason is why it has.
+    fn cause(&self, error: Error) -> Error {
+        let Ok(executor) = self.executor() else { return error };
+        match executor.last_words() {
+            Some(Said::Failed { step, errno, action, detail }) => {
+                explain(&self.launch.plan, step, errno, &action, &detail).within(NOT_STARTED)
+            }
+            Some(Said::Nothing) => executor.silence().within(NOT_STARTED),
+            _ => error,
+        }
     }
 
     /// Listens to the executor until the container waits for `start`, or the program runs.

@@ -59,6 +59,7 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
         options: Options {
             no_pivot: create.no_pivot,
             no_new_keyring: create.no_new_keyring,
+            awaits_cgroup: cgroup.is_scope(),
             await_start: true,
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
             ..Options::default()

@@ -95,6 +95,9 @@ impl Display for Step<'_> {
             Self::MakeDirectory { path } => {
                 write!(f, "make the directory {} if it is missing", text(path))
             }
+            Self::AwaitCgroup {} => f.write_str(
+                "wait until systemd has put the process into its cgroup, and its limits hold",
+            ),
             Self::AwaitRecord {} => f.write_str("wait until the parent has recorded the container"),
             Self::NetworkDevices {} => {
                 f.write_str("let the parent move network devices into the network namespace")

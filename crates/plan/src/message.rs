@@ -12,6 +12,9 @@ pub const GO_ON: u8 = 1;
 /// [`Message::Relabel`] and [`Message::DelegateCgroup`]. Another one than [`GO_ON`], which the parent sends unasked as soon as it is.
 pub const DONE: u8 = 2;
 
+/// The byte that [`crate::Step::AwaitCgroup`] waits for; it may come before it is waited for.
+pub const IN_CGROUP: u8 = 4;
+
 /// The byte that comes with the descriptor that [`Message::OpenSource`] asks for.
 pub const OPENED: u8 = 3;
 

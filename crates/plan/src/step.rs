@@ -87,6 +87,10 @@ steps! {
     },
     /// Leads a session of its own, setsid(2).
     NewSession {},
+    /// Waits until this process is in its cgroup, with all limits and device rules: systemd makes the cgroup around it
+    /// while the steps before this one run. From here on a step may depend on the cgroup, and what others can get at may
+    /// begin.
+    AwaitCgroup {},
     /// Has the parent put this process into a cgroup below the container's, for the program to manage, cgroups(7).
     DelegateCgroup {
         /// Path below the container's cgroup.

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::string::String;
 
-use crate::{Plan, Step};
+use crate::{Plan, Step, mount};
 
 /// A step that stands in the wrong place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +37,15 @@ enum Phase {
 /// # Errors
 /// [`Disorder`] for the first step that breaks a rule: namespaces are joined first; the root is opened
 /// before anything is mounted below it and changed after the last mount; a source is held for the mount that
-/// follows, and ids are mapped for the mount that follows; what the root hides from is restricted afterwards; capabilities are set after the user; the last
+/// follows, and ids are mapped for the mount that follows; nothing that depends on the cgroup, and nothing that others
+/// can get at, comes before a wait for the cgroup; what the root hides from is restricted afterwards; capabilities are set after the user; the last
 /// step, and no other, runs the program.
 pub fn verify(plan: &Plan) -> Result<(), Disorder> {
     let mut reached = Phase::Join;
     let mut user_set = false;
     let mut root_open = false;
     let (mut is_held, mut is_mapped) = (false, false);
+    let mut in_cgroup = !plan.iter().any(|(step, _)| matches!(step, Step::AwaitCgroup {}));
     let disorder = |step, reason: &str| Err(Disorder { step, reason: reason.into() });
     for (index, (step, _)) in plan.iter().enumerate() {
         let phase = phase(&step).unwrap_or(reached);
@@ -52,6 +54,9 @@ pub fn verify(plan: &Plan) -> Result<(), Disorder> {
         }
         if phase == Phase::Mount && !root_open {
             return disorder(index, "no root has been opened");
+        }
+        if !in_cgroup && needs_cgroup(&step) {
+            return disorder(index, "the process is not in its cgroup yet");
         }
         if is_held && !matches!(step, Step::MountBind { .. }) {
             return disorder(index, "a source is held that is not mounted next");
@@ -70,6 +75,7 @@ pub fn verify(plan: &Plan) -> Result<(), Disorder> {
         if ends(&step) != (index + 1 == plan.len()) {
             return disorder(index, "the program must be the last step");
         }
+        in_cgroup |= matches!(step, Step::AwaitCgroup {});
         root_open |= opens_root(&step);
         user_set |= matches!(step, Step::SetUser { .. });
         reached = phase;
@@ -92,14 +98,45 @@ fn opens_root(step: &Step<'_>) -> bool {
     )
 }
 
+/// What the cgroup decides about, or takes account of; processes that others can get at; and what is not coble's own
+/// program any more.
+fn needs_cgroup(step: &Step<'_>) -> bool {
+    match step {
+        Step::Unshare { kinds } => *kinds & NEW_CGROUP != 0,
+        Step::Setns { kind, .. } => *kind & WITH_OTHERS != 0,
+        Step::MountFs { fstype, flags, .. } => {
+            *flags & mount::COPY_UP != 0 || fstype.to_bytes().starts_with(b"cgroup")
+        }
+        Step::MountBind { source, .. } => source.to_bytes().starts_with(b"/sys/fs/cgroup"),
+        Step::JoinProcess { .. }
+        | Step::DelegateCgroup { .. }
+        | Step::EnterPidNamespace { .. }
+        | Step::AwaitRecord {}
+        | Step::RuntimeHooks {}
+        | Step::NetworkDevices {}
+        | Step::Hook { .. }
+        | Step::AwaitStart {}
+        | Step::Exec { .. } => true,
+        _ => false,
+    }
+}
+
 fn takes_mapping(step: &Step<'_>) -> bool {
     matches!(step, Step::HoldSource { .. } | Step::MountBind { .. } | Step::MountFs { .. })
 }
 
+/// `CLONE_NEWCGROUP`, clone(2).
+const NEW_CGROUP: u32 = 0x0200_0000;
+/// `CLONE_NEWNS`, `CLONE_NEWUSER` and `CLONE_NEWPID`: who is in one may get at a process that joins it.
+const WITH_OTHERS: u32 = 0x0002_0000 | 0x1000_0000 | 0x2000_0000;
+
 /// Where a step belongs; `None` for those that belong to more than one stretch.
 fn phase(step: &Step<'_>) -> Option<Phase> {
     Some(match step {
-        Step::Hook { .. }
+        // A cgroup namespace is made as late as its cgroup.
+        Step::Unshare { kinds } if *kinds == NEW_CGROUP => return None,
+        Step::AwaitCgroup {}
+        | Step::Hook { .. }
         | Step::Console { .. }
         | Step::AppArmor { .. }
         | Step::SelinuxLabel { .. }
@@ -218,6 +255,35 @@ mod tests {
         assert_eq!(reason(&[USER, Step::Bound { keep: 0 }, EXEC]).0, 1);
         assert_eq!(reason(&[EXEC, USER]).0, 0);
         assert_eq!(reason(&[USER]).0, 0);
+    }
+
+    #[test]
+    fn nothing_that_needs_the_cgroup_comes_before_the_wait_for_it() {
+        let cgroups = Step::MountFs {
+            fstype: c"cgroup2",
+            source: c"cgroup",
+            destination: c"/sys/fs/cgroup",
+            options: EMPTY,
+            attributes: 0,
+            flags: 0,
+            propagation: 0,
+        };
+        let unshare = Step::Unshare { kinds: NEW_CGROUP };
+        let wait = Step::AwaitCgroup {};
+        assert_eq!(verify(&plan(&[OPEN, wait, unshare, cgroups, EXEC])), Ok(()));
+        assert_eq!(verify(&plan(&[unshare, OPEN, cgroups, EXEC])), Ok(()));
+        let user = Step::Setns { kind: 0x1000_0000, path: c"/proc/1/ns/user" };
+        let late = "the process is not in its cgroup yet";
+        for step in [cgroups, unshare, user, Step::EnterPidNamespace { keep_proc: 0 }] {
+            let steps = match step {
+                Step::MountFs { .. } => [OPEN, step, wait, EXEC],
+                _ => [step, OPEN, wait, EXEC],
+            };
+            assert_eq!(reason(&steps).1, late, "{step:?}");
+        }
+        assert_eq!(reason(&[OPEN, Step::AwaitRecord {}, wait, EXEC]).1, late);
+        let network = Step::Setns { kind: 0x4000_0000, path: c"/proc/1/ns/net" };
+        assert_eq!(verify(&plan(&[network, OPEN, wait, EXEC])), Ok(()));
     }
 
     #[test]

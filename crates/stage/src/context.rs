@@ -18,6 +18,8 @@ pub(crate) struct Context<'a> {
     pub(crate) parent: Option<(PathBytes, OwnedFd)>,
     /// `/proc` of the host, known to be a procfs.
     pub(crate) host_proc: Option<OwnedFd>,
+    /// Whether the parent has said that this process is in its cgroup.
+    pub(crate) is_in_cgroup: bool,
     /// Whether the parent has said that it goes on before it was asked.
     pub(crate) is_answered: bool,
     /// What the next bind mount shows.
@@ -46,6 +48,7 @@ impl<'a> Context<'a> {
             root: None,
             parent: None,
             host_proc: None,
+            is_in_cgroup: false,
             is_answered: false,
             source: None,
             mapping: None,

@@ -73,6 +73,7 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::OpenDirectory { path } => open_directory(context, path),
         Step::UseDirectory { fd } => use_directory(context, fd),
         Step::UseCurrentRoot {} => open_directory(context, c"/"),
+        Step::AwaitCgroup {} => rendezvous::await_cgroup(context),
         Step::AwaitRecord {} => rendezvous::await_answer(context),
         Step::DelegateCgroup { .. } => rendezvous::await_delegation(context),
         Step::NetworkDevices {} => rendezvous::ask(context, Message::NetworkDevices),

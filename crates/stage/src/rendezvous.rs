@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use coble_plan::{DONE, GO_ON, MESSAGE_MAX, Message, OPENED};
+use coble_plan::{DONE, GO_ON, IN_CGROUP, MESSAGE_MAX, Message, OPENED};
 use coble_sys::rustix::event::{PollFd, PollFlags, poll};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::{Errno, IoSlice, IoSliceMut, read};
@@ -39,6 +39,17 @@ pub(crate) fn hand_over(
     sendmsg(context.inherited.parent, &data, &mut control, SendFlags::NOSIGNAL)
         .during("sendmsg")
         .map(drop)
+}
+
+/// [`coble_plan::Step::AwaitCgroup`]
+pub(crate) fn await_cgroup(context: &mut Context<'_>) -> Outcome {
+    if context.is_in_cgroup {
+        return Ok(());
+    }
+    match next(context)? {
+        (IN_CGROUP, _) => Ok(()),
+        _ => Err(Fault::words("the parent answers what was not asked")),
+    }
 }
 
 /// Waits until the parent says that it goes on.
@@ -78,8 +89,19 @@ pub(crate) fn ask_source(context: &mut Context<'_>) -> Outcome<OwnedFd> {
     }
 }
 
-/// The parent's next answer, and the descriptor that came with it. Without one there is nobody left to work for.
-fn answer(context: &Context<'_>) -> Outcome<(u8, Option<OwnedFd>)> {
+/// The parent's next answer to a question; that this process is in its cgroup may be said before.
+fn answer(context: &mut Context<'_>) -> Outcome<(u8, Option<OwnedFd>)> {
+    match next(context)? {
+        (IN_CGROUP, _) if !context.is_in_cgroup => {
+            context.is_in_cgroup = true;
+            next(context)
+        }
+        answer => Ok(answer),
+    }
+}
+
+/// What the parent says next, and the descriptor that came with it. Without one there is nobody left to work for.
+fn next(context: &Context<'_>) -> Outcome<(u8, Option<OwnedFd>)> {
     let mut answer = [0];
     loop {
         let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];

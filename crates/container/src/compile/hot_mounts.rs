@@ -3,6 +3,7 @@
 use coble_plan::{Plan, Step};
 use coble_spec::{Mount, Namespace, NamespaceKind};
 
+use super::cgroup_wait::CgroupWait;
 use super::mounts::{later_read_only, mounts};
 use super::text::{c_string, clean};
 use super::{Job, Namespaces, clone_flag};
@@ -37,7 +38,7 @@ impl Entrance<'_> {
 pub(crate) fn add_mounts(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Plan> {
     let mut plan = Plan::default();
     entrance.enter(&mut plan);
-    mounts(job, &Namespaces::default(), &mut plan)?;
+    mounts(job, &Namespaces::default(), &mut CgroupWait::default(), &mut plan)?;
     later_read_only(job, &mut plan)?;
     plan.push(Step::Finish {}, "");
     Ok(plan)

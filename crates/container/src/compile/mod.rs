@@ -1,6 +1,7 @@
 //! `config.json` to a plan. Pure: it makes no system call and knows the host by [`Facts`] alone.
 
 mod cgroup;
+mod cgroup_wait;
 mod devices;
 mod hooks;
 mod hot_mounts;
@@ -21,6 +22,7 @@ use crate::error::Result;
 use crate::facts::Facts;
 use crate::selinux::{MountLabel, refuse_inactive};
 use crate::state::Setgroups;
+use cgroup_wait::CgroupWait;
 pub(crate) use hooks::state_parts;
 pub(crate) use hot_mounts::{Entrance, add_mounts, makes_mount, remove_mounts};
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
@@ -64,6 +66,8 @@ pub(crate) struct Options {
     pub environment: Vec<String>,
     /// The last mount is coble's own and not the configuration's.
     pub adds_mount: bool,
+    /// Systemd makes the cgroup while the plan runs.
+    pub awaits_cgroup: bool,
     /// Wait for `start` before the program runs.
     pub await_start: bool,
     /// Mounts of the host that would stay visible without pivot_root(2).
@@ -93,17 +97,20 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     plan_ref.push(Step::Processors { mask: &[] }, "");
     // While the host's /proc is writable for us and before rights are lost in other namespaces.
     process::oom_score_adj(job, plan_ref);
+    // From its end on the process is in its cgroup.
+    let mut wait = CgroupWait::begin(job, &namespaces, plan_ref);
     // Namespaces that clone3(2) did not make; the rest of the plan runs in all of them.
     namespaces::join(job, &namespaces, plan_ref)?;
-    namespaces::isolate(job, &namespaces, plan_ref)?;
+    namespaces::isolate(job, &namespaces, &wait, plan_ref)?;
     // No mount of ours may reach the host; then the root is there to mount below it.
     mounts::open_root(job, &namespaces, plan_ref)?;
     // In the order of the configuration: later ones may lie below earlier ones.
-    mounts::mounts(job, &namespaces, plan_ref)?;
+    mounts::mounts(job, &namespaces, &mut wait, plan_ref)?;
     // /dev is mounted by now; nodes and links go into it.
     devices::devices(job, &namespaces, plan_ref)?;
     process::console(job, &namespaces, plan_ref);
     process::make_directory(job, plan_ref)?;
+    wait.end(&namespaces, plan_ref);
     // Hooks may still change the root file system, as those of GPU vendors do.
     hooks::before_pivot(job, plan_ref)?;
     // Kernel parameters and names belong to the namespaces, and need the host's /proc.

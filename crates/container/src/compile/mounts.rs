@@ -7,6 +7,7 @@ use coble_plan::{ListBuf, Plan, Step, mount as bits};
 use coble_spec::{Linux, Mount, NamespaceKind};
 
 use super::cgroup::cgroup;
+use super::cgroup_wait::CgroupWait;
 use super::text::{c_path, c_string, clean};
 use super::{Job, Namespaces, proc_mounts};
 use crate::error::{Error, Result};
@@ -76,16 +77,23 @@ pub(super) fn propagation(job: &Job<'_>) -> u64 {
 }
 
 /// Adds the mounts of the configuration.
-pub(super) fn mounts(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
+pub(super) fn mounts(
+    job: &Job<'_>,
+    namespaces: &Namespaces,
+    wait: &mut CgroupWait,
+    plan: &mut Plan,
+) -> Result<()> {
     for (index, mount) in job.spec.mounts.iter().enumerate() {
         let mut wanted = sort_out(job, mount, index)?;
+        let source = job.bundle.join(&mount.source);
+        wait.end_before(mount, &source, &wanted.options, namespaces, plan);
         if namespaces.has(NamespaceKind::User) && !job.facts.is_rootless() {
             wanted.flags |= bits::ASK_SOURCE;
         }
         if wanted.options.remount {
             remount(&wanted, plan)?;
         } else if wanted.options.binds(&mount.kind) {
-            let source = c_path(&job.bundle.join(&mount.source))?;
+            let source = c_path(&source)?;
             map_ids(job, &wanted, plan)?;
             if let Some(fd) = job.sources.get(index).copied().flatten() {
                 plan.push(Step::HoldSource { fd, source: &source }, wanted.origin.clone());

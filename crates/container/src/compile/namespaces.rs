@@ -6,6 +6,7 @@ use coble_plan::{Plan, Step};
 use coble_spec::{Linux, Namespace, NamespaceKind, Spec};
 use coble_sys::libc;
 
+use super::cgroup_wait::CgroupWait;
 use super::text::c_string;
 use super::{Job, clone_flag as flag_of, key_label_step};
 use crate::delegation;
@@ -139,11 +140,30 @@ pub(super) fn join(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> R
     Ok(())
 }
 
-/// Makes what clone3(2) did not make, and sets up what is new.
-pub(super) fn isolate(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
-    for (kind, index) in namespaces.left().filter(|(kind, _)| *kind != NamespaceKind::Time) {
+/// Makes those of the namespaces that clone3(2) left to a step of their own.
+pub(super) fn made_by_step(
+    namespaces: &Namespaces,
+    is_wanted: impl Fn(NamespaceKind) -> bool,
+    plan: &mut Plan,
+) {
+    for (kind, index) in namespaces.left().filter(|(kind, _)| is_wanted(*kind)) {
         plan.push(Step::Unshare { kinds: flag_of(kind) }, pointer(index));
     }
+}
+
+/// Makes what clone3(2) did not make, and sets up what is new.
+pub(super) fn isolate(
+    job: &Job<'_>,
+    namespaces: &Namespaces,
+    wait: &CgroupWait,
+    plan: &mut Plan,
+) -> Result<()> {
+    let comes_later = |kind| match kind {
+        NamespaceKind::Time => true,
+        NamespaceKind::Cgroup => wait.brings_namespace(),
+        _ => false,
+    };
+    made_by_step(namespaces, |kind| !comes_later(kind), plan);
     // The cgroup namespace has the container's cgroup as its root; from here on the process is in one below.
     if let Some(path) = delegation::path(&job.spec.annotations) {
         plan.push(Step::DelegateCgroup { path: &c_string(path)? }, delegation::POINTER);

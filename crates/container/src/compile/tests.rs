@@ -1,6 +1,7 @@
 //! Configurations and the plans that they become. Nothing here looks at the host.
 
 mod cgroup;
+mod cgroup_wait;
 mod delegation;
 mod devices;
 mod hooks;

@@ -1,6 +1,6 @@
 //! The cgroup of a container that is being made.
 
-use coble_cgroup::{Cgroup, UnitRequest};
+use coble_cgroup::{Cgroup, Starting, UnitRequest};
 use coble_spec::{Device, Linux, Resources};
 
 use super::Making;
@@ -17,6 +17,24 @@ impl Making {
         Ok(())
     }
 
+    /// Whether systemd makes the cgroup around the executor's process.
+    pub(super) fn is_scope(&self) -> bool {
+        self.cgroup.as_ref().is_some_and(Cgroup::is_scope)
+    }
+
+    /// Has systemd make the cgroup around the executor's process, while that works, and puts limits and device rules
+    /// into force. Then the executor may go on to what depends on it.
+    pub(super) fn make_scope(&mut self) -> Result<()> {
+        let pid = self.executor()?.pid;
+        let starting = self.start_unit(Some(pid))?;
+        self.await_unit(starting)?;
+        self.limit()?;
+        if let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| cgroup.needs_enter()) {
+            cgroup.enter(pid, true)?;
+        }
+        self.executor()?.answer_in_cgroup()
+    }
+
     /// Puts limits and device rules into force, while the executor works: nothing of the container runs before
     /// [`Making::write_record`].
     pub(super) fn limit(&mut self) -> Result<()> {
@@ -28,15 +46,19 @@ impl Making {
         Ok(())
     }
 
-    /// Has systemd make the cgroup, of a scope around the executor's process. Returns once it is there.
-    pub(super) fn make_unit(&mut self, pid: Option<i32>) -> Result<()> {
-        let Some(cgroup) = &mut self.cgroup else { return Ok(()) };
+    /// Asks systemd for the unit.
+    pub(super) fn start_unit(&mut self, pid: Option<i32>) -> Result<Starting> {
+        let cgroup = self.cgroup.as_mut().ok_or_else(|| Error::new("no cgroup was located"))?;
         let default = Resources::default();
         let (resources, devices) = limits(self.bundle.spec.linux.as_ref(), &default);
         let annotations = &self.bundle.spec.annotations;
         let request = UnitRequest { id: &self.id, resources, devices, annotations };
-        let starting = cgroup.start_unit(pid, &request)?;
-        Ok(cgroup.await_unit(starting)?)
+        Ok(cgroup.start_unit(pid, &request)?)
+    }
+
+    /// Returns once the unit is there.
+    pub(super) fn await_unit(&mut self, starting: Starting) -> Result<()> {
+        self.cgroup.as_mut().map_or(Ok(()), |cgroup| Ok(cgroup.await_unit(starting)?))
     }
 
     /// What the kernel has counted of the container's want of memory.

@@ -295,6 +295,7 @@ pub(super) fn random_case(random: &mut Prng) -> Case {
             preserve_fds: *random.pick(&[0, 0, 1, 1000, u32::MAX]),
             environment: if one_in(random, 4) { vec!["LISTEN_FDS=1".to_owned()] } else { vec![] },
             adds_mount: one_in(random, 4),
+            awaits_cgroup: one_in(random, 2),
             await_start: one_in(random, 2),
             host_mounts: vec!["/proc".into(), "/bundle/rootfs/sys".into()],
         },
