@@ -77,7 +77,7 @@ impl Cgroup {
         Self::placed(places, Some(unit))
     }
 
-    fn placed(places: Vec<Place>, unit: Option<Unit>) -> Self {
+    pub(crate) fn placed(places: Vec<Place>, unit: Option<Unit>) -> Self {
         Self { places, is_explicit: true, unit, directory: OnceLock::new() }
     }
 
@@ -105,6 +105,14 @@ impl Cgroup {
         let fd = fs::open(place.dir(), flags, Mode::empty())
             .map_err(|errno| Error::os("open", place.dir(), errno))?;
         Ok(Some(self.directory.get_or_init(|| fd).as_fd()))
+    }
+
+    /// The directories of its unit, one in each hierarchy, which may lie above its own; its own if it has no unit.
+    pub(crate) fn unit_places(&self) -> Vec<Place> {
+        match &self.unit {
+            Some(unit) => self.places.iter().map(|place| unit.place(place)).collect(),
+            None => self.places.clone(),
+        }
     }
 
     /// Its directory in the v2 hierarchy.

@@ -56,7 +56,7 @@ impl Cgroup {
     /// systemd will make it, unless it is there and in use.
     fn expect_unit(&self) -> Result<Creation, Error> {
         let is_there = |place: &&Place| fs::stat(place.dir()).is_ok();
-        self.places.iter().filter(is_there).try_for_each(refuse_used)?;
+        self.unit_places().iter().filter(is_there).try_for_each(refuse_used)?;
         Ok(Creation::Done)
     }
 }

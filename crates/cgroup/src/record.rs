@@ -7,7 +7,7 @@
 //! `/sys/fs/cgroup/unified//a/b//memory/sys/fs/cgroup/memory//.`. `none` is a container without a cgroup.
 //!
 //! A cgroup that systemd has made ends with `//unit=system`, or `//unit=user` for a user's manager; the last part of its
-//! path is the unit's name.
+//! path is the unit's name. `//unit=system,2` is a cgroup two directories below that of the unit.
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,10 @@ impl Record {
         if let Some(unit) = unit {
             text.push_str(UNIT);
             text.push_str(unit.manager.name());
+            let depth = unit.depth();
+            if depth > 0 {
+                text.push_str(&format!(",{depth}"));
+            }
         }
         Self(if text.is_empty() { NONE.to_owned() } else { text })
     }
@@ -74,8 +78,12 @@ impl Record {
             return parse(&self.0).map(|places| (places, None));
         };
         let places = parse(text)?;
+        let (manager, depth) = match manager.split_once(',') {
+            Some((manager, depth)) => (manager, depth.parse().ok().filter(|depth| *depth > 0)?),
+            None => (manager, 0),
+        };
         let manager = Manager::from_name(manager)?;
-        let unit = Unit::at(manager, places.first()?.path())?;
+        let unit = Unit::at(manager, places.first()?.path(), depth)?;
         Some((places, Some(unit)))
     }
 }
@@ -147,11 +155,24 @@ mod tests {
             ("", "/cg/unified", "system.slice/coble-a.scope"),
             ("name=systemd", "/cg/systemd", "system.slice/coble-a.scope"),
         ]);
-        let unit = Unit { manager: Manager::System, name: "coble-a.scope".to_owned() };
+        let unit = Unit {
+            manager: Manager::System,
+            name: "coble-a.scope".to_owned(),
+            below: String::new(),
+        };
         let record = Record::write(&places, Some(&unit));
         let text =
             "/cg/unified//system.slice/coble-a.scope//name=systemd/cg/systemd//.//unit=system";
         assert_eq!(record.to_link_target(), text);
+        assert_eq!(record.read(), Ok((places, Some(unit))));
+    }
+
+    #[test]
+    fn a_cgroup_below_that_of_a_unit_says_how_far() {
+        let places = places(&[("", "/cg", "system.slice/coble-a.scope/b/c")]);
+        let unit = Unit::at(Manager::User, places[0].path(), 2).unwrap();
+        let record = Record::write(&places, Some(&unit));
+        assert_eq!(record.to_link_target(), "/cg//system.slice/coble-a.scope/b/c//unit=user,2");
         assert_eq!(record.read(), Ok((places, Some(unit))));
     }
 
@@ -190,6 +211,11 @@ mod tests {
             "/cg//a//unit=system",
             "/cg//a.scope//unit=",
             "/cg//a.scope//unit=else",
+            "/cg//a.scope//unit=system,0",
+            "/cg//a.scope//unit=system,1",
+            "/cg//a.scope/b//unit=system,",
+            "/cg//a.scope/b//unit=system,2",
+            "/cg//a.scope/b//unit=system,-1",
             "/cg//a.scope//unit=user//memory/m//.",
             "none//unit=user",
         ] {

@@ -25,8 +25,8 @@ impl Cgroup {
         if matches!(result, Err(Error::Busy { .. })) {
             return result;
         }
-        for place in &self.places {
-            result = result.and(self.remove_in(place, &deadline));
+        for place in self.unit_places() {
+            result = result.and(self.remove_in(&place, &deadline));
         }
         result
     }
@@ -35,8 +35,9 @@ impl Cgroup {
     fn remove_unit(&self, deadline: &Deadline) -> Result<(), Error> {
         let Some(unit) = &self.unit else { return Ok(()) };
         let is_there = |place: &&Place| fs::stat(place.dir()).is_ok();
-        let there = self.places.iter().filter(is_there);
-        there.into_iter().try_for_each(|place| self.wait_until_empty(place, deadline))?;
+        let places = self.unit_places();
+        let mut there = places.iter().filter(is_there);
+        there.try_for_each(|place| self.wait_until_empty(place, deadline))?;
         systemd::stop(unit)
     }
 

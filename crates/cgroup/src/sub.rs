@@ -62,7 +62,7 @@ impl Cgroup {
     /// [`Error::SubCgroup`] for a path that leads out, and for a controller that is in no v1 hierarchy of this
     /// cgroup.
     pub fn below(self, paths: &SubCgroups) -> Result<Self, Error> {
-        let mut places = self.places;
+        let (own, mut places) = (self.places.first().cloned(), self.places);
         for (controller, path) in &paths.paths {
             let below = clean(path)
                 .ok_or_else(|| Error::SubCgroup(format!("bad sub cgroup path: {path}")))?;
@@ -82,7 +82,9 @@ impl Cgroup {
                 return Err(Error::SubCgroup(what));
             }
         }
-        Ok(Self::at(places))
+        let unit = self.unit.zip(own).zip(places.first());
+        let unit = unit.and_then(|((unit, own), place)| unit.with(&own, place.path()));
+        Ok(Self::placed(places, unit))
     }
 }
 

@@ -20,17 +20,38 @@ impl Cgroup {
         let mut journal = Journal::kept();
         let resources = &self.in_whole_percents(resources);
         let properties = self.changed_properties(resources, devices)?;
-        let limited = limits::apply(self, resources, &mut journal);
-        let rules = |devices| devices::apply(self, resources, devices);
-        // systemd is told last: it can't take back what it was told.
-        let ruled = limited.and_then(|()| devices.map_or(Ok(()), rules));
-        let Err(error) = ruled.and_then(|()| self.set_properties(properties)) else {
-            return Ok(());
-        };
+        let rules = || devices.map_or(Ok(()), |devices| devices::apply(self, resources, devices));
+        let shares_rules = devices.is_some() && self.shares_device_rules();
+        let held = shares_rules && self.hold_unheld()?;
+        let mut done = limits::apply(self, resources, &mut journal)
+            .and_then(|()| rules())
+            // systemd is told last: it can't take back what it was told.
+            .and_then(|()| self.set_properties(properties));
+        if shares_rules {
+            done = done.and_then(|()| self.await_systemd()).and_then(|()| rules());
+        }
+        if held {
+            done = done.and(self.thaw());
+        }
+        let Err(error) = done else { return Ok(()) };
         let files = journal.undo();
         if files.is_empty() {
             return Err(error);
         }
         Err(Error::HalfDone { cause: Box::new(error), files })
+    }
+
+    /// Whether systemd writes its device rules where ours are. With v1 there is one list for both: systemd empties it
+    /// first, and what it then allows may be more. No process may see that, and what is exact comes last.
+    fn shares_device_rules(&self) -> bool {
+        self.is_systems_unit() && self.of("devices").is_some()
+    }
+
+    /// Holds the processes, unless they are held already or nothing can hold them. Whether it did.
+    fn hold_unheld(&self) -> Result<bool, Error> {
+        if self.freezer().is_none() || self.frozen()? {
+            return Ok(false);
+        }
+        self.freeze().map(|()| true)
     }
 }

@@ -33,7 +33,8 @@ pub(crate) fn path(annotations: &BTreeMap<String, String>) -> Option<String> {
     annotations.get(DELEGATE).map(|value| clean(value)).filter(|path| !path.is_empty())
 }
 
-fn clean(value: &str) -> String {
+/// A path without slashes at its ends, and without empty and `.` parts.
+pub(crate) fn clean(value: &str) -> String {
     let parts: Vec<&str> = value.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     parts.join("/")
 }

@@ -5,6 +5,7 @@ mod process;
 
 use std::path::{Path, PathBuf};
 
+use cgroup::Started;
 use coble_cgroup::{Cgroup, SubCgroups};
 use coble_plan::{Plan, Step};
 use coble_spec::{Namespace, NamespaceKind, Process};
@@ -202,14 +203,15 @@ impl Exec {
         let has_user = record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
         let loan = if has_user { Loan::of(process) } else { Loan::default() };
         let group = record.intel_rdt.as_ref();
-        let gated = cgroup.needs_enter() || loan.raises() || group.is_some();
-        let start = |directory: Option<BorrowedFd<'_>>| {
+        let needs_gate = cgroup.needs_enter() || loan.raises() || group.is_some();
+        let gated = |started| needs_gate || started == Started::Outside;
+        let start = |directory: Option<BorrowedFd<'_>>, started| {
             processors.start(|| {
                 Executor::start(&Start {
                     plan: &plan,
                     namespaces: &Namespaces::default(),
                     cgroup: directory,
-                    gated,
+                    gated: gated(started),
                     listener: None,
                     preserve_fds,
                     keep: &keep,
@@ -217,9 +219,13 @@ impl Exec {
                 })
             })
         };
-        let executor = cgroup::start_in(&cgroup, record, !self.cgroups.is_empty(), start)?;
+        let (executor, started) =
+            cgroup::start_in(&cgroup, record, !self.cgroups.is_empty(), start)?;
         let running = Running { executor: Some(executor), plan, pidfd_socket: None };
         let executor = running.executor()?;
+        if started == Started::Outside {
+            cgroup.attach(executor.pid)?;
+        }
         if cgroup.needs_enter() {
             cgroup::enter(&cgroup, executor.pid)?;
         }
@@ -227,7 +233,7 @@ impl Exec {
         if loan.raises() {
             loan.give(executor.pid);
         }
-        if gated {
+        if gated(started) {
             executor.answer()?;
         }
         Ok(running)

@@ -152,6 +152,7 @@ mod stats;
 mod status;
 mod store;
 mod streams;
+mod subgroup;
 mod sysctl;
 mod timestamp;
 mod update;

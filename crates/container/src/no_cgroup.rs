@@ -8,6 +8,7 @@ use crate::create::Create;
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::status::has_own_pids;
+use crate::subgroup;
 use crate::validate::{Invalid, quoted};
 
 /// Where the container's cgroup will be, if it is to have one.
@@ -15,16 +16,20 @@ use crate::validate::{Invalid, quoted};
 /// # Errors
 /// It can't be there, or the container can't do without.
 pub(crate) fn locate(create: &Create, spec: &Spec, facts: &Facts) -> Result<Cgroup> {
+    let in_config = |bad: Invalid| Error::config(&bad.pointer, format!("config.json: {bad}"));
+    if !create.systemd_cgroup {
+        subgroup::refuse_without_systemd(&spec.annotations).map_err(in_config)?;
+    }
     if create.no_cgroup {
-        check(spec).map_err(|bad| Error::config(&bad.pointer, format!("config.json: {bad}")))?;
+        check(spec).map_err(in_config)?;
         return Ok(Cgroup::nowhere());
     }
     let path = spec.linux.as_ref().map_or("", |linux| linux.cgroups_path.as_str());
     if create.systemd_cgroup {
-        return Ok(Cgroup::locate_unit(&facts.hierarchy, path, &create.id, facts.is_rootless())?);
+        let (is_user, below) = (facts.is_rootless(), subgroup::path(&spec.annotations));
+        return Ok(Cgroup::locate_unit(&facts.hierarchy, path, &create.id, is_user, &below)?);
     }
-    refuse_systemds(path)
-        .map_err(|bad| Error::config(&bad.pointer, format!("config.json: {bad}")))?;
+    refuse_systemds(path).map_err(in_config)?;
     Ok(Cgroup::locate(&facts.hierarchy, path, &create.id)?)
 }
 

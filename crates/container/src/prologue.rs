@@ -56,7 +56,12 @@ pub(crate) fn prologue(
     let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
     push("Clone", format!("clone3 with new namespaces: {kinds}{into}"), "/linux/namespaces");
     if let Some(unit) = unit.filter(|_| cgroup.is_scope()) {
-        let text = format!("have systemd make the unit {unit} with its limits around the child");
+        let below = match cgroup.depth_in_unit() {
+            0 => String::new(),
+            _ => format!(", and move it to {}", cgroup.dirs().next().unwrap_or_default()),
+        };
+        let text =
+            format!("have systemd make the unit {unit} with its limits around the child{below}");
         push("MakeUnit", text, path);
     }
     for (section, text) in resources(job) {

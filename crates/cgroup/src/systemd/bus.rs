@@ -5,7 +5,7 @@
 
 use std::env;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use coble_sys::rustix::event::{PollFd, PollFlags, Timespec, poll};
 use coble_sys::rustix::fd::OwnedFd;
@@ -18,6 +18,7 @@ use coble_sys::rustix::net::{
 use coble_sys::rustix::process::geteuid;
 
 use super::message::{Call, Message, PROLOGUE, length};
+use super::patience::Patience;
 use super::unit::Manager;
 use super::value::{Encoder, Value};
 use crate::Error;
@@ -48,7 +49,7 @@ pub(crate) struct Bus {
     inbox: Vec<u8>,
     serial: u32,
     /// When all that is waited for has to be over.
-    deadline: Instant,
+    patience: Patience,
 }
 
 /// Where systemd listens.
@@ -63,21 +64,21 @@ impl Bus {
     ///
     /// # Errors
     /// [`Error::Systemd`] or [`Error::HungUp`]; nobody listens, or doesn't let us in.
-    pub(crate) fn connect(manager: Manager, deadline: Instant) -> Result<Self, Error> {
+    pub(crate) fn connect(manager: Manager, patience: Patience) -> Result<Self, Error> {
         let mut step = FIRST_STEP;
         loop {
-            match Self::connect_once(manager, deadline) {
-                Err(Error::HungUp) if Instant::now() < deadline => sleep(step),
+            match Self::connect_once(manager, patience) {
+                Err(Error::HungUp) if !patience.is_over() => sleep(step),
                 result => return result,
             }
             step = (step * 2).min(LONGEST_STEP);
         }
     }
 
-    fn connect_once(manager: Manager, deadline: Instant) -> Result<Self, Error> {
+    fn connect_once(manager: Manager, patience: Patience) -> Result<Self, Error> {
         let mut first_error = None;
         for address in addresses(manager) {
-            match Self::open(&address.path, deadline) {
+            match Self::open(&address.path, patience) {
                 Ok(mut bus) => {
                     if address.is_bus {
                         bus.join()?;
@@ -95,13 +96,14 @@ impl Bus {
         }))
     }
 
-    fn open(path: &str, deadline: Instant) -> Result<Self, Error> {
-        let socket = connected(path, deadline).map_err(|errno| match errno {
+    fn open(path: &str, patience: Patience) -> Result<Self, Error> {
+        let left = patience.left(&format!("listener at {path}"))?;
+        let socket = connected(path, left).map_err(|errno| match errno {
             // The socket is there, and nobody has it.
             Errno::CONNREFUSED => Error::HungUp,
             errno => Error::systemd(format!("can't connect to {path}: {errno}")),
         })?;
-        let mut bus = Self { socket, inbox: Vec::new(), serial: 0, deadline };
+        let mut bus = Self { socket, inbox: Vec::new(), serial: 0, patience };
         bus.authenticate()?;
         Ok(bus)
     }
@@ -141,14 +143,31 @@ impl Bus {
         Ok(())
     }
 
+    /// Waits until the other side has come to this.
+    ///
+    /// # Errors
+    /// [`Error::Systemd`].
+    pub(crate) fn ping(&mut self) -> Result<(), Error> {
+        let call = Call {
+            destination: SYSTEMD,
+            path: "/",
+            interface: "org.freedesktop.DBus.Peer",
+            member: "Ping",
+            signature: "",
+            body: Encoder::default(),
+        };
+        self.ask(&call).map(drop)
+    }
+
     /// Makes a call and waits for its answer. What comes before is not kept.
     ///
     /// # Errors
     /// [`Error::Systemd`] if there is no answer; [`Error::Refused`] if it is a refusal.
     pub(crate) fn ask(&mut self, call: &Call<'_>) -> Result<Vec<Value>, Error> {
         let serial = self.send(call)?;
+        let answer = format!("answer to {}", call.member);
         loop {
-            match self.receive(call.member)? {
+            match self.receive(&answer)? {
                 Message::Reply { to, body } if to == serial => return Ok(body),
                 Message::Error { to, name, words } if to == serial => {
                     return Err(Error::Refused { name, words });
@@ -181,7 +200,7 @@ impl Bus {
         Ok(())
     }
 
-    /// The next message; `what` is waited for.
+    /// The next message, while `what` is waited for.
     ///
     /// # Errors
     /// [`Error::Systemd`]: it takes too long, is no message, or the connection has ended ([`Error::HungUp`]).
@@ -203,7 +222,7 @@ impl Bus {
     fn line(&mut self) -> Result<String, Error> {
         let mut wanted = 1;
         loop {
-            self.fill(wanted, "the greeting")?;
+            self.fill(wanted, "answer to the greeting")?;
             if let Some(end) = self.inbox.windows(2).position(|pair| pair == b"\r\n") {
                 let line = String::from_utf8_lossy(&self.inbox[..end]).into_owned();
                 self.inbox.drain(..end + 2);
@@ -233,10 +252,7 @@ impl Bus {
     }
 
     fn wait(&self, what: &str) -> Result<(), Error> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(Error::systemd(format!("it has not answered to {what} in time")));
-        }
+        let left = self.patience.left(what)?;
         let timeout = Timespec {
             tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: left.subsec_nanos().into(),
@@ -248,12 +264,11 @@ impl Bus {
     }
 }
 
-fn connected(path: &str, deadline: Instant) -> Result<OwnedFd, Errno> {
+fn connected(path: &str, left: Duration) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     // A listener with a full queue is waited for.
-    let left = deadline.saturating_duration_since(Instant::now());
-    set_socket_timeout(&socket, Timeout::Send, Some(left).filter(|left| !left.is_zero()))?;
+    set_socket_timeout(&socket, Timeout::Send, Some(left))?;
     let address = match path.strip_prefix('@') {
         Some(name) => SocketAddrUnix::new_abstract_name(name.as_bytes())?,
         None => SocketAddrUnix::new(path)?,

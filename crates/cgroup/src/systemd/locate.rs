@@ -2,7 +2,7 @@
 
 use coble_sys::rustix::process::geteuid;
 
-use super::unit::{Location, Manager, POINTER};
+use super::unit::{Location, Manager, POINTER, Unit};
 use crate::hierarchy::own_memberships;
 use crate::mountinfo::memberships;
 use crate::place::Place;
@@ -16,7 +16,8 @@ impl Cgroup {
     /// `slice:prefix:name`, empty for `:coble:ID`. The unit is `prefix-name.scope` in `slice`, of which `a-b.slice` lies in
     /// `a.slice`; a `name` that ends with `.slice` is a slice itself. Without a slice it is `system.slice`.
     ///
-    /// With `is_user` the unit is one of the manager of the user whose process this is, in `user.slice` there.
+    /// With `is_user` the unit is one of the manager of the user whose process this is, in `user.slice` there. `below` is
+    /// a clean path from the unit's cgroup to the container's, empty if they are one.
     ///
     /// # Errors
     /// [`Error::Value`] for another form of path; [`Error::Systemd`] if systemd doesn't run here;
@@ -26,6 +27,7 @@ impl Cgroup {
         cgroups_path: &str,
         id: &str,
         is_user: bool,
+        below: &str,
     ) -> Result<Self, Error> {
         let (manager, slice) = match is_user {
             true => (Manager::User, "user.slice"),
@@ -43,8 +45,9 @@ impl Cgroup {
             Manager::User => format!("{}/{}", user_root()?, location.path),
         };
         let mounts = hierarchy.unified.iter().chain(&hierarchy.legacy);
-        let places = mounts.map(|mount| Place::new(&mount.controllers, &mount.point, &path));
-        Ok(Self::of_unit(places.collect(), location.unit))
+        let places =
+            mounts.map(|mount| Place::new(&mount.controllers, &mount.point, &path).below(below));
+        Ok(Self::of_unit(places.collect(), Unit { below: below.to_owned(), ..location.unit }))
     }
 }
 

@@ -5,10 +5,12 @@
 //! property is written to the cgroup's files as well, and so are the limits that systemd has no property for.
 
 mod annotation;
+mod attach;
 mod bus;
 mod files;
 mod locate;
 mod message;
+mod patience;
 mod property;
 mod request;
 mod start;
@@ -17,17 +19,8 @@ mod unit;
 mod update;
 mod value;
 
-use std::time::{Duration, Instant};
-
 pub use annotation::PREFIX as UNIT_PROPERTIES;
 pub use request::UnitRequest;
 pub use start::Starting;
 pub(crate) use stop::stop;
 pub(crate) use unit::{Manager, Unit};
-
-/// How long systemd may take for one thing: as long as runc gives it.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn deadline() -> Instant {
-    Instant::now() + PATIENCE
-}

@@ -9,6 +9,7 @@ use super::files::{self, PERIOD, rounded};
 use super::property::Property;
 use super::unit::{Manager, Unit, slice_of};
 use super::value::Value;
+use crate::place::Place;
 use crate::{Cgroup, Error, devices, file, limits};
 
 /// What a container's unit is made from.
@@ -33,7 +34,8 @@ impl Cgroup {
         pid: Option<u32>,
         request: &UnitRequest<'_>,
     ) -> Result<Vec<Property>, Error> {
-        let path = self.places.first().map_or("", |place| place.path());
+        let place = self.places.first().map(|place| unit.place(place));
+        let path = place.as_ref().map_or("", Place::path);
         let mut all = nature(unit, slice_of(path), pid, request.id);
         all.extend(accounting(self.unified().is_some() && self.legacy().is_empty()));
         all.extend(self.limit_properties(&self.in_whole_percents(request.resources))?);
@@ -127,12 +129,11 @@ mod tests {
     use coble_spec::{Cpu, DeviceRule, Memory, Pids};
 
     use super::*;
-    use crate::place::Place;
 
     fn cgroup(name: &str, manager: Manager) -> Cgroup {
         let mut place = Place::new("", "/nowhere", &format!("system.slice/{name}"));
         place.is_fresh = true;
-        let unit = Unit { manager, name: name.to_owned() };
+        let unit = Unit::at(manager, place.path(), 0).unwrap();
         Cgroup::of_unit(vec![place], unit)
     }
 

@@ -4,8 +4,8 @@ use coble_sys::rustix::fs::{self, Mode};
 use coble_sys::rustix::io::Errno;
 
 use super::bus::{Bus, manager_call};
-use super::deadline;
 use super::message::Message;
+use super::patience::Patience;
 use super::property::Property;
 use super::request::UnitRequest;
 use super::stop;
@@ -30,6 +30,7 @@ pub struct Starting {
     call: u32,
     job: Option<String>,
     tries: u32,
+    patience: Patience,
 }
 
 impl Cgroup {
@@ -42,6 +43,11 @@ impl Cgroup {
     /// The name of its unit, if systemd makes it.
     pub fn unit_name(&self) -> Option<&str> {
         self.unit.as_ref().map(|unit| unit.name.as_str())
+    }
+
+    /// How far below its unit's cgroup it is.
+    pub fn depth_in_unit(&self) -> usize {
+        self.unit.as_ref().map_or(0, Unit::depth)
     }
 
     /// Asks systemd for the unit, with all limits that it has properties for, and doesn't wait for it: that does
@@ -67,12 +73,14 @@ impl Cgroup {
         self.places.iter_mut().for_each(|place| place.is_fresh = true);
         let pid = pid.and_then(|pid| u32::try_from(pid).ok());
         let properties = self.unit_properties(&unit, pid, request)?;
-        let (bus, call) = begin(&unit, &properties)?;
-        Ok(Starting { bus, unit, pid, properties, call, job: None, tries: 0 })
+        let patience = Patience::to_make();
+        let (bus, call) = begin(&unit, &properties, patience)?;
+        Ok(Starting { bus, unit, pid, properties, call, job: None, tries: 0, patience })
     }
 
     /// Waits until the unit is there and its process in it, and makes what systemd leaves to others: directories in
-    /// hierarchies that it has no use for, and controllers that it doesn't enable.
+    /// hierarchies that it has no use for, controllers that it doesn't enable, and the cgroup below the unit's own if
+    /// that is to be the container's, into which the process goes in v2.
     ///
     /// # Errors
     /// [`Error::NotEmpty`] for a unit that is in use by others; [`Error::Refused`], [`Error::Systemd`]; [`Error::Os`].
@@ -84,8 +92,8 @@ impl Cgroup {
                 Ok(true) => break,
                 Err(error) => {
                     let ours = !matches!(error, Error::NotEmpty(_));
-                    // Whether a job that is too late is still done makes no difference any more.
-                    if ours && self.in_use() == 0 {
+                    // A scope goes with its process; who hasn't answered until now is not asked again.
+                    if ours && !starting.patience.is_over() && self.in_use() == 0 {
                         let _ = stop::stop(&starting.unit);
                     }
                     self.forget();
@@ -93,7 +101,8 @@ impl Cgroup {
                 }
             }
         }
-        self.places.iter().try_for_each(|place| finish(place, starting.pid))
+        let (unit, pid) = (&starting.unit, starting.pid);
+        self.places.iter().try_for_each(|place| finish(place, unit, pid))
     }
 
     /// What is at its place may be somebody else's.
@@ -102,7 +111,15 @@ impl Cgroup {
     }
 
     fn in_use(&self) -> usize {
-        self.procs().map_or(usize::MAX, |pids| pids.len())
+        self.unit_procs().map_or(usize::MAX, |pids| pids.len())
+    }
+
+    /// The processes of the whole unit.
+    fn unit_procs(&self) -> Result<Vec<i32>, Error> {
+        match (&self.unit, self.main_place()) {
+            (Some(unit), Some(place)) => processes::list(&unit.place(place)),
+            _ => Ok(Vec::new()),
+        }
     }
 }
 
@@ -116,7 +133,11 @@ impl Starting {
     }
 
     fn take(&mut self, cgroup: &Cgroup) -> Result<bool, Error> {
-        match self.bus.receive("StartTransientUnit")? {
+        let what = match &self.job {
+            None => "answer to StartTransientUnit".to_owned(),
+            Some(_) => format!("end of the job that starts {}", self.unit.name),
+        };
+        match self.bus.receive(&what)? {
             Message::Reply { to, body } if to == self.call => {
                 let Some(Value::Text(job)) = body.into_iter().next() else {
                     return Err(Error::systemd("its answer can't be understood"));
@@ -156,7 +177,7 @@ impl Starting {
 
     /// What is left of a unit whose maker was killed. One that has processes is somebody's.
     fn clear(&mut self, cgroup: &Cgroup) -> Result<(), Error> {
-        match cgroup.procs()?.len() {
+        match cgroup.unit_procs()?.len() {
             0 => stop::clear(&mut self.bus, &self.unit),
             count => Err(Error::NotEmpty(count)),
         }
@@ -169,14 +190,14 @@ impl Starting {
             return Err(Error::HungUp);
         }
         let is_there = |pid: u32| {
-            let all = cgroup.procs().unwrap_or_default();
+            let all = cgroup.unit_procs().unwrap_or_default();
             all.into_iter().any(|one| u32::try_from(one) == Ok(pid))
         };
         if self.pid.is_some_and(is_there) {
             return Ok(true);
         }
         self.job = None;
-        (self.bus, self.call) = begin(&self.unit, &self.properties)?;
+        (self.bus, self.call) = begin(&self.unit, &self.properties, self.patience)?;
         Ok(false)
     }
 }
@@ -191,11 +212,11 @@ pub(super) fn drop_named(properties: &mut Vec<Property>, words: &str) -> bool {
 }
 
 /// Connects and sends the call; systemd may be executed anew between.
-fn begin(unit: &Unit, properties: &[Property]) -> Result<(Bus, u32), Error> {
-    let mut bus = Bus::connect(unit.manager, deadline())?;
+fn begin(unit: &Unit, properties: &[Property], patience: Patience) -> Result<(Bus, u32), Error> {
+    let mut bus = Bus::connect(unit.manager, patience)?;
     match send(&mut bus, unit, properties) {
         Err(Error::HungUp) => {
-            bus = Bus::connect(unit.manager, deadline())?;
+            bus = Bus::connect(unit.manager, patience)?;
             send(&mut bus, unit, properties).map(|call| (bus, call))
         }
         call => call.map(|call| (bus, call)),
@@ -223,20 +244,31 @@ pub(super) fn encode(body: &mut Encoder, properties: &[Property]) {
 }
 
 /// Makes what systemd has left out in one hierarchy.
-fn finish(place: &Place, pid: Option<u32>) -> Result<(), Error> {
+fn finish(place: &Place, unit: &Unit, pid: Option<u32>) -> Result<(), Error> {
     if !place.is_v2() {
         make(place)?;
         return if place.has("cpuset") { cpuset::fill_parents(place) } else { Ok(()) };
     }
-    if let Some(pid) = pid
-        && !processes::list(place)?.iter().any(|one| u32::try_from(*one) == Ok(pid))
-    {
-        let own = file::read(&format!("/proc/{pid}"), "cgroup").unwrap_or_default();
-        let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("nowhere");
-        let dir = place.dir();
-        return Err(Error::systemd(format!("the unit's cgroup should be {dir} and is {own}")));
+    if let Some(pid) = pid {
+        expect_inside(&unit.place(place), pid)?;
+    }
+    if unit.depth() > 0 {
+        make(place)?;
+        // A cgroup with processes can't have controllers for those below.
+        pid.map_or(Ok(()), |pid| file::write(place.dir(), "cgroup.procs", &pid.to_string()))?;
     }
     subtree::enable(place)
+}
+
+/// Where the process is, is looked at rather than believed.
+fn expect_inside(place: &Place, pid: u32) -> Result<(), Error> {
+    if processes::list(place)?.iter().any(|one| u32::try_from(*one) == Ok(pid)) {
+        return Ok(());
+    }
+    let own = file::read(&format!("/proc/{pid}"), "cgroup").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("nowhere");
+    let dir = place.dir();
+    Err(Error::systemd(format!("the unit's cgroup should be {dir} and is {own}")))
 }
 
 /// The directory, with those above it.

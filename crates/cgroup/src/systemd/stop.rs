@@ -1,8 +1,8 @@
 //! Removes a unit.
 
 use super::bus::{Bus, manager_call};
-use super::deadline;
 use super::message::Message;
+use super::patience::Patience;
 use super::unit::Unit;
 use super::value::{Encoder, Value};
 use crate::Error;
@@ -18,9 +18,10 @@ const TRIES: usize = 3;
 /// # Errors
 /// [`Error::Systemd`] or [`Error::Refused`].
 pub(crate) fn stop(unit: &Unit) -> Result<(), Error> {
+    let patience = Patience::to_change();
     let mut result = Err(Error::HungUp);
     for _ in 0..TRIES {
-        result = Bus::connect(unit.manager, deadline()).and_then(|mut bus| stop_on(&mut bus, unit));
+        result = Bus::connect(unit.manager, patience).and_then(|mut bus| stop_on(&mut bus, unit));
         if !matches!(result, Err(Error::HungUp)) {
             return result;
         }
@@ -50,8 +51,9 @@ fn stop_on(bus: &mut Bus, unit: &Unit) -> Result<(), Error> {
     let Some(Value::Text(job)) = answer.into_iter().next() else {
         return Err(Error::systemd("its answer can't be understood"));
     };
+    let end = format!("end of the job that stops {}", unit.name);
     loop {
-        if let Message::Signal { member, body, .. } = bus.receive("StopUnit")?
+        if let Message::Signal { member, body, .. } = bus.receive(&end)?
             && member == "JobRemoved"
             && let Some(result) = result_of(&body, Some(&job))
         {

@@ -1,6 +1,7 @@
 //! A container's unit: its name and place, from `cgroupsPath` as `slice:prefix:name`.
 
 use crate::Error;
+use crate::place::Place;
 
 pub(crate) const POINTER: &str = "/linux/cgroupsPath";
 const SLICE: &str = ".slice";
@@ -41,6 +42,8 @@ pub(crate) struct Unit {
     pub(crate) manager: Manager,
     /// With its ending, `.scope` or `.slice`.
     pub(crate) name: String,
+    /// Where below the unit's cgroup the container's is, a clean path; empty if it is the very one.
+    pub(crate) below: String,
 }
 
 /// Where a unit is to be.
@@ -52,11 +55,35 @@ pub(crate) struct Location {
 }
 
 impl Unit {
-    /// The unit whose cgroup has this path; `None` if it is that of no scope and no slice.
-    pub(crate) fn at(manager: Manager, path: &str) -> Option<Self> {
-        let name = path.rsplit('/').next()?;
+    /// The unit of the container whose cgroup has this path, `depth` below that of the unit; `None` if that is the
+    /// cgroup of no scope and no slice.
+    pub(crate) fn at(manager: Manager, path: &str, depth: usize) -> Option<Self> {
+        let mut own = path;
+        for _ in 0..depth {
+            own = own.rsplit_once('/')?.0;
+        }
+        let name = own.rsplit('/').next()?;
         let is_unit = name.ends_with(SCOPE) || name.ends_with(SLICE);
-        is_unit.then(|| Self { manager, name: name.to_owned() })
+        let below = path[own.len()..].trim_start_matches('/').to_owned();
+        is_unit.then(|| Self { manager, name: name.to_owned(), below })
+    }
+
+    /// The same unit for a cgroup at another path, if that is below the unit's own.
+    pub(crate) fn with(mut self, own: &Place, path: &str) -> Option<Self> {
+        let below = path.strip_prefix(self.place(own).path())?;
+        self.below = below.trim_start_matches('/').to_owned();
+        Some(self)
+    }
+
+    /// How many directories below the unit's cgroup the container's is.
+    pub(crate) fn depth(&self) -> usize {
+        self.below.split('/').filter(|part| !part.is_empty()).count()
+    }
+
+    /// The directory of the unit where this one is the container's.
+    pub(crate) fn place(&self, place: &Place) -> Place {
+        let path = place.path().strip_suffix(&self.below).unwrap_or(place.path());
+        Place::new(&place.controllers, place.point(), path.trim_end_matches('/'))
     }
 
     /// Whether systemd takes processes into it by itself.
@@ -88,7 +115,7 @@ impl Location {
             ));
         };
         let at = |name, path: &str| Self {
-            unit: Unit { manager, name },
+            unit: Unit { manager, name, below: String::new() },
             path: path.trim_start_matches('/').to_owned(),
         };
         if name.ends_with(SLICE) {
@@ -187,6 +214,23 @@ mod tests {
         found("-::a.slice", "a.slice", "-.slice", "a.slice");
         assert!(parse("c.slice::a-b.slice").unwrap_err().contains("lies in \"a.slice\", not in"));
         assert!(parse("::-.slice").unwrap_err().contains("root slice"));
+    }
+
+    #[test]
+    fn the_cgroup_of_a_unit_is_found_from_one_below() {
+        let path = "system.slice/coble-a.scope/b/c";
+        let unit = Unit::at(Manager::System, path, 2).unwrap();
+        assert_eq!(
+            (unit.name.as_str(), unit.below.as_str(), unit.depth()),
+            ("coble-a.scope", "b/c", 2)
+        );
+        let place = unit.place(&Place::new("", "/cg", path));
+        assert_eq!(place.dir(), "/cg/system.slice/coble-a.scope");
+        let unit = Unit::at(Manager::System, "system.slice/coble-a.scope", 0).unwrap();
+        assert_eq!((unit.below.as_str(), unit.depth()), ("", 0));
+        for depth in [0, 1, 4, 5] {
+            assert_eq!(Unit::at(Manager::System, path, depth), None, "{depth}");
+        }
     }
 
     #[test]

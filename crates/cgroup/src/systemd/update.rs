@@ -3,7 +3,7 @@
 use coble_spec::{Device, Resources};
 
 use super::bus::{Bus, manager_call};
-use super::deadline;
+use super::patience::Patience;
 use super::property::Property;
 use super::request::device_properties;
 use super::start::{drop_named, encode};
@@ -33,14 +33,34 @@ impl Cgroup {
         Ok(all)
     }
 
+    /// Whether it is a unit of the system's manager.
+    pub(crate) fn is_systems_unit(&self) -> bool {
+        self.unit.as_ref().is_some_and(|unit| unit.manager == Manager::System)
+    }
+
+    /// Waits until systemd has carried out what it has said yes to: it does so before it takes the next message.
+    ///
+    /// # Errors
+    /// [`Error::Systemd`].
+    pub(crate) fn await_systemd(&self) -> Result<(), Error> {
+        let Some(unit) = &self.unit else { return Ok(()) };
+        let patience = Patience::to_change();
+        let ping = || Bus::connect(unit.manager, patience)?.ping();
+        match ping() {
+            Err(Error::HungUp) => ping(),
+            result => result,
+        }
+    }
+
     /// Tells systemd what has been written to the files, in one message.
     ///
     /// # Errors
     /// [`Error::Systemd`] or [`Error::Refused`].
     pub(crate) fn set_properties(&self, mut properties: Vec<Property>) -> Result<(), Error> {
         let Some(unit) = &self.unit else { return Ok(()) };
+        let patience = Patience::to_change();
         while !properties.is_empty() {
-            match set(unit, &properties) {
+            match set(unit, &properties, patience) {
                 Err(Error::Refused { words, .. }) if drop_named(&mut properties, &words) => {}
                 result => return result,
             }
@@ -49,13 +69,13 @@ impl Cgroup {
     }
 }
 
-fn set(unit: &Unit, properties: &[Property]) -> Result<(), Error> {
+fn set(unit: &Unit, properties: &[Property], patience: Patience) -> Result<(), Error> {
     let ask = || {
         let mut body = Encoder::default();
         body.text(&unit.name);
         body.u32(RUNTIME);
         encode(&mut body, properties);
-        let mut bus = Bus::connect(unit.manager, deadline())?;
+        let mut bus = Bus::connect(unit.manager, patience)?;
         bus.ask(&manager_call("SetUnitProperties", "sba(sv)", body)).map(drop)
     };
     match ask() {

@@ -10,8 +10,18 @@ use crate::state::Record;
 
 const NOT_ADDED: &str = "error adding pid of the process to cgroups";
 
+/// Where a process has been started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Started {
+    /// In its cgroup v2 directory, if there is one.
+    Inside,
+    /// In the caller's, behind a gate: [`Cgroup::attach`] has to come next.
+    Outside,
+}
+
 /// Starts the process by `start` in the cgroup v2 directory of `cgroup`, if there is one. Where nobody has said which
-/// cgroup it is to be, it is that of the container's first process at the latest.
+/// cgroup it is to be, it is that of the container's first process at the latest. `start` is told where, and makes a
+/// gate for a process outside.
 ///
 /// # Errors
 /// The directory can't be opened; those of `start`.
@@ -19,12 +29,18 @@ pub(super) fn start_in<T>(
     cgroup: &Cgroup,
     record: &Record,
     is_said: bool,
-    start: impl Fn(Option<BorrowedFd<'_>>) -> Result<T>,
-) -> Result<T> {
+    start: impl Fn(Option<BorrowedFd<'_>>, Started) -> Result<T>,
+) -> Result<(T, Started)> {
+    let inside = |directory: Option<BorrowedFd<'_>>| {
+        start(directory, Started::Inside).map(|started| (started, Started::Inside))
+    };
     // With v1 it is one cgroup among many, in the words of the others.
     let what = if is_said && cgroup.needs_enter() { NOT_ADDED } else { "can't open cgroup" };
     let directory = cgroup.fd().map_err(|error| Error::from(error).within(what));
-    let error = match directory.and_then(&start) {
+    let error = match directory.and_then(inside) {
+        Err(error) if error.errno() == Some(Errno::ACCESS) && cgroup.can_attach() => {
+            return start(None, Started::Outside).map(|started| (started, Started::Outside));
+        }
         Err(error) if matches!(error.errno(), Some(Errno::BUSY | Errno::NOENT)) => error,
         started => return started,
     };
@@ -34,7 +50,7 @@ pub(super) fn start_in<T>(
     }
     // The container has made cgroups of its own and gone there, or somebody has moved it.
     match own_of(cgroup, record)? {
-        Some(directory) => start(Some(directory.as_fd())),
+        Some(directory) => inside(Some(directory.as_fd())),
         None => Err(error),
     }
 }

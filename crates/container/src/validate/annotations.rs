@@ -11,6 +11,7 @@ use crate::delegation::{self, DELEGATE};
 use crate::hook_output::{HOOKS_STDERR, HOOKS_STDOUT};
 use crate::pidfd_socket::RECEIVER;
 use crate::selinux::{CONTEXT_TYPE, CONTEXT_TYPES};
+use crate::subgroup::{self, SUBGROUP};
 
 /// How annotations begin that are meant for the runtime.
 pub(crate) const PREFIXES: [&str; 2] = ["coble.", "run.oci."];
@@ -20,8 +21,6 @@ pub(crate) const SECCOMP: (&str, &str) = ("coble.seccomp", "skip");
 
 /// Fail for a name in `linux.seccomp` that is no system call's.
 const FAIL_UNKNOWN_SYSCALL: &str = "run.oci.seccomp_fail_unknown_syscall";
-/// The cgroup to make below systemd's unit; empty for none.
-const SUBGROUP: &str = "run.oci.systemd.subgroup";
 
 pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
     let annotations = spec.annotations.iter();
@@ -54,8 +53,7 @@ fn one(name: &str, value: &str, linux: &Linux) -> Result<(), String> {
             SECCOMP.0, SECCOMP.1
         )),
         FAIL_UNKNOWN_SYSCALL => Ok(()),
-        SUBGROUP if value.is_empty() => Ok(()),
-        SUBGROUP => Err("a container is in its unit's own cgroup, and in none below".to_owned()),
+        SUBGROUP => subgroup::check(value),
         _ => Err("this annotation is not supported".to_owned()),
     }
 }

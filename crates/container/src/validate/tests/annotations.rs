@@ -74,10 +74,13 @@ fn a_delegated_cgroup_lies_below_the_containers() {
 }
 
 #[test]
-fn a_container_is_in_its_units_own_cgroup() {
-    passes("run.oci.systemd.subgroup", "");
-    let message = refusal("run.oci.systemd.subgroup", "container");
-    assert!(message.contains("in its unit's own cgroup"), "{message}");
+fn a_subgroup_lies_below_the_unit() {
+    let name = "run.oci.systemd.subgroup";
+    for value in ["", "container", "/a/b"] {
+        passes(name, value);
+    }
+    let message = refusal(name, "/");
+    assert_eq!(message, format!("/annotations/{name}: \"/\" is no path below the unit's cgroup"));
 }
 
 #[test]
