@@ -77,6 +77,12 @@ impl Case {
         Some(Self::new(if euid.is_root() { PLAIN_ID } else { euid.as_raw() }))
     }
 
+    /// A case as the user `uid`, which takes root if that is somebody else.
+    #[must_use]
+    pub fn of_user(uid: u32) -> Self {
+        Self::new(uid)
+    }
+
     fn new(uid: u32) -> Self {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let name = test_name().replace("::", "-");

@@ -22,6 +22,7 @@ mod pty;
 mod rootfs;
 mod runtime;
 mod skip;
+mod stand_in;
 mod view;
 pub mod wait;
 
@@ -38,4 +39,5 @@ pub use pty::{Terminal, exit_code};
 pub use rootfs::{busybox, rootfs};
 pub use runtime::{binary, name};
 pub use skip::skip;
+pub use stand_in::{Answer, Call, Socket, StandIn};
 pub use view::{V2, View};
