@@ -338,7 +338,8 @@ fn v2_refuses_a_limit_whose_controller_is_missing() {
     }
     let mut bundle = sleeping(&case);
     bundle.config["linux"]["resources"]["pids"] = json!({"limit": 7});
-    v2(&case, &["run"], &bundle).refused(&["controller pids is not available", "cgroup_no_v1=pids"]);
+    v2(&case, &["run"], &bundle)
+        .refused(&["controller pids is not available", "cgroup_no_v1=pids"]);
     case.assert_clean();
 }
 

@@ -2,14 +2,40 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use coble_tests::{Bundle, Case, Cmd, skip, wait};
 use rustix::process::Signal;
 use serde_json::json;
 
+/// A systemd that reads its units anew, or is executed anew, answers nobody for a while: systemctl(1) fails then. So
+/// whoever has it do that is alone.
+static SYSTEMD: RwLock<()> = RwLock::new(());
+
+/// A case while systemd is not executed anew.
+struct Calm {
+    case: Case,
+    _calm: RwLockReadGuard<'static, ()>,
+}
+
+impl Deref for Calm {
+    type Target = Case;
+
+    fn deref(&self) -> &Case {
+        &self.case
+    }
+}
+
+/// A case beside others.
+fn case() -> Option<Calm> {
+    let calm = SYSTEMD.read().unwrap_or_else(PoisonError::into_inner);
+    Some(Calm { case: any_case()?, _calm: calm })
+}
+
 /// A case on a machine that systemd runs, with cgroup v2.
-fn case() -> Option<Case> {
+fn any_case() -> Option<Case> {
     if !Path::new("/run/systemd/system").is_dir() {
         skip("systemd is not process 1");
         return None;
@@ -119,7 +145,8 @@ fn limits_are_properties_and_files() {
 
 #[test]
 fn a_reload_loses_neither_devices_nor_limits() {
-    let Some(case) = case() else { return };
+    let _alone = SYSTEMD.write().unwrap_or_else(PoisonError::into_inner);
+    let Some(case) = any_case() else { return };
     let mut bundle = staying(&case);
     let device = |path, minor| json!({"path": path, "type": "c", "major": 1, "minor": minor});
     bundle.config["linux"]["devices"] = json!([device("/dev/denied", 11), device("/dev/given", 2)]);
@@ -164,8 +191,26 @@ fn a_reload_loses_neither_devices_nor_limits() {
 }
 
 #[test]
+fn a_systemd_that_is_executed_anew_is_waited_for() {
+    let _alone = SYSTEMD.write().unwrap_or_else(PoisonError::into_inner);
+    let Some(case) = any_case() else { return };
+    let bundle = staying(&case);
+    for round in 0..3 {
+        let anew = case.tool("systemctl").arg("daemon-reexec").spawn();
+        detach(&case, &bundle);
+        case.verb(&["update", "--pids-limit", &format!("{}", 20 + round)]).output().ok();
+        assert_eq!(file(&case, "pids.max"), format!("{}\n", 20 + round));
+        case.delete_force();
+        assert!(!directory(&scope(&case)).exists());
+        anew.wait().ok();
+        is_gone(&case, &scope(&case));
+    }
+}
+
+#[test]
 fn an_update_reaches_both() {
-    let Some(case) = case() else { return };
+    let _alone = SYSTEMD.write().unwrap_or_else(PoisonError::into_inner);
+    let Some(case) = any_case() else { return };
     let mut bundle = staying(&case);
     bundle.config["linux"]["resources"]["memory"] = json!({"limit": 67_108_864});
     detach(&case, &bundle);
@@ -334,4 +379,184 @@ fn paths_of_another_form_are_refused() {
         bundle.config["linux"]["cgroupsPath"] = path.into();
         case.refuses(make(&case, &["create"], &bundle, &case.id), &[words]);
     }
+}
+
+#[test]
+fn a_cgroup_below_the_unit() {
+    let _alone = SYSTEMD.write().unwrap_or_else(PoisonError::into_inner);
+    let Some(case) = any_case() else { return };
+    let mut bundle = staying(&case);
+    bundle.namespace("cgroup");
+    bundle.config["annotations"]["run.oci.systemd.subgroup"] = "container".into();
+    bundle.config["linux"]["resources"] = json!({
+        "pids": {"limit": 40},
+        "memory": {"limit": 67_108_864},
+        "devices": [{"allow": false, "access": "rwm"}],
+    });
+    detach(&case, &bundle);
+    let own = |pid: u64| fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let place = format!("system.slice/{}/container", scope(&case));
+    assert_eq!(own(case.pid()), format!("0::/{place}\n"));
+    let inside = ["cat", "/proc/self/cgroup", "/sys/fs/cgroup/pids.max"];
+    assert_eq!(case.exec(&inside).output().stdout(), "0::/\n40\n");
+    // The limits are in force in both, and an update reaches both.
+    let both = |name: &str| [file(&case, name), file(&case, &format!("container/{name}"))];
+    assert_eq!(both("pids.max"), ["40\n", "40\n"]);
+    assert_eq!(both("memory.max"), ["67108864\n", "67108864\n"]);
+    case.verb(&["update", "--pids-limit", "60"]).output().ok();
+    assert_eq!(both("pids.max"), ["60\n", "60\n"]);
+    assert_eq!(file(&case, "cgroup.procs"), "");
+    case.exec_with(&["--detach"], &["sleep", "1000"]).output().ok();
+    assert_eq!(file(&case, "container/cgroup.procs").lines().count(), 2);
+    case.verb(&["pause"]).output().ok();
+    assert_eq!(case.status(), "paused");
+    case.verb(&["resume"]).output().ok();
+    case.tool("systemctl").arg("daemon-reload").output().ok();
+    assert_eq!(both("pids.max"), ["60\n", "60\n"]);
+    case.delete_force();
+    is_gone(&case, &scope(&case));
+}
+
+#[test]
+fn a_cgroup_below_the_unit_and_a_delegated_one_below_that() {
+    let Some(case) = case() else { return };
+    let mut bundle = staying(&case);
+    bundle.namespace("cgroup").user_namespace(100_000, 65536);
+    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    bundle.config["annotations"] = json!({
+        "run.oci.systemd.subgroup": "container",
+        "run.oci.delegate-cgroup": "own",
+    });
+    bundle.config["linux"]["resources"] = json!({"pids": {"limit": 40}});
+    detach(&case, &bundle);
+    let place = format!("0::/system.slice/{}/container/own\n", scope(&case));
+    assert_eq!(fs::read_to_string(format!("/proc/{}/cgroup", case.pid())).unwrap(), place);
+    assert_eq!(case.exec(&["cat", "/proc/self/cgroup"]).output().stdout(), "0::/own\n");
+    assert_eq!(file(&case, "container/pids.max"), "40\n");
+    assert_eq!(file(&case, "container/own/pids.max"), "max\n");
+    let owner = |path: &str| {
+        std::os::unix::fs::MetadataExt::uid(
+            &fs::metadata(directory(&scope(&case)).join(path)).unwrap(),
+        )
+    };
+    assert_eq!([owner(""), owner("container"), owner("container/own")], [0, 0, 100_000]);
+    case.delete_force();
+    is_gone(&case, &scope(&case));
+}
+
+#[test]
+fn a_cgroup_below_the_unit_of_a_runtime_that_is_killed_goes_too() {
+    let Some(case) = case() else { return };
+    let mut bundle = staying(&case);
+    bundle.config["annotations"]["run.oci.systemd.subgroup"] = "a/b".into();
+    bundle.hook("createRuntime", "kill -KILL $PPID");
+    assert_ne!(make(&case, &["create"], &bundle, &case.id).output().code, Some(0));
+    case.delete_force();
+    is_gone(&case, &scope(&case));
+}
+
+/// What `words` send to systemd, as the kernel sees it: the calls of D-Bus, by their methods.
+fn messages(case: &Case, words: &[&str]) -> Vec<String> {
+    let trace = case.dir.join("trace");
+    let strace = case.tool("strace").args(["-qq", "-s", "4096", "-e", "trace=sendto", "-o"]);
+    let strace = strace.arg(&trace).arg(case.program()).arg("--root").arg(case.state_root());
+    strace.args(words).output().ok();
+    let methods = [
+        "StartTransientUnit",
+        "SetUnitProperties",
+        "StopUnit",
+        "ResetFailedUnit",
+        "AttachProcessesToUnit",
+        "Hello",
+        "AddMatch",
+        "Subscribe",
+    ];
+    let text = fs::read_to_string(&trace).unwrap();
+    let calls = text.lines().filter(|line| line.contains(r#""l\1\0\1"#));
+    let method = |line: &str| {
+        let known = methods.iter().find(|name| line.contains(&format!(r"\0{name}\0")));
+        known.map_or_else(|| line.to_owned(), |name| (*name).to_owned())
+    };
+    calls.map(method).collect()
+}
+
+#[test]
+fn messages_are_counted() {
+    let Some(case) = case() else { return };
+    let bundle = staying(&case);
+    bundle.write();
+    let (path, id) = (bundle.path.to_str().unwrap(), case.id.as_str());
+    let create = messages(&case, &["--systemd-cgroup", "create", "--bundle", path, id]);
+    assert_eq!(create, ["StartTransientUnit"]);
+    for words in
+        [&["start", id][..], &["exec", id, "true"], &["state", id], &["pause", id], &["resume", id]]
+    {
+        assert_eq!(messages(&case, words), [""; 0], "{words:?}");
+    }
+    assert_eq!(messages(&case, &["update", "--pids-limit", "9", id]), ["SetUnitProperties"]);
+    assert_eq!(messages(&case, &["kill", id, "KILL"]), [""; 0]);
+    case.until_stopped();
+    assert_eq!(messages(&case, &["delete", id]), ["StopUnit"]);
+}
+
+#[test]
+fn the_bus_is_asked_where_the_private_socket_is_missing() {
+    let Some(case) = case() else { return };
+    let bundle = staying(&case);
+    bundle.write();
+    let view = "mount -t tmpfs none /run/systemd && mkdir /run/systemd/system && exec \"$@\"";
+    let hidden = |words: &[&str]| {
+        let unshare = case.tool("unshare").args(["--mount", "--propagation", "private"]);
+        let unshare = unshare.args(["sh", "-c", view, "sh"]).arg(case.program());
+        unshare.arg("--root").arg(case.state_root()).args(words).output()
+    };
+    let path = bundle.path.to_str().unwrap();
+    hidden(&["--systemd-cgroup", "run", "--detach", "--bundle", path, &case.id]).ok();
+    let own = fs::read_to_string(format!("/proc/{}/cgroup", case.pid())).unwrap();
+    assert_eq!(own, format!("0::/system.slice/{}\n", scope(&case)));
+    hidden(&["update", "--pids-limit", "9", &case.id]).ok();
+    assert_eq!(show(&case, &scope(&case), "TasksMax"), "9");
+    hidden(&["delete", "--force", &case.id]).ok();
+    is_gone(&case, &scope(&case));
+}
+
+/// coble is killed at every step of its talk with systemd; whatever the unit is like then, its name is free.
+#[test]
+fn a_unit_of_a_runtime_that_was_killed_while_it_was_made_is_in_nobodys_way() {
+    let Some(case) = case() else { return };
+    let mut bundle = staying(&case);
+    bundle.config["linux"]["cgroupsPath"] = format!(":p:{}", case.id).into();
+    bundle.write();
+    let unit = format!("p-{}.scope", case.id);
+    let procs = directory(&unit).join("cgroup.procs");
+    let mut kills = 0;
+    for call in ["sendto", "recvfrom"] {
+        for nth in 1.. {
+            let inject = format!("inject={call}:signal=KILL:when={nth}");
+            let strace = case.tool("strace").args(["-qq", "-o", "/dev/null", "-e", &inject]);
+            let strace = strace.arg(case.program()).arg("--systemd-cgroup").arg("--root");
+            let strace = strace.arg(case.state_root()).args(["create", "--bundle"]);
+            let created = strace.arg(&bundle.path).arg(&case.id).output();
+            if created.code == Some(0) {
+                case.delete_force();
+                break;
+            }
+            kills += 1;
+            // The executor dies with coble.
+            wait::until("an empty unit", || {
+                fs::read_to_string(&procs).is_ok_and(|text| text.is_empty()) || !procs.exists()
+            });
+            if nth % 2 == 0 {
+                case.delete_force();
+                is_gone(&case, &unit);
+            }
+            let next = format!("{}-next", case.id);
+            make(&case, &["create"], &bundle, &next).output().ok();
+            assert_eq!(fs::read_to_string(&procs).unwrap().lines().count(), 1, "{call} {nth}");
+            case.coble().args(["delete", "--force", &next]).output().ok();
+            case.delete_force();
+            is_gone(&case, &unit);
+        }
+    }
+    assert!(kills > 5, "{kills}");
 }

@@ -23,6 +23,8 @@ pub(super) struct Program {
     pub(super) folder: PathBuf,
     pub(super) file: PathBuf,
     pub(super) args: Vec<String>,
+    /// The only user who runs it, `root` or `plain`; `None` for whoever there is.
+    pub(super) user: Option<&'static str>,
 }
 
 /// What a machine printed.
@@ -42,6 +44,7 @@ impl Program {
             folder: executable.package.clone(),
             file: executable.path.clone(),
             args,
+            user: None,
         }
     }
 }

@@ -29,8 +29,15 @@ const NAME: &str = "vm";
 /// No set of tests takes this long unless the machine hangs.
 const DEADLINE: Duration = Duration::from_secs(90 * 60);
 
-/// How long `cargo xtask test` lets the machine run: half of it is enough on two busy processors.
-const SUBSET_DEADLINE: Duration = Duration::from_secs(6 * 60);
+/// How long `cargo xtask test` lets the machine run without systemd, and with it: half of it is enough on two busy
+/// processors.
+const SUBSET_DEADLINE: Duration = Duration::from_secs(5 * 60);
+const SYSTEMD_DEADLINE: Duration = Duration::from_secs(3 * 60);
+
+/// What `cargo xtask test` runs in a machine with systemd, and as whom: the cgroups that systemd makes for root, and those
+/// that the manager of a plain user makes, whom root can be as well.
+const SYSTEMD_SUBSET: [(&str, Option<&str>); 2] =
+    [("systemd", Some("root")), ("systemd_user", None)];
 
 /// What `cargo xtask test` runs in the machine: what needs controllers, capabilities or labels that other machines
 /// often lack.
@@ -67,14 +74,28 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 
 /// The tests that `cargo xtask test` runs in the machine.
 pub(crate) fn subset(binary: &Path, executables: &[Executable]) -> Tally {
-    let setup = Setup { cgroups: Cgroups::Unified, systemd: false, selinux: false };
-    match select(executables, &SUBSET.map(str::to_owned)) {
-        Err(why) => Tally::failure(NAME, why),
+    let setup = |systemd| Setup { cgroups: Cgroups::Unified, systemd, selinux: false };
+    let named = |names: &[&str]| {
+        select(executables, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    };
+    let mut tally = match named(&SUBSET) {
         Ok(programs) => {
-            let programs = &programs;
-            in_machine(setup, &Job { binary, programs, plain: false, deadline: SUBSET_DEADLINE })
+            let deadline = SUBSET_DEADLINE;
+            in_machine(setup(false), &Job { binary, programs: &programs, plain: false, deadline })
         }
-    }
+        Err(why) => Tally::failure(NAME, why),
+    };
+    tally.add(match named(&SYSTEMD_SUBSET.map(|(name, _)| name)) {
+        Ok(mut programs) => {
+            for (program, (_, user)) in programs.iter_mut().zip(SYSTEMD_SUBSET) {
+                program.user = user;
+            }
+            let deadline = SYSTEMD_DEADLINE;
+            in_machine(setup(true), &Job { binary, programs: &programs, plain: true, deadline })
+        }
+        Err(why) => Tally::failure(NAME, why),
+    });
+    tally
 }
 
 /// Runs a program of this one's own as root under systemd, in cgroup v2. `binary` is what it drives.
@@ -83,7 +104,7 @@ pub(crate) fn run_with_systemd(binary: &Path, file: PathBuf, args: Vec<String>) 
     println!("virtual machine: {setup}");
     let machine = provide(setup).map_err(|check| check.to_string())?;
     let name = args.first().cloned().unwrap_or_default();
-    let programs = [Program { name, folder: "/".into(), file, args }];
+    let programs = [Program { name, folder: "/".into(), file, args, user: None }];
     let ran =
         machine.run(&Job { binary, programs: &programs, plain: false, deadline: DEADLINE })?;
     match ran.fault {

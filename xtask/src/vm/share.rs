@@ -51,8 +51,9 @@ pub(super) fn write(folder: &Path, setup: Setup, job: &Job<'_>) -> std::io::Resu
 
 /// A program for the shell.
 fn line(program: &Program) -> String {
-    let Program { name, folder, file, args } = program;
-    let mut line = format!("program {name} {} {}", quoted_path(folder), quoted_path(file));
+    let Program { name, folder, file, args, user } = program;
+    let mut line = user.map_or(String::new(), |user| format!("[ \"$user\" != {user} ] || "));
+    line.push_str(&format!("program {name} {} {}", quoted_path(folder), quoted_path(file)));
     for arg in args {
         line.push(' ');
         line.push_str(&quoted(arg));
@@ -86,6 +87,7 @@ mod tests {
             folder: "/a b".into(),
             file: "/c".into(),
             args: vec!["d e".into(), String::new()],
+            user: None,
         };
         assert_eq!(line(&program), "program x '/a b' '/c' 'd e' ''\n");
     }
