@@ -3,9 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use coble_tests::{Bundle, Case, Cmd, skip, wait};
 use serde_json::json;
+
+/// systemctl(1) fails while systemd is executed anew, as the tests have it do: they take turns.
+static SYSTEMD: Mutex<()> = Mutex::new(());
 
 fn case() -> Option<Case> {
     if !Path::new("/run/systemd/system").is_dir() {
@@ -78,6 +82,7 @@ fn is_gone(case: &Case) {
 
 #[test]
 fn limits_are_properties_and_files() {
+    let _alone = SYSTEMD.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(case) = case() else { return };
     let mut bundle = staying(&case);
     bundle.config["linux"]["resources"] = json!({
@@ -134,6 +139,7 @@ const PROBES: &str = "mknod /tmp/denied b 7 0; mknod /tmp/given c 1 5; echo read
 /// At no moment of an update may a process do more than before and after, nor less.
 #[test]
 fn device_rules_are_replaced_unseen() {
+    let _alone = SYSTEMD.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(case) = case() else { return };
     let mut bundle = staying(&case);
     bundle.writable().mount("tmpfs", "tmpfs", "/tmp", &["dev"]);
