@@ -178,3 +178,27 @@ pub fn prog_name(program: BorrowedFd<'_>) -> Result<[u8; NAME_LENGTH]> {
     unsafe { attr.call(BPF_OBJ_GET_INFO_BY_FD) }?;
     Ok(info.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel writes its answers behind what it was told the length of: `BPF_PROG_QUERY` a revision at byte 56, since
+    /// Linux 6.17 whatever length that was.
+    #[test]
+    fn the_union_is_full_and_zero() {
+        let attr = Attr::new([1, 2, 3]);
+        assert_eq!(size_of::<Attr>(), 256, "more than the union of any kernel");
+        assert_eq!(attr.0[..3], [1, 2, 3]);
+        assert!(attr.0[3..].iter().all(|&word| word == 0));
+    }
+
+    #[test]
+    fn an_address_takes_two_words() {
+        let mut attr = Attr::new([0; 1]);
+        attr.pointer(2, 0x0102_0304_0506_0708_u64 as *const u8);
+        let halves = [attr.0[2].to_ne_bytes(), attr.0[3].to_ne_bytes()];
+        let whole = 0x0102_0304_0506_0708_u64.to_ne_bytes();
+        assert_eq!((&halves[0][..], &halves[1][..]), whole.split_at(4));
+    }
+}

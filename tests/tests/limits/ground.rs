@@ -142,10 +142,11 @@ impl Ground {
     }
 }
 
-/// Whether a file tells what happens and not what is set, or lists processes.
+/// Whether a file tells what happens and not what is set, lists processes, or says the same as another one.
 fn counts(name: &str) -> bool {
     let ends = ["failcnt", "max_usage_in_bytes", ".peak", ".pressure", ".procs", ".threads"];
-    matches!(name, "tasks" | "cpuacct.usage") || ends.iter().any(|end| name.ends_with(end))
+    matches!(name, "tasks" | "cpuacct.usage" | "cpu.weight.nice")
+        || ends.iter().any(|end| name.ends_with(end))
 }
 
 /// What was said last, without the time.

@@ -50,9 +50,9 @@ const KNOWN: &[Known] = &[
             *idle == 1
                 && match difference.file() {
                     "cpu.idle" => (ours, theirs) == ("1", "0"),
-                    // What an idle cgroup counts as.
+                    // What an idle cgroup counts as; with v2 it depends on the kernel.
                     "cpu.shares" => ours == "3",
-                    "cpu.weight" => ours == "0",
+                    "cpu.weight" => ours == "0" || ours == "1",
                     _ => false,
                 }
         },
@@ -74,7 +74,7 @@ const KNOWN: &[Known] = &[
             difference.file() == "memory.kmem.tcp.limit_in_bytes"
                 && difference.ours.as_deref() == Some(limit.to_string().as_str())
         },
-        why: "SPECIFICATION.md, Refused: limits of kernel memory are set; runc ignores them",
+        why: "SPECIFICATION.md, Command line: limits of kernel memory are set; runc ignores them",
     },
     Known {
         peers: CRUN,

@@ -41,12 +41,13 @@ const SYSTEMD_SUBSET: [(&str, Option<&str>); 2] =
 
 /// What `cargo xtask test` runs in the machine: what needs controllers, capabilities or labels that other machines
 /// often lack.
-const SUBSET: [&str; 10] = [
+const SUBSET: [&str; 11] = [
     "cgroup_mounts",
     "cgroups",
     "delegation",
     "events",
     "exec_cgroup",
+    "figures",
     "labels",
     "pause",
     "privileges",

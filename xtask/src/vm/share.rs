@@ -42,7 +42,7 @@ pub(super) fn write(folder: &Path, setup: Setup, job: &Job<'_>) -> std::io::Resu
         put("plain", "")?;
     }
     let (coble, deadline) = (quoted_path(job.binary), harness::DEADLINE.as_secs());
-    put("settings", &format!("COBLE={coble}\nDEADLINE={deadline}\n"))?;
+    put("settings", &format!("COBLE={coble}\nDEADLINE={deadline}\n{}", variables()))?;
     let shares =
         folders(job.binary).into_iter().map(|(tag, path)| format!("{tag} {}\n", path.display()));
     put("shares", &shares.collect::<String>())?;
@@ -64,6 +64,12 @@ fn line(program: &Program) -> String {
 
 fn quoted_path(path: &Path) -> String {
     quoted(&path.display().to_string())
+}
+
+/// The variables of the environment that the tests ask for.
+fn variables() -> String {
+    let ours = std::env::vars().filter(|(name, _)| name.starts_with("COBLE_"));
+    ours.map(|(name, value)| format!("export {name}={}\n", quoted(&value))).collect()
 }
 
 /// A word for the shell.
