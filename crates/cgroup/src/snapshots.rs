@@ -86,7 +86,8 @@ fn properties(cgroup: &Cgroup, resources: &Resources) -> Result<Vec<String>, Err
 }
 
 fn unit(place: Place) -> Cgroup {
-    let unit = Unit { manager: Manager::System, name: "box.scope".to_owned() };
+    let unit =
+        Unit { manager: Manager::System, name: "box.scope".to_owned(), below: String::new() };
     Cgroup::of_unit(vec![place], unit)
 }
 
