@@ -266,3 +266,20 @@ fn a_users_exec_from_outside_is_brought_in_by_the_users_manager() {
     assert_eq!(manager.calls(), ["AttachProcessesToUnit"]);
     delete(&case, &manager);
 }
+
+/// Where a process is, is seen.
+#[test]
+fn a_manager_that_only_says_yes_is_found_out() {
+    let Some((case, manager)) = with(first(CREATE, Answer::Pretend)) else { return };
+    create(&case, &manager, &staying(&case)).output().refused(&["the unit's cgroup should be "]);
+    case.assert_clean();
+    drop((case, manager));
+    let Some(case) = Case::plain() else { return };
+    let attaches = first("AttachProcessesToUnit", Answer::Pretend);
+    let manager = StandIn::new(&case, PLAIN_ID, Socket::Private, attaches);
+    create(&case, &manager, &staying(&case)).output().ok();
+    verb(&case, &manager, &["start"]).ok();
+    let exec = manager.coble(&case).args(["exec", &case.id, "true"]).output();
+    exec.fails(255, &["the unit's cgroup should be "]);
+    delete(&case, &manager);
+}

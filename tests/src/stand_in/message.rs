@@ -50,6 +50,12 @@ impl Call {
         Some(call)
     }
 
+    /// The path of the job that does it, if it takes one.
+    pub(super) fn job(&self) -> Option<String> {
+        let takes_one = matches!(self.member.as_str(), "StartTransientUnit" | "StopUnit");
+        takes_one.then(|| format!("/org/freedesktop/systemd1/job/{}", self.serial))
+    }
+
     fn read_body(&mut self, body: &mut Input<'_>) -> Option<()> {
         if body.bytes.is_empty() {
             return Some(());

@@ -32,6 +32,8 @@ pub enum Answer {
     Ignore,
     /// Answers, and never ends the job.
     NoEnd,
+    /// Says that it is done, and does nothing.
+    Pretend,
 }
 
 /// The stand-in, which answers as long as the program runs.
@@ -208,9 +210,12 @@ impl Shared {
             Answer::Ignore => return Some(()),
             Answer::HangUp => return None,
             Answer::Refuse(name, words) => return send(refusal(call, name, words)),
-            Answer::Do | Answer::DoAndHangUp | Answer::NoEnd => {}
+            Answer::Do | Answer::DoAndHangUp | Answer::NoEnd | Answer::Pretend => {}
         }
-        let done = self.carry_out(call);
+        let done = match answer {
+            Answer::Pretend => Ok(call.job()),
+            _ => self.carry_out(call),
+        };
         if answer == Answer::DoAndHangUp {
             return None;
         }
@@ -231,7 +236,6 @@ impl Shared {
     fn carry_out(&self, call: &Call) -> Result<Option<String>, (&'static str, String)> {
         const FAILED: &str = "org.freedesktop.DBus.Error.Failed";
         let failed = |error: std::io::Error| (FAILED, error.to_string());
-        let job = Some(format!("/org/freedesktop/systemd1/job/{}", call.serial));
         match call.member.as_str() {
             "StartTransientUnit" => {
                 if self.units.lock().expect("the units").contains_key(&call.unit) {
@@ -239,7 +243,7 @@ impl Shared {
                     return Err(("org.freedesktop.systemd1.UnitExists", words));
                 }
                 self.make(&call.slice, &call.unit, &call.pids).map_err(failed)?;
-                Ok(job)
+                Ok(call.job())
             }
             "StopUnit" => {
                 let Some(path) = self.units.lock().expect("the units").remove(&call.unit) else {
@@ -248,7 +252,7 @@ impl Shared {
                 };
                 // The runtime may have been faster.
                 let _ = fs::remove_dir(path);
-                Ok(job)
+                Ok(call.job())
             }
             "AttachProcessesToUnit" => {
                 let units = self.units.lock().expect("the units");

@@ -2,6 +2,7 @@
 
 use super::bus::{Bus, manager_call};
 use super::patience::Patience;
+use super::start::expect_inside;
 use super::unit::{Manager, Unit};
 use super::value::Encoder;
 use crate::{Cgroup, Error};
@@ -18,15 +19,16 @@ impl Cgroup {
     /// once it is there.
     ///
     /// # Errors
-    /// [`Error::Refused`] or [`Error::Systemd`].
+    /// [`Error::Refused`] or [`Error::Systemd`]; also if it is not there.
     pub fn attach(&self, pid: i32) -> Result<(), Error> {
         let unit = self.unit.as_ref().ok_or_else(|| Error::systemd("it has no part in this"))?;
         let patience = Patience::to_change();
         match ask(unit, pid, patience) {
             // To be moved twice is to be moved once.
-            Err(Error::HungUp) => ask(unit, pid, patience),
-            result => result,
+            Err(Error::HungUp) => ask(unit, pid, patience)?,
+            result => result?,
         }
+        self.unified().map_or(Ok(()), |place| expect_inside(place, pid.unsigned_abs()))
     }
 }
 

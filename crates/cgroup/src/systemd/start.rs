@@ -261,7 +261,7 @@ fn finish(place: &Place, unit: &Unit, pid: Option<u32>) -> Result<(), Error> {
 }
 
 /// Where the process is, is looked at rather than believed.
-fn expect_inside(place: &Place, pid: u32) -> Result<(), Error> {
+pub(super) fn expect_inside(place: &Place, pid: u32) -> Result<(), Error> {
     if processes::list(place)?.iter().any(|one| u32::try_from(*one) == Ok(pid)) {
         return Ok(());
     }
