@@ -79,6 +79,40 @@ const KNOWN: &[Known] = &[
     Known {
         peers: CRUN,
         is: |resources, difference| {
+            let limits = resources["hugepageLimits"].as_array().into_iter().flatten();
+            let size = difference.file().strip_prefix("hugetlb.").unwrap_or_default();
+            let size = size.split_once(".rsvd.").map(|(size, _)| size);
+            // The kernel rounds down to pages.
+            let is_set = |limit: &Value| {
+                let asked = limit["limit"].as_u64();
+                let ours = difference.ours.as_deref().and_then(|ours| ours.parse().ok());
+                limit["pageSize"].as_str() == size && ours <= asked && ours.is_some()
+            };
+            size.is_some() && limits.into_iter().any(is_set)
+        },
+        why: "config-linux.md, Huge page limits: what is reserved is limited; crun 1.21 limits what is used alone",
+    },
+    Known {
+        peers: CRUN,
+        is: |resources, difference| {
+            let memory = &resources["memory"];
+            memory["checkBeforeUpdate"] == true
+                && memory["limit"] == -1
+                && refuses(difference, "cannot set the memory limit lower than its current usage")
+        },
+        why: "config-linux.md, Memory: -1 is unlimited; crun 1.21 takes it for less than what is in use",
+    },
+    Known {
+        peers: RUNC,
+        is: |resources, difference| {
+            let lines = resources["unified"]["io.max"].as_str().unwrap_or_default();
+            lines.contains('\n') && refuses(difference, "unable to set unified resource")
+        },
+        why: "config-linux.md, Unified: its own example has two lines; runc 1.1 writes both at once",
+    },
+    Known {
+        peers: CRUN,
+        is: |resources, difference| {
             resources["devices"].is_null()
                 && difference.file() == "devices.list"
                 && difference.theirs.as_deref() == Some("a *:* rwm")
@@ -109,6 +143,12 @@ const KNOWN: &[Known] = &[
 fn values(difference: &Difference) -> (&str, &str) {
     let Difference { ours, theirs, .. } = difference;
     (ours.as_deref().unwrap_or_default(), theirs.as_deref().unwrap_or_default())
+}
+
+/// Whether the other one alone refused, in these words.
+fn refuses(difference: &Difference, words: &str) -> bool {
+    let theirs = difference.theirs.as_deref().unwrap_or_default();
+    difference.place == "refused" && difference.ours.is_none() && theirs.contains(words)
 }
 
 /// The curve through the least, the usual and the greatest number of shares.
