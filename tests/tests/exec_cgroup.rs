@@ -174,6 +174,28 @@ fn v2_the_process_starts_where_it_is_told_to() {
 }
 
 #[test]
+fn v2_the_process_is_made_in_its_cgroup() {
+    let Some(case) = v2() else { return };
+    if case.tool("strace").arg("--version").output().code != Some(0) {
+        delete_v2(&case);
+        return skip("strace can't be run");
+    }
+    exec_v2(&case, &[], "mkdir /sys/fs/cgroup/a").ok();
+    let trace = case.dir.join("trace");
+    for flags in [&[][..], &["--cgroup", "a"]] {
+        let strace = case.tool_v2("strace").args(["-f", "-e", "trace=clone3,openat,open,write"]);
+        let exec = strace.arg("-o").arg(&trace).arg(case.program()).arg("--root");
+        let exec = exec.arg(case.state_root()).arg("exec").args(flags);
+        exec.args([case.id.as_str(), "cat", "/proc/self/cgroup"]).output().ok();
+        let trace = fs::read_to_string(&trace).unwrap();
+        assert!(trace.contains("CLONE_INTO_CGROUP"), "{flags:?}: {trace}");
+        // A move costs a lock of all processes, and there would be a moment outside.
+        assert!(!trace.contains("cgroup.procs"), "{flags:?}: {trace}");
+    }
+    delete_v2(&case);
+}
+
+#[test]
 fn v2_the_first_process_is_followed_unless_a_cgroup_is_named() {
     let Some(case) = v2() else { return };
     let own = "grep '^0::' /proc/self/cgroup";

@@ -126,6 +126,48 @@ fn v2_a_frozen_cgroup_above_keeps_nothing_from_ending() {
     }
 }
 
+/// Below a frozen cgroup no process is started, not even to wait for ever; in this view.
+fn check_starts_below_a_frozen_one(
+    case: &Case,
+    coble: &impl Fn() -> Cmd,
+    file: &Path,
+    words: [&str; 2],
+) {
+    let bundle = bundle_below(case, "sleep 1000");
+    let run = || coble().args(["run", "--detach", "--bundle"]).arg(&bundle.path).arg(&case.id);
+    run().output().ok();
+    fs::write(file, words[0]).unwrap();
+    let above = file.parent().unwrap().file_name().unwrap().to_str().unwrap();
+    let why = ["container's cgroup unexpectedly frozen: by ", above];
+    let exec = in_time(coble().args(["exec", &case.id, "true"]));
+    exec.fails(255, &[&["cannot exec in a paused container"][..], &why].concat());
+    in_time(coble().args(["delete", "--force", &case.id]));
+    fs::write(file, words[1]).unwrap();
+    coble().args(["delete", "--force", &case.id]).output().ok();
+    fs::write(file, words[0]).unwrap();
+    in_time(run()).refused(&why);
+    fs::write(file, words[1]).unwrap();
+    run().output().ok();
+    coble().args(["exec", &case.id, "true"]).output().ok();
+    coble().args(["delete", "--force", &case.id]).output().ok();
+    remove_parents(case);
+}
+
+#[test]
+fn v1_nothing_is_started_below_a_frozen_cgroup() {
+    let Some(case) = Case::root().filter(|_| has_v1_freezer()) else { return };
+    let file = Path::new(FREEZER).join(&case.id).join("above/freezer.state");
+    check_starts_below_a_frozen_one(&case, &|| case.coble(), &file, ["FROZEN", "THAWED"]);
+}
+
+#[test]
+fn v2_nothing_is_started_below_a_frozen_cgroup() {
+    let Some(case) = Case::root() else { return };
+    let Some(view) = View::v2(&case) else { return };
+    let file = v2_top().join(&case.id).join("above/cgroup.freeze");
+    check_starts_below_a_frozen_one(&case, &|| view.coble(&case), &file, ["1", "0"]);
+}
+
 #[test]
 fn a_start_of_what_is_held_from_outside_says_so() {
     let Some(case) = Case::root().filter(|_| has_v1_freezer()) else { return };

@@ -29,7 +29,8 @@ impl Cgroup {
     /// path.
     ///
     /// # Errors
-    /// [`Error::NotEmpty`] or [`Error::Frozen`] for a cgroup that is in use already; [`Error::Os`].
+    /// [`Error::NotEmpty`] or [`Error::Frozen`] for a cgroup that is in use already; [`Error::FrozenAbove`];
+    /// [`Error::Os`].
     pub fn create(&mut self, rootless: bool) -> Result<Creation, Error> {
         if self.unit.is_some() {
             return self.expect_unit();
@@ -50,6 +51,7 @@ impl Cgroup {
                 }
             }
         }
+        self.refuse_frozen_above().inspect_err(|_| self.places.iter().for_each(remove::undo))?;
         Ok(creation)
     }
 

@@ -54,6 +54,11 @@ pub enum Error {
     NotEmpty(usize),
     /// The cgroup was there before and is frozen.
     Frozen,
+    /// One above it is frozen.
+    FrozenAbove {
+        /// That one's directory.
+        path: String,
+    },
     /// A change has failed, and what had been changed until then could not be set back either.
     HalfDone {
         /// Why it has failed.
@@ -177,6 +182,9 @@ impl fmt::Display for Error {
                 write!(f, "container's cgroup is not empty: {count} process(es) found")
             }
             Self::Frozen => f.write_str("container's cgroup unexpectedly frozen"),
+            Self::FrozenAbove { path } => {
+                write!(f, "container's cgroup unexpectedly frozen: by {path}, above it")
+            }
             Self::HalfDone { cause, files } => {
                 write!(f, "{cause}; already changed, and not set back: {}", files.join(", "))
             }

@@ -1,7 +1,8 @@
 //! What keeps processes from ending, or from being held.
 
+use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, freezer, processes};
+use crate::{Cgroup, Error, file, freezer, processes};
 
 /// Processes that are named at most.
 const NAMED: usize = 3;
@@ -24,6 +25,22 @@ impl Cgroup {
         let place = self.freezer()?;
         let is_own = freezer::is_frozen(place).unwrap_or(false);
         if is_own { Some(place.dir()) } else { frozen_above(place) }
+    }
+
+    /// Refuses a cgroup that one above it holds: what is started there does not run, and its starter waits.
+    ///
+    /// # Errors
+    /// [`Error::FrozenAbove`]; [`Error::Os`].
+    pub fn refuse_frozen_above(&self) -> Result<(), Error> {
+        let Some(place) = self.freezer() else { return Ok(()) };
+        // v1 has one file that tells of all above. What v2 has like it (`cgroup.events`) tells late.
+        if !place.is_v2() && !is_held_above(place)? {
+            return Ok(());
+        }
+        match frozen_above(place) {
+            Some(dir) => Err(Error::FrozenAbove { path: dir.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// The directory above that keeps even a process that got SIGKILL, as v1's freezer does.
@@ -54,6 +71,15 @@ pub(crate) fn stuck(place: &Place) -> String {
     let mut words: Vec<String> = named.iter().take(NAMED).map(Stuck::words).collect();
     words.extend((named.len() > NAMED).then(|| format!("and {} more", named.len() - NAMED)));
     words.join(", ")
+}
+
+/// What v1 says of the directories above.
+fn is_held_above(place: &Place) -> Result<bool, Error> {
+    match file::read(place.dir(), "freezer.parent_freezing") {
+        Ok(text) => Ok(text.trim_end() == "1"),
+        Err(Error::Os { errno, .. }) if is_gone(errno) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn frozen_above(place: &Place) -> Option<&str> {

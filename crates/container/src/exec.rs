@@ -43,6 +43,8 @@ use crate::streams::Streams;
 use crate::validate::validate_process;
 pub use process::{Additions, ExecProcess};
 
+const HELD: &str = "cannot exec in a paused container (use --ignore-paused to override)";
+
 /// A process to run in a container (not part of the runtime specification; as `runc exec`).
 #[derive(Clone, Debug, Default)]
 pub struct Exec {
@@ -125,6 +127,10 @@ impl Exec {
     fn look(&self, stays: bool) -> Result<(Record, Process)> {
         let (record, stage) = await_made(&self.root, &self.id)?;
         self.refuse(status_of(&record, stage)?)?;
+        if !self.ignore_paused {
+            let cgroup = Cgroup::from_record(&record.cgroup)?;
+            cgroup.refuse_frozen_above().map_err(|error| Error::from(error).within(HELD))?;
+        }
         let process = self.describe(&record)?;
         validate_process(&process)
             .map_err(|error| Error::config(&error.pointer, format!("process: {error}")))?;
@@ -136,9 +142,7 @@ impl Exec {
     fn refuse(&self, status: Status) -> Result<()> {
         let words = match status {
             Status::Stopped => return Err(stopped()),
-            Status::Paused if !self.ignore_paused => {
-                "cannot exec in a paused container (use --ignore-paused to override)"
-            }
+            Status::Paused if !self.ignore_paused => HELD,
             Status::Creating => "cannot exec in a container that is being created",
             Status::Created | Status::Running | Status::Paused => return Ok(()),
         };

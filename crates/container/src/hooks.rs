@@ -16,6 +16,7 @@ use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook_output::HookOutput;
 use crate::interrupt::Watch;
+use crate::kill::END;
 
 /// Bytes of a failed hook's output that stand in the error.
 const OUTPUT_MAX: u64 = 1024;
@@ -132,8 +133,11 @@ fn await_status(child: &mut Child, hook: &Hook, watch: &Watch<'_>) -> Result<Exi
         .map_err(|errno| Error::os("pidfd_open", errno))?;
     let ended = watch.wait(pidfd.as_fd(), limit);
     if !matches!(ended, Ok(true)) {
-        // It may end by itself at this very moment.
+        // It may end by itself at this very moment; or not even now.
         let _ = child.kill();
+        if !Watch::default().wait(pidfd.as_fd(), Some(END))? {
+            return Err(Error::new("still running ten seconds after SIGKILL"));
+        }
     }
     let status = child.wait().map_err(|error| Error::at("wait for", &hook.path, error))?;
     match (ended?, seconds) {
