@@ -318,13 +318,17 @@ fn a_cgroup_in_use_is_refused_and_left_alone() {
     let error = common::locate(&path()).create(false).unwrap_err();
     assert_eq!(error.to_string(), "container's cgroup is not empty: 1 process(es) found");
     drop(process);
-    let state = dir_of(&made, "freezer").unwrap().join("freezer.state");
+    let nested = Made::new("/nested");
+    let freezer = dir_of(&made, "freezer").unwrap();
+    let state = freezer.join("freezer.state");
     fs::write(&state, "FROZEN").unwrap();
     assert!(made.frozen().unwrap());
     let error = common::locate(&path()).create(false).unwrap_err();
     assert_eq!(error.to_string(), "container's cgroup unexpectedly frozen");
-    let nested = Made::new("/nested");
     assert!(!nested.frozen().unwrap(), "it is its parent that is frozen");
+    let error = common::locate(&(path() + "/below")).create(false).unwrap_err();
+    assert_eq!(error, Error::FrozenAbove { path: freezer.to_str().unwrap().to_owned() });
+    assert!(!freezer.join("below").exists(), "what was made of it is taken away");
     fs::write(&state, "THAWED").unwrap();
     assert_eq!(common::locate(&path()).create(false).unwrap(), Creation::Done);
 }

@@ -105,6 +105,10 @@ fn a_cgroup_in_use_is_refused_and_left_alone() {
     assert!(made.frozen().unwrap() && !nested.frozen().unwrap());
     let error = common::locate(&path()).create(false).unwrap_err();
     assert_eq!(error.to_string(), "container's cgroup unexpectedly frozen");
+    let error = common::locate(&(path() + "/below")).create(false).unwrap_err();
+    let dir = made.dir().unwrap();
+    assert_eq!(error, Error::FrozenAbove { path: dir.to_owned() });
+    assert!(!fs::exists(format!("{dir}/below")).unwrap(), "what was made of it is taken away");
     write(&made, "cgroup.freeze", "0");
     assert!(!made.frozen().unwrap());
     assert_eq!(common::locate(&path()).create(false).unwrap(), Creation::Done);
