@@ -214,14 +214,14 @@ fn v2_what_the_container_freezes_itself_is_no_obstacle() {
     }
 }
 
-/// A container whose processes fork all the time, at most 150 of them.
-fn bomb(case: &Case, coble: &impl Fn() -> Cmd) {
+/// A container whose processes, this user's, fork all the time, at most 120 of them.
+fn bomb(case: &Case, user: u32, coble: &impl Fn() -> Cmd) {
     let mut bundle = bundle_below(case, "exec /bomb");
     fs::copy(env!("CARGO_BIN_EXE_bomb"), bundle.inside("/bomb")).unwrap();
     bundle.without_namespace("pid");
     // Root is not limited.
-    bundle.config["process"]["user"] = json!({"uid": PLAIN_ID, "gid": PLAIN_ID});
-    let limit = json!([{"type": "RLIMIT_NPROC", "soft": 150, "hard": 150}]);
+    bundle.config["process"]["user"] = json!({"uid": user, "gid": user});
+    let limit = json!([{"type": "RLIMIT_NPROC", "soft": 120, "hard": 120}]);
     bundle.config["process"]["rlimits"] = limit;
     bundle.write();
     coble().args(["run", "--detach", "--bundle"]).arg(&bundle.path).arg(&case.id).output().ok();
@@ -233,7 +233,7 @@ fn bomb(case: &Case, coble: &impl Fn() -> Cmd) {
 fn a_fork_bomb_ends() {
     let Some(case) = Case::root() else { return };
     for words in [&["delete", "--force"][..], &["kill", "--all"]] {
-        bomb(&case, &|| case.coble());
+        bomb(&case, PLAIN_ID + 1, &|| case.coble());
         let signal = (words[0] == "kill").then_some("KILL");
         in_time(case.coble().args(words).arg(&case.id).args(signal)).ok();
         case.delete_force();
@@ -247,7 +247,7 @@ fn v2_a_fork_bomb_ends_also_without_cgroup_kill() {
     let Some(v2) = View::v2(&case) else { return };
     for hidden in ["", "cgroup_kill"] {
         for words in [&["delete", "--force"][..], &["kill", "--all"]] {
-            bomb(&case, &|| v2.coble(&case));
+            bomb(&case, PLAIN_ID + 2, &|| v2.coble(&case));
             let coble = || v2.coble(&case).env("COBLE_WITHOUT", hidden);
             let signal = (words[0] == "kill").then_some("KILL");
             in_time(coble().args(words).arg(&case.id).args(signal)).ok();
