@@ -28,11 +28,13 @@ const STEP: Duration = Duration::from_millis(2);
 /// The kernel's counters decide; its notifications only say when to read them. v1 notifies before it kills, also
 /// those cgroups below the limit that no process is taken from, and once more when the cgroup is removed; v2 notifies of
 /// other events as well. The counters go with the cgroup, which may be gone before they are read for the last time:
-/// then what notifies, or the cgroup above, has to tell.
+/// then what notifies, whoever removed the cgroup ([`OomWatch::listen_to`]), or the cgroup above has to tell.
 #[derive(Debug)]
 pub struct OomWatch {
     place: Place,
     notifier: Notifier,
+    /// v2: a file for the text of [`Cgroup::last_oom_events`].
+    last: Option<OwnedFd>,
     /// What each directory's counter said.
     counters: BTreeMap<String, u64>,
     /// v1: until when a kill is expected that a notification has announced.
@@ -71,6 +73,13 @@ impl Cgroup {
             notifier => OomWatch::begin(place, notifier?),
         }
     }
+
+    /// The counters as text, for those who watch with v2, where they are gone with the cgroup. To be taken before that is
+    /// removed, and after its processes have ended.
+    pub fn last_oom_events(&self) -> Option<String> {
+        let place = self.unified().filter(|_| self.of("memory").is_none())?;
+        file::read(place.dir(), EVENTS).ok()
+    }
 }
 
 impl Notifier {
@@ -105,10 +114,16 @@ fn register(place: &Place, name: &str, argument: &str) -> Result<OwnedFd, Error>
 impl OomWatch {
     fn begin(place: &Place, notifier: Notifier) -> Result<Self, Error> {
         let counters = BTreeMap::new();
-        let mut watch = Self { place: place.clone(), notifier, counters, expected: None };
+        let mut watch =
+            Self { place: place.clone(), notifier, last: None, counters, expected: None };
         watch.check()?;
         watch.expected = None;
         Ok(watch)
+    }
+
+    /// Takes a file that is empty until the cgroup's remover writes [`Cgroup::last_oom_events`] to it.
+    pub fn listen_to(&mut self, last: OwnedFd) {
+        self.last = Some(last);
     }
 
     /// What to wait for with poll(2) before the next [`OomWatch::check`].
@@ -138,7 +153,11 @@ impl OomWatch {
                 self.check_v1(told)
             }
             Notifier::V2 { own, above } => {
-                let own = read(own)?;
+                let mut own = read(own)?;
+                if own.is_none() {
+                    let last = self.last.as_ref().map(read).transpose()?.flatten();
+                    own = last.filter(|text| !text.is_empty());
+                }
                 let above = above.as_ref().map(read).transpose()?.flatten();
                 let dir = self.place.dir().to_owned();
                 let all = above.map_or(0, |text| self.growth(String::new(), &text));

@@ -52,7 +52,7 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Er
     if status != Status::Stopped {
         end(record)?;
     }
-    end_all(&cgroup, has_own_pids(&record.namespaces))?;
+    end_all(entry, &cgroup, has_own_pids(&record.namespaces))?;
     record.intel_rdt.as_ref().map_or(Ok(()), Group::remove)?;
     if record.runc.is_some() {
         entry.remove_all()?;
@@ -82,16 +82,17 @@ fn delete_unfinished(entry: &Entry) -> Result<()> {
 /// would find what runs once the record is gone.
 fn delete_unreadable(entry: &Entry, error: Error) -> Result<()> {
     let Some(record) = entry.recorded_cgroup() else { return Err(error) };
-    end_all(&Cgroup::from_record(&record)?, false)?;
+    end_all(entry, &Cgroup::from_record(&record)?, false)?;
     entry.recorded_group().map_or(Ok(()), |group| group.remove())?;
     entry.remove()
 }
 
 /// Removes the cgroup of a container whose first process has ended, and ends the others, of which there are none
 /// if it had a pid namespace of its own, pid_namespaces(7).
-pub(crate) fn end_all(cgroup: &Cgroup, has_own_pids: bool) -> Result<()> {
+pub(crate) fn end_all(entry: &Entry, cgroup: &Cgroup, has_own_pids: bool) -> Result<()> {
     if !has_own_pids && !cgroup.procs()?.is_empty() {
         cgroup.kill()?;
     }
+    entry.tell_last_oom_events(cgroup);
     Ok(cgroup.remove()?)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::state::Record;
 use crate::stats::{Stats, not_running, stats_of};
-use crate::store::peek;
+use crate::store::{hear_last_oom_events, peek};
 
 /// Something to tell of a container, serialized as runc's `events` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -59,6 +59,11 @@ impl Events {
         let (record, _) = peek(&self.root, &self.id)?;
         let pidfd = record.init.pidfd()?.ok_or_else(|| not_running(&self.id))?;
         let mut oom = Cgroup::from_record(&record.cgroup)?.watch_oom()?;
+        if record.runc.is_none()
+            && let Some(last) = hear_last_oom_events(&self.root, &self.id)?
+        {
+            oom.listen_to(last);
+        }
         let mut next = Instant::now().checked_add(self.interval);
         loop {
             let has_ended = wait(&pidfd, &oom, next)?;

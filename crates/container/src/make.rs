@@ -459,7 +459,7 @@ impl Making {
     pub(crate) fn finish(mut self) -> Result<Vec<Error>> {
         self.kept = true;
         if let Some(cgroup) = &self.cgroup {
-            end_all(cgroup, has_own_pids(listed(&self.bundle.spec)))?;
+            end_all(&self.entry, cgroup, has_own_pids(listed(&self.bundle.spec)))?;
         }
         self.group.as_ref().map_or(Ok(()), Group::remove)?;
         let hooks = self.bundle.spec.hooks.take().unwrap_or_default();

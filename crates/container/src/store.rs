@@ -4,12 +4,14 @@
 //! and called `held` as long as that container is paused, when it can't be;
 //! `cgroup`, a symbolic link whose target names the cgroup, made before the cgroup is, so that a runtime that
 //! was killed leaves nothing that can't be found, and called `making` as long as the container is being made;
-//! `resctrl`, a link of the same kind, if it has a resctrl class.
+//! `resctrl`, a link of the same kind, if it has a resctrl class;
+//! `oom`, if somebody watches for want of memory (`store/oom.rs`).
 //! The directory itself is the container's lock.
 //!
 //! A directory that runc has made has runc's `state.json` ([`crate::runc`]).
 
 mod notify;
+mod oom;
 mod record;
 
 use std::ffi::CStr;
@@ -34,6 +36,7 @@ use crate::resctrl::Group;
 use crate::runc;
 use crate::state::Record;
 use crate::validate::validate_id;
+pub(crate) use oom::hear_last_oom_events;
 use record::read_record;
 
 const STATE: &CStr = c"state.json";
@@ -44,6 +47,7 @@ const CONFIG: &CStr = c"config.json";
 const START: &CStr = c"start";
 const HELD: &CStr = c"held";
 const RESCTRL: &CStr = c"resctrl";
+const OOM: &CStr = c"oom";
 
 /// How long a command waits for another one that holds the lock.
 const LOCKED_MAX: Duration = Duration::from_secs(10);
@@ -283,7 +287,7 @@ impl Entry {
             outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
         }
         // A runc that was killed early has left no more than its fifo.
-        self.unlink(&[MAKING, START, CONFIG, HELD, STATE_NEW, RESCTRL, runc::FIFO])?;
+        self.unlink(&[MAKING, START, CONFIG, HELD, STATE_NEW, RESCTRL, OOM, runc::FIFO])?;
         self.remove_notify()?;
         self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
     }
