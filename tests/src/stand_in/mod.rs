@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 pub use message::Call;
@@ -169,19 +169,32 @@ impl StandIn {
     }
 }
 
+/// The slices that this program's stand-ins have made, and share.
+static SLICES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 impl Drop for StandIn {
-    /// Takes away the slices that nobody else has.
+    /// Takes away the slices that no other stand-in uses any more.
     fn drop(&mut self) {
-        let units = self.shared.units.lock().expect("the units").clone();
-        for mut path in units
-            .into_values()
-            .chain(Some(self.shared.cgroups.join(&self.shared.root).join("user.slice")))
-        {
-            while path != self.shared.cgroups && (fs::remove_dir(&path).is_ok() || !path.exists()) {
-                path.pop();
+        let mut slices = SLICES.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = Vec::new();
+        while let Some(slice) = slices.pop() {
+            if fs::remove_dir(&slice).is_err() && slice.exists() {
+                kept.insert(0, slice);
             }
         }
+        *slices = kept;
     }
+}
+
+/// Makes a directory and those above it, and the unit's in it while nobody can take them away.
+fn make_directories(path: &Path) -> std::io::Result<()> {
+    let mut slices = SLICES.lock().unwrap_or_else(PoisonError::into_inner);
+    let above: Vec<&Path> = path.ancestors().skip(1).filter(|above| !above.exists()).collect();
+    for directory in above.into_iter().rev() {
+        fs::create_dir(directory)?;
+        slices.push(directory.to_owned());
+    }
+    fs::create_dir_all(path)
 }
 
 impl Shared {
@@ -266,15 +279,13 @@ impl Shared {
 
     fn make(&self, slice: &str, unit: &str, pids: &[u32]) -> std::io::Result<()> {
         let mut path = self.cgroups.join(&self.root);
-        fs::create_dir_all(&path)?;
         let stem = slice.trim_end_matches(".slice");
         let ends = stem.match_indices('-').map(|(end, _)| end).chain([stem.len()]);
         for end in ends {
             path.push(format!("{}.slice", &stem[..end]));
-            fs::create_dir_all(&path)?;
         }
         path.push(unit);
-        fs::create_dir_all(&path)?;
+        make_directories(&path)?;
         if self.user != 0 {
             for file in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
                 chown(path.join(file), Some(self.user), Some(self.user))?;
