@@ -61,6 +61,16 @@ impl HostCgroup {
         text.trim_end().to_owned()
     }
 
+    /// With v1: whether the kernel has counted no byte of block devices, though there were some. Then it limits no rate
+    /// either: Linux 6.1 with a virtual disk is such a case.
+    ///
+    /// # Panics
+    /// When it can't be read.
+    #[must_use]
+    pub fn counts_nothing(&self) -> bool {
+        self.read("blkio", "blkio.throttle.io_service_bytes").ends_with("Total 0")
+    }
+
     /// What there is of both: the first for v1, the second for v2.
     pub fn pick<T>(&self, v1: T, v2: T) -> T {
         if self.is_v2 { v2 } else { v1 }

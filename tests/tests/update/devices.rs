@@ -62,6 +62,9 @@ fn a_rate_holds_for_what_runs() {
         start.elapsed()
     };
     let free = read();
+    if !cgroup.is_v2 && cgroup.counts_nothing() {
+        return skip("the kernel counts nothing of this disk with cgroup v1");
+    }
     let rates = |rate: u64| json!({"blockIO": {"throttleReadBpsDevice": [{"major": major, "minor": minor, "rate": rate}]}});
     update_json(&case, &rates(256 << 10)).ok();
     let slow = read();
