@@ -89,6 +89,10 @@ fn v1_one_path_for_all() {
             name => name.trim_start_matches("name="),
         };
         let mount = Path::new("/sys/fs/cgroup").join(name);
+        if name == "unified" && !mount.exists() {
+            // The kernel has version 2, and nothing is mounted that shows it.
+            continue;
+        }
         let path =
             memberships(case.pid()).into_iter().find(|(other, _)| *other == names).unwrap().1;
         let sub = mount.join(path.trim_start_matches('/')).join("all");
