@@ -15,6 +15,7 @@ mod peers;
 mod process;
 mod soak;
 mod specification;
+mod syscalls;
 mod tally;
 mod test;
 mod vm;
@@ -40,6 +41,7 @@ usage: cargo xtask COMMAND
   soak [--count N] [--parallel N] [--runtime PATH]
                                many containers in a row and side by side, none of which may hang (as root)
   dist                         the release binary and what it is
+  syscalls TREE...             make the table of system call numbers from unpacked kernel sources, the newest first
 ";
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "soak" => soak::run(&rest),
         "dist" => dist::run(&rest),
+        "syscalls" => syscalls::run(&rest),
         _ => Err(USAGE.trim_end().to_owned()),
     };
     match done {

@@ -10,11 +10,13 @@ mod linux;
 mod parse;
 mod pointer;
 mod process;
+mod seccomp;
 
 pub use cgroup::*;
 pub use linux::*;
 pub use parse::{ParseError, parse};
 pub use process::*;
+pub use seccomp::*;
 
 use std::collections::BTreeMap;
 

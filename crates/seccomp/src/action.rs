@@ -1,0 +1,82 @@
+//! What becomes of a call.
+
+use crate::error::Error;
+
+/// A filter's answer, `SECCOMP_RET_*` and its data (seccomp(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Action(u32);
+
+const DATA: u32 = 0xffff;
+const ERRNO: u32 = 0x0005_0000;
+const TRACE: u32 = 0x7ff0_0000;
+/// The highest error number there is (include/linux/err.h, `MAX_ERRNO`); the kernel makes it of every higher one.
+const MAX_ERRNO: u32 = 4095;
+const EPERM: u32 = 1;
+
+impl Action {
+    /// The thread ends with SIGSYS.
+    pub const KILL_THREAD: Self = Self(0);
+    /// The process ends with SIGSYS.
+    pub const KILL_PROCESS: Self = Self(0x8000_0000);
+    /// The call isn't made; SIGSYS is sent.
+    pub const TRAP: Self = Self(0x0003_0000);
+    /// The call is made.
+    pub const ALLOW: Self = Self(0x7fff_0000);
+    /// The call is made and logged.
+    pub const LOG: Self = Self(0x7ffc_0000);
+    /// An agent decides, `seccomp_unotify(2)`.
+    pub const NOTIFY: Self = Self(0x7fc0_0000);
+    /// The call fails as one that the kernel doesn't know.
+    pub const ENOSYS: Self = Self(ERRNO | 38);
+
+    /// The action with this name in a configuration and its error number; `EPERM` where none is given.
+    ///
+    /// # Errors
+    /// An unknown name; a number for an action that takes none; one that is too high.
+    pub(crate) fn read(
+        pointer: &str,
+        names: [&str; 2],
+        name: &str,
+        number: Option<u32>,
+    ) -> Result<Self, Error> {
+        let [action, errno] = names.map(|member| format!("{pointer}/{member}"));
+        let numbered = |base, most| match number.unwrap_or(EPERM) {
+            number if number > most => Err(Error::at(
+                errno.clone(),
+                format!("{number} is more than {most}, the highest there is"),
+            )),
+            number => Ok(Self(base | number)),
+        };
+        let known = match name {
+            "SCMP_ACT_ERRNO" => return numbered(ERRNO, MAX_ERRNO),
+            "SCMP_ACT_TRACE" => return numbered(TRACE, DATA),
+            "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Self::KILL_THREAD,
+            "SCMP_ACT_KILL_PROCESS" => Self::KILL_PROCESS,
+            "SCMP_ACT_TRAP" => Self::TRAP,
+            "SCMP_ACT_ALLOW" => Self::ALLOW,
+            "SCMP_ACT_LOG" => Self::LOG,
+            "SCMP_ACT_NOTIFY" => Self::NOTIFY,
+            _ => return Err(Error::at(action, format!("{name:?} is no action"))),
+        };
+        match number {
+            Some(_) => Err(Error::at(errno, format!("{name} takes no error number"))),
+            None => Ok(known),
+        }
+    }
+
+    /// What the kernel is told.
+    pub fn value(self) -> u32 {
+        self.0
+    }
+
+    /// Whether calls that nobody knew of when the profile was written can be left to it. A tracer is expected to know.
+    pub(crate) fn lets_through(self) -> bool {
+        self == Self::ALLOW || self == Self::LOG || self.0 & !DATA == TRACE
+    }
+
+    /// Whether it stands before another one where both apply (seccomp(2): the kernel takes the first of its list).
+    pub(crate) fn is_stricter(self, other: Self) -> bool {
+        let rank = |action: Self| (action.0 & !DATA).cast_signed();
+        rank(self) < rank(other)
+    }
+}

@@ -1,0 +1,85 @@
+//! A condition on an argument.
+
+use coble_spec::SyscallArg;
+
+use crate::arch::Arch;
+use crate::error::Error;
+
+/// A comparison of one argument, unsigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Condition {
+    /// Which argument.
+    pub(crate) index: u8,
+    pub(crate) op: Op,
+    pub(crate) value: u64,
+    /// Which bits count; all of them but for [`Op::MaskedEq`].
+    pub(crate) mask: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Op {
+    Ne,
+    Lt,
+    Le,
+    Eq,
+    Ge,
+    Gt,
+    MaskedEq,
+}
+
+/// How many arguments a system call has at most.
+const ARGUMENTS: u32 = 6;
+
+impl Condition {
+    /// # Errors
+    /// No such argument; an unknown operator.
+    pub(crate) fn read(pointer: &str, arg: &SyscallArg) -> Result<Self, Error> {
+        let index = match u8::try_from(arg.index) {
+            Ok(index) if arg.index < ARGUMENTS => index,
+            _ => {
+                let reason = format!("{} is no argument; they are 0 to 5", arg.index);
+                return Err(Error::at(format!("{pointer}/index"), reason));
+            }
+        };
+        let op = match arg.op.as_str() {
+            "SCMP_CMP_NE" => Op::Ne,
+            "SCMP_CMP_LT" => Op::Lt,
+            "SCMP_CMP_LE" => Op::Le,
+            "SCMP_CMP_EQ" => Op::Eq,
+            "SCMP_CMP_GE" => Op::Ge,
+            "SCMP_CMP_GT" => Op::Gt,
+            "SCMP_CMP_MASKED_EQ" => Op::MaskedEq,
+            other => {
+                return Err(Error::at(format!("{pointer}/op"), format!("{other:?} is no operator")));
+            }
+        };
+        let (mask, value) = match op {
+            Op::MaskedEq => (arg.value, arg.value_two & arg.value),
+            _ => (u64::MAX, arg.value),
+        };
+        Ok(Self { index, op, value, mask })
+    }
+
+    /// That an argument has this value.
+    pub(crate) fn equal(index: u8, value: u32) -> Self {
+        Self { index, op: Op::Eq, value: value.into(), mask: u64::MAX }
+    }
+
+    /// What is compared on this architecture. Where arguments have 32 bits a negative number, which a configuration
+    /// writes with 64 of them, is one of 32 bits.
+    pub(crate) fn on(self, arch: Arch) -> Self {
+        const SIGN: u64 = 0xffff_ffff_8000_0000;
+        if arch.is_wide() {
+            return self;
+        }
+        let narrow =
+            |value: u64| if value & SIGN == SIGN { u64::from(value as u32) } else { value };
+        match self.op {
+            Op::MaskedEq => {
+                let mask = u64::from(self.mask as u32);
+                Self { mask, value: narrow(self.value), ..self }
+            }
+            _ => Self { value: narrow(self.value), ..self },
+        }
+    }
+}

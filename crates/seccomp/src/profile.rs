@@ -1,0 +1,113 @@
+//! A profile: the configuration's section, checked, with names looked up.
+
+use coble_spec::{Seccomp, Syscall};
+
+use crate::action::Action;
+use crate::arch::{Arch, row};
+use crate::condition::Condition;
+use crate::error::Error;
+
+/// A checked `linux.seccomp`.
+#[derive(Clone, Debug)]
+pub struct Profile<'a> {
+    /// What becomes of calls that no rule is about.
+    pub(crate) default: Action,
+    /// The architectures whose calls the rules are about, the kernel's own first.
+    pub(crate) archs: Vec<Arch>,
+    /// The rules in their order. The first one that a call meets decides.
+    pub(crate) rules: Vec<Rule>,
+    /// The calls that rules are about.
+    pub(crate) calls: Vec<Call<'a>>,
+    /// Names that are no call's on any architecture, where they stand.
+    pub(crate) unknown: Vec<(String, &'a str)>,
+}
+
+/// What becomes of calls under conditions, all of which have to be met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) action: Action,
+    pub(crate) conditions: Vec<Condition>,
+}
+
+/// That a rule is about a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) name: &'a str,
+    /// Its row in the table.
+    pub(crate) row: usize,
+    /// The first of the rules, and how many.
+    pub(crate) rules: (usize, usize),
+}
+
+impl<'a> Profile<'a> {
+    /// Checks a section for a kernel of this architecture.
+    ///
+    /// # Errors
+    /// What can't be meant: an unknown action, operator or architecture, an error number where none is taken.
+    pub fn read(section: &'a Seccomp, native: Arch) -> Result<Self, Error> {
+        let names = ["defaultAction", "defaultErrnoRet"];
+        let default = Action::read("", names, &section.default_action, section.default_errno_ret)?;
+        let archs = archs(section, native)?;
+        let (rules, calls, unknown) = (Vec::new(), Vec::new(), Vec::new());
+        let mut profile = Self { default, archs, rules, calls, unknown };
+        for (index, syscall) in section.syscalls.iter().enumerate() {
+            profile.add(index, syscall)?;
+        }
+        Ok(profile)
+    }
+
+    /// Names that are no call's on any architecture: JSON pointers below the section, and the names. They are passed
+    /// over, for a profile may know calls that are newer than the table.
+    pub fn unknown(&self) -> &[(String, &'a str)] {
+        &self.unknown
+    }
+
+    fn add(&mut self, index: usize, syscall: &'a Syscall) -> Result<(), Error> {
+        let pointer = format!("/syscalls/{index}");
+        if syscall.names.is_empty() {
+            return Err(Error::at(format!("{pointer}/names"), "there is no name"));
+        }
+        let names = ["action", "errnoRet"];
+        let action = Action::read(&pointer, names, &syscall.action, syscall.errno_ret)?;
+        let first = self.rules.len();
+        self.rules.extend(rules(&pointer, action, syscall)?);
+        let rules = (first, self.rules.len() - first);
+        for (place, name) in syscall.names.iter().enumerate() {
+            match row(name) {
+                Some(row) => self.calls.push(Call { name, row, rules }),
+                None => self.unknown.push((format!("{pointer}/names/{place}"), name)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn archs(section: &Seccomp, native: Arch) -> Result<Vec<Arch>, Error> {
+    let mut archs = vec![native];
+    for (index, name) in section.architectures.iter().enumerate() {
+        let unknown =
+            || Error::at(format!("/architectures/{index}"), format!("{name:?} is no architecture"));
+        let arch = Arch::named(name).ok_or_else(unknown)?;
+        if !archs.contains(&arch) {
+            archs.push(arch);
+        }
+    }
+    Ok(archs)
+}
+
+/// The rules that an entry makes: one; or, where it names an argument twice, one for each condition, any of which is
+/// enough then (as libseccomp's callers have always read it).
+fn rules(pointer: &str, action: Action, syscall: &Syscall) -> Result<Vec<Rule>, Error> {
+    let read = |(index, arg)| Condition::read(&format!("{pointer}/args/{index}"), arg);
+    let mut conditions =
+        syscall.args.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+    let repeated = |condition: &Condition| {
+        conditions.iter().filter(|other| other.index == condition.index).count() > 1
+    };
+    if conditions.iter().any(repeated) {
+        let rule = |condition| Rule { action, conditions: vec![condition] };
+        return Ok(conditions.into_iter().map(rule).collect());
+    }
+    conditions.sort_unstable();
+    Ok(vec![Rule { action, conditions }])
+}
