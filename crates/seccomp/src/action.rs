@@ -64,6 +64,11 @@ impl Action {
         }
     }
 
+    /// The one that a filter returns with this value.
+    pub fn of(value: u32) -> Self {
+        Self(value)
+    }
+
     /// What the kernel is told.
     pub fn value(self) -> u32 {
         self.0

@@ -50,7 +50,10 @@ impl Condition {
             "SCMP_CMP_GT" => Op::Gt,
             "SCMP_CMP_MASKED_EQ" => Op::MaskedEq,
             other => {
-                return Err(Error::at(format!("{pointer}/op"), format!("{other:?} is no operator")));
+                return Err(Error::at(
+                    format!("{pointer}/op"),
+                    format!("{other:?} is no operator"),
+                ));
             }
         };
         let (mask, value) = match op {

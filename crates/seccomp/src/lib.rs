@@ -6,6 +6,7 @@
 //! Calls of architectures that aren't named, and aren't the kernel's own, end the thread.
 
 mod action;
+mod answer;
 mod arch;
 mod calls;
 mod compile;
@@ -19,6 +20,7 @@ mod table;
 mod tests;
 
 pub use action::Action;
+pub use answer::Data;
 pub use arch::Arch;
 pub use error::Error;
 pub use profile::Profile;

@@ -39,10 +39,17 @@ pub(crate) const EQUAL: u16 = 0x15;
 pub(crate) const GREATER: u16 = 0x25;
 /// `BPF_JMP | BPF_JGE | BPF_K`
 pub(crate) const GREATER_EQUAL: u16 = 0x35;
+/// `BPF_JMP | BPF_JSET | BPF_K`
+pub(crate) const SET: u16 = 0x45;
 /// `BPF_RET | BPF_K`
 pub(crate) const RETURN: u16 = 0x06;
 
 impl Program {
+    /// A filter from elsewhere.
+    pub fn new(instructions: Vec<Instruction>) -> Self {
+        Self(instructions)
+    }
+
     /// The instructions, the first one first.
     pub fn instructions(&self) -> &[Instruction] {
         &self.0

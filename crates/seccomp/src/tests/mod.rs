@@ -1,21 +1,12 @@
-//! The compiler against an evaluator that reads the profile as it stands, and an interpreter of the programs.
+//! The compiler against an evaluator that reads the profile as it stands, and the program's answers.
 
 mod examples;
-mod interpreter;
 mod naive;
 mod random;
 
 use coble_spec::Seccomp;
 
-use crate::{Arch, Profile, Program};
-
-/// A call as a filter sees it.
-#[derive(Clone, Copy, Debug)]
-struct Data {
-    arch: Arch,
-    number: u32,
-    args: [u64; 6],
-}
+use crate::{Arch, Data, Profile, Program};
 
 fn section(text: &str) -> Seccomp {
     serde_json::from_str(text).expect("JSON of a section")
@@ -27,7 +18,7 @@ fn compile(section: &Seccomp) -> Program {
 
 /// Both answers must be the same.
 fn compare(section: &Seccomp, program: &Program, data: &Data) {
-    let answer = interpreter::run(program, data);
+    let answer = program.answer(data).expect("an end").value();
     let expected = naive::answer(section, data);
     assert_eq!(
         format!("{answer:#x}"),

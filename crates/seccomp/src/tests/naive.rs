@@ -2,8 +2,7 @@
 
 use coble_spec::{Seccomp, Syscall, SyscallArg};
 
-use super::Data;
-use crate::Arch;
+use crate::{Arch, Data};
 
 const ENOSYS: u32 = 0x0005_0000 + 38;
 const KILL_THREAD: u32 = 0;

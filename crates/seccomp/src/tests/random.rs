@@ -2,9 +2,9 @@
 
 use coble_spec::{Seccomp, Syscall, SyscallArg};
 
-use super::{Data, compare};
+use super::compare;
 use crate::table::CALLS;
-use crate::{Arch, Profile};
+use crate::{Arch, Data, Profile};
 
 /// xorshift64*, the same numbers for the same seed.
 struct Random(u64);
