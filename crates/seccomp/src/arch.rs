@@ -128,48 +128,6 @@ impl Arch {
         }
     }
 
-    /// The call through which the one with this name can be made as well, and the first argument that stands for it
-    /// there (socketcall(2), include/uapi/linux/net.h; ipc(2), include/uapi/linux/ipc.h).
-    pub(crate) fn gate(self, name: &str) -> Option<(u32, u32)> {
-        let (socketcall, ipc) = ("socketcall", "ipc");
-        let (gate, argument) = match name {
-            "socket" => (socketcall, 1),
-            "bind" => (socketcall, 2),
-            "connect" => (socketcall, 3),
-            "listen" => (socketcall, 4),
-            "accept" => (socketcall, 5),
-            "getsockname" => (socketcall, 6),
-            "getpeername" => (socketcall, 7),
-            "socketpair" => (socketcall, 8),
-            "send" => (socketcall, 9),
-            "recv" => (socketcall, 10),
-            "sendto" => (socketcall, 11),
-            "recvfrom" => (socketcall, 12),
-            "shutdown" => (socketcall, 13),
-            "setsockopt" => (socketcall, 14),
-            "getsockopt" => (socketcall, 15),
-            "sendmsg" => (socketcall, 16),
-            "recvmsg" => (socketcall, 17),
-            "accept4" => (socketcall, 18),
-            "recvmmsg" => (socketcall, 19),
-            "sendmmsg" => (socketcall, 20),
-            "semop" => (ipc, 1),
-            "semget" => (ipc, 2),
-            "semctl" => (ipc, 3),
-            "semtimedop" => (ipc, 4),
-            "msgsnd" => (ipc, 11),
-            "msgrcv" => (ipc, 12),
-            "msgget" => (ipc, 13),
-            "msgctl" => (ipc, 14),
-            "shmat" => (ipc, 21),
-            "shmdt" => (ipc, 22),
-            "shmget" => (ipc, 23),
-            "shmctl" => (ipc, 24),
-            _ => return None,
-        };
-        Some((self.number(gate)?, argument))
-    }
-
     /// Whether a call that the kernel doesn't know has the number 0: s390's setup(2) stands for all of them.
     pub(crate) fn has_setup(self) -> bool {
         self.facts().name.starts_with("S390")
@@ -185,7 +143,64 @@ impl Arch {
     }
 }
 
+/// The same as [`row`]. Profiles list names in order, so that the next one is a little further on.
+pub(crate) fn row_near(near: usize, name: &str) -> Option<usize> {
+    const FEW: usize = 6;
+    let next = CALLS[near..].iter().take(FEW).position(|(call, _)| *call == name);
+    next.map(|more| near + more).or_else(|| row(name))
+}
+
 /// The row of the call with this name, whatever architecture has it.
 pub(crate) fn row(name: &str) -> Option<usize> {
     CALLS.binary_search_by_key(&name, |(call, _)| *call).ok()
+}
+
+/// A call through which others can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gate {
+    /// Its row in the table.
+    pub(crate) row: usize,
+    /// The first argument that stands for the other.
+    pub(crate) argument: u32,
+}
+
+/// The call through which the one with this name can be made, where an architecture has it (socketcall(2),
+/// include/uapi/linux/net.h; ipc(2), include/uapi/linux/ipc.h).
+pub(crate) fn gate(name: &str) -> Option<Gate> {
+    let (gate, argument) = match name {
+        "socket" => ("socketcall", 1),
+        "bind" => ("socketcall", 2),
+        "connect" => ("socketcall", 3),
+        "listen" => ("socketcall", 4),
+        "accept" => ("socketcall", 5),
+        "getsockname" => ("socketcall", 6),
+        "getpeername" => ("socketcall", 7),
+        "socketpair" => ("socketcall", 8),
+        "send" => ("socketcall", 9),
+        "recv" => ("socketcall", 10),
+        "sendto" => ("socketcall", 11),
+        "recvfrom" => ("socketcall", 12),
+        "shutdown" => ("socketcall", 13),
+        "setsockopt" => ("socketcall", 14),
+        "getsockopt" => ("socketcall", 15),
+        "sendmsg" => ("socketcall", 16),
+        "recvmsg" => ("socketcall", 17),
+        "accept4" => ("socketcall", 18),
+        "recvmmsg" => ("socketcall", 19),
+        "sendmmsg" => ("socketcall", 20),
+        "semop" => ("ipc", 1),
+        "semget" => ("ipc", 2),
+        "semctl" => ("ipc", 3),
+        "semtimedop" => ("ipc", 4),
+        "msgsnd" => ("ipc", 11),
+        "msgrcv" => ("ipc", 12),
+        "msgget" => ("ipc", 13),
+        "msgctl" => ("ipc", 14),
+        "shmat" => ("ipc", 21),
+        "shmdt" => ("ipc", 22),
+        "shmget" => ("ipc", 23),
+        "shmctl" => ("ipc", 24),
+        _ => return None,
+    };
+    Some(Gate { row: row(gate)?, argument })
 }

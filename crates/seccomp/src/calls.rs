@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::action::Action;
 use crate::arch::Arch;
 use crate::condition::Condition;
-use crate::profile::{Call, Profile, Rule};
+use crate::profile::{Profile, Rule};
 
 /// What becomes of the calls from a number on, to the next range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,15 +28,14 @@ pub(crate) enum Outcome<'a> {
 pub(crate) fn ranges<'a>(profile: &'a Profile<'_>, arch: Arch) -> Vec<Range<'a>> {
     let mut ranges =
         Ranges(vec![Range { start: arch.base(), outcome: Outcome::Always(profile.default) }]);
-    let mut calls = calls(profile, arch);
-    let news = news(profile, &calls);
-    if let (Some(_), true) = (news, arch.has_setup()) {
-        calls.insert(0, (0, Entry::Setup));
+    let entries = entries(profile, arch);
+    let news = news(profile, &entries);
+    if news.is_some() && arch.has_setup() {
+        ranges.push(0, Outcome::Always(Action::ENOSYS));
+        ranges.push(1, Outcome::Always(profile.default));
     }
-    let mut rest = calls.as_slice();
-    while let Some(&(number, _)) = rest.first() {
-        let (same, after) = rest.split_at(rest.partition_point(|(other, _)| *other == number));
-        rest = after;
+    for same in entries.chunk_by(|one, other| one.number == other.number) {
+        let number = same[0].number;
         ranges.push(number, outcome(profile, same));
         ranges.push(number + 1, Outcome::Always(profile.default));
     }
@@ -46,52 +45,58 @@ pub(crate) fn ranges<'a>(profile: &'a Profile<'_>, arch: Arch) -> Vec<Range<'a>>
     ranges.0
 }
 
-/// Why a number has a rule.
-#[derive(Clone, Copy)]
-enum Entry<'a> {
-    /// It is the call's own.
-    Call(Call<'a>),
-    /// The call can be made through it, with this first argument.
-    Gate(Call<'a>, u32),
-    /// It stands for all calls that the kernel doesn't know.
-    Setup,
+/// That a number has rules.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    number: u32,
+    /// Where in the profile.
+    call: usize,
+    /// The call that they are about can be made through this one, with this first argument.
+    argument: Option<u32>,
 }
 
 /// The numbers that rules are about, in order, and of one number the rules in their order.
-fn calls<'a>(profile: &'a Profile<'_>, arch: Arch) -> Vec<(u32, Entry<'a>)> {
-    let mut calls = Vec::with_capacity(profile.calls.len() + 32);
-    for &call in &profile.calls {
-        if let Some(number) = arch.number_in(call.row) {
-            calls.push((number, Entry::Call(call)));
-        }
-        if let Some((number, argument)) = arch.gate(call.name) {
-            calls.push((number, Entry::Gate(call, argument)));
+fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
+    let mut entries = Vec::with_capacity(profile.calls.len() + 32);
+    for (index, call) in profile.calls.iter().enumerate() {
+        let mut push = |row, argument| {
+            let entry = |number| Entry { number, call: index, argument };
+            entries.extend(arch.number_in(row).map(entry));
+        };
+        push(call.row, None);
+        if let Some(gate) = call.gate {
+            push(gate.row, Some(gate.argument));
         }
     }
-    calls.sort_by_key(|(number, _)| *number);
-    calls
+    entries.sort_unstable();
+    entries
 }
 
 /// The first call that is newer than everything that the profile knows, if those have an answer of their own: the
 /// kernel's to calls it doesn't know, so that programs fall back to older ones.
-fn news(profile: &Profile<'_>, calls: &[(u32, Entry<'_>)]) -> Option<u32> {
+fn news(profile: &Profile<'_>, entries: &[Entry]) -> Option<u32> {
     if profile.default.lets_through() || profile.default == Action::ENOSYS {
         return None;
     }
-    calls.last().map(|(number, _)| number + 1)
+    entries.last().map(|entry| entry.number + 1)
 }
 
-fn outcome<'a>(profile: &'a Profile<'_>, entries: &[(u32, Entry<'a>)]) -> Outcome<'a> {
+fn outcome<'a>(profile: &'a Profile<'_>, entries: &[Entry]) -> Outcome<'a> {
     let mut found = Vec::new();
-    for (_, entry) in entries {
-        for rule in entry.rules(profile) {
+    for entry in entries {
+        for rule in profile.rules_of(entry.call) {
+            let rule = match entry.argument {
+                None => Some(Cow::Borrowed(rule)),
+                Some(argument) => through(rule, argument, profile.default).map(Cow::Owned),
+            };
+            let Some(rule) = rule else { continue };
+            if rule.conditions.is_empty() && found.is_empty() {
+                return Outcome::Always(rule.action);
+            }
             let is_last = rule.conditions.is_empty();
             found.push(rule);
             if is_last {
-                return match found.as_slice() {
-                    [only] => Outcome::Always(only.action),
-                    _ => Outcome::Depends(found),
-                };
+                return Outcome::Depends(found);
             }
         }
     }
@@ -100,22 +105,6 @@ fn outcome<'a>(profile: &'a Profile<'_>, entries: &[(u32, Entry<'a>)]) -> Outcom
     }
     found.push(Cow::Owned(Rule { action: profile.default, conditions: Vec::new() }));
     Outcome::Depends(found)
-}
-
-impl<'a> Entry<'a> {
-    fn rules(self, profile: &'a Profile<'_>) -> Vec<Cow<'a, Rule>> {
-        let of = |call: Call<'_>| &profile.rules[call.rules.0..][..call.rules.1];
-        match self {
-            Self::Call(call) => of(call).iter().map(Cow::Borrowed).collect(),
-            Self::Gate(call, argument) => {
-                let through = |rule| through(rule, argument, profile.default);
-                of(call).iter().filter_map(through).map(Cow::Owned).collect()
-            }
-            Self::Setup => {
-                vec![Cow::Owned(Rule { action: Action::ENOSYS, conditions: Vec::new() })]
-            }
-        }
-    }
 }
 
 /// A rule for a call that is made through another. Its arguments are in memory then, where no filter can look: a rule

@@ -3,7 +3,7 @@
 use coble_spec::{Seccomp, Syscall};
 
 use crate::action::Action;
-use crate::arch::{Arch, row};
+use crate::arch::{Arch, Gate, gate, row_near};
 use crate::condition::Condition;
 use crate::error::Error;
 
@@ -17,7 +17,7 @@ pub struct Profile<'a> {
     /// The rules in their order. The first one that a call meets decides.
     pub(crate) rules: Vec<Rule>,
     /// The calls that rules are about.
-    pub(crate) calls: Vec<Call<'a>>,
+    pub(crate) calls: Vec<Call>,
     /// Names that are no call's on any architecture, where they stand.
     pub(crate) unknown: Vec<(String, &'a str)>,
 }
@@ -31,10 +31,11 @@ pub(crate) struct Rule {
 
 /// That a rule is about a call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Call<'a> {
-    pub(crate) name: &'a str,
+pub(crate) struct Call {
     /// Its row in the table.
     pub(crate) row: usize,
+    /// What it can be made through on some architectures.
+    pub(crate) gate: Option<Gate>,
     /// The first of the rules, and how many.
     pub(crate) rules: (usize, usize),
 }
@@ -62,6 +63,12 @@ impl<'a> Profile<'a> {
         &self.unknown
     }
 
+    /// The rules of one of the calls.
+    pub(crate) fn rules_of(&self, call: usize) -> &[Rule] {
+        let (first, count) = self.calls[call].rules;
+        &self.rules[first..][..count]
+    }
+
     fn add(&mut self, index: usize, syscall: &'a Syscall) -> Result<(), Error> {
         let pointer = format!("/syscalls/{index}");
         if syscall.names.is_empty() {
@@ -73,8 +80,9 @@ impl<'a> Profile<'a> {
         self.rules.extend(rules(&pointer, action, syscall)?);
         let rules = (first, self.rules.len() - first);
         for (place, name) in syscall.names.iter().enumerate() {
-            match row(name) {
-                Some(row) => self.calls.push(Call { name, row, rules }),
+            let near = self.calls.last().map_or(0, |call| call.row);
+            match row_near(near, name) {
+                Some(row) => self.calls.push(Call { row, gate: gate(name), rules }),
                 None => self.unknown.push((format!("{pointer}/names/{place}"), name)),
             }
         }
