@@ -24,6 +24,7 @@ use crate::descriptors::Activation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, Said, Start};
 use crate::explain::explain;
+use crate::filter::Filter;
 use crate::foreground::{Foreground, Signals};
 use crate::loan::Loan;
 use crate::make::NOT_STARTED;
@@ -34,11 +35,11 @@ use crate::pidfd_socket::{EXEC, PidfdSocket};
 use crate::processors::Processors;
 use crate::relay::Relay;
 use crate::run::Finished;
-use crate::runc::{Runc, bundle_process};
+use crate::runc::bundle_process;
 use crate::selinux;
 use crate::state::{Record, Status};
 use crate::status::status_of;
-use crate::store::await_made;
+use crate::store::{await_made, read_filter};
 use crate::streams::Streams;
 use crate::validate::validate_process;
 pub use process::{Additions, ExecProcess};
@@ -102,7 +103,7 @@ impl Exec {
             notify: None,
         };
         let status = foreground.attend()?.status();
-        let mut warnings = warnings(&record, &process);
+        let mut warnings = capability::warnings(&process);
         if status != 0 {
             warnings.extend(oom_kills.warning(&self.id));
         }
@@ -120,7 +121,7 @@ impl Exec {
     pub fn spawn(&self) -> Result<Spawned> {
         let (record, process) = self.look(false)?;
         let (executor, _) = self.begin(&record, &process)?;
-        Ok(Spawned { child: executor.into_child(), warnings: warnings(&record, &process) })
+        Ok(Spawned { child: executor.into_child(), warnings: capability::warnings(&process) })
     }
 
     /// The container and the process, if it can be run there.
@@ -162,8 +163,9 @@ impl Exec {
 
     /// The process as a whole.
     fn describe(&self, record: &Record) -> Result<Process> {
-        let Some(runc) = &record.runc else { return Ok(self.process.merge(&record.process)) };
-        runc.check_exec()?;
+        if record.runc.is_none() {
+            return Ok(self.process.merge(&record.process));
+        }
         match &self.process {
             ExecProcess::Whole(_) => Ok(self.process.merge(&record.process)),
             ExecProcess::Additions(_) => Ok(self.process.merge(&bundle_process(record)?)),
@@ -183,14 +185,25 @@ impl Exec {
         }
     }
 
+    /// What the container's own process runs under.
+    fn filter(&self, record: &Record) -> Result<Option<Filter>> {
+        match &record.runc {
+            Some(runc) => runc.filter(),
+            None if record.is_filtered => read_filter(&self.root, &self.id).map(Some),
+            None => Ok(None),
+        }
+    }
+
     fn launch(&self, record: &Record, process: &Process) -> Result<Running> {
         let (preserve_fds, environment) = self.activation.passed_on(self.preserve_fds)?;
         let target = record.init.pidfd()?.ok_or_else(stopped)?;
+        let filter = self.filter(record)?;
         let assumption = Assumption {
             process,
             origin: "",
             setgroups: record.setgroups,
             environment: &environment,
+            filter: filter.as_ref().map(|filter| (filter, "")),
         };
         let root = root_of(record)?;
         let processors =
@@ -242,13 +255,6 @@ impl Exec {
         }
         Ok(running)
     }
-}
-
-/// What the process doesn't get although it asks for it, or the container has it.
-fn warnings(record: &Record, process: &Process) -> Vec<Error> {
-    let mut warnings = capability::warnings(process);
-    warnings.extend(record.runc.iter().flat_map(Runc::warnings));
-    warnings
 }
 
 /// The executor of an exec. What is dropped before it is released is ended.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use coble_cgroup::UNIT_PROPERTIES;
 use coble_plan::{MEMORY_POLICIES, MEMORY_POLICY_FLAGS};
+use coble_seccomp::{Action, Arch, operators};
 use coble_spec::features::{
     Cgroup, Enabled, Features, IntelRdt, Linux, MemoryPolicy, MountExtensions, Seccomp,
 };
@@ -15,6 +16,7 @@ use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Spec};
 use serde_json::{Value, json};
 
 use crate::capability;
+use crate::filter;
 use crate::mount_options::known;
 use crate::validate::{ANNOTATION_PREFIXES, hook_kinds, validate};
 
@@ -50,10 +52,7 @@ fn linux() -> Linux {
         namespaces: Some(namespaces),
         capabilities: Some(owned(capability::NAMES.iter().copied())),
         cgroup: Some(cgroup()),
-        seccomp: Some(Seccomp {
-            enabled: section("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW"})).enabled,
-            ..Seccomp::default()
-        }),
+        seccomp: Some(seccomp()),
         apparmor: Some(section("/process/apparmorProfile", json!("profile"))),
         selinux: Some(Enabled {
             enabled: Some(takes(&[
@@ -65,6 +64,26 @@ fn linux() -> Linux {
         memory_policy: Some(memory_policy()),
         mount_extensions: Some(MountExtensions { idmap: Some(idmap()) }),
         net_devices: Some(section("/linux/netDevices", json!({"eth0": {}}))),
+    }
+}
+
+/// Flags are those of every kernel that coble runs on.
+fn seccomp() -> Seccomp {
+    let takes = |section: Value| takes(&[("/linux/seccomp", section)]);
+    let is_action = |name: &&str| {
+        let rule = json!({"names": ["mkdir"], "action": name});
+        takes(json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+    };
+    let mut archs: Vec<String> = Arch::all().map(Arch::name).collect();
+    archs.sort_unstable();
+    let flags = owned(filter::FLAGS.iter().map(|(name, _)| *name));
+    Seccomp {
+        enabled: Some(takes(json!({"defaultAction": "SCMP_ACT_ALLOW"}))),
+        actions: Some(owned(Action::names().filter(is_action))),
+        operators: Some(owned(operators())),
+        archs: Some(archs),
+        known_flags: Some(flags.clone()),
+        supported_flags: Some(flags),
     }
 }
 

@@ -103,6 +103,7 @@ mod executor;
 mod explain;
 mod facts;
 mod features;
+mod filter;
 mod foreground;
 mod hook_output;
 mod hooks;

@@ -4,6 +4,7 @@
 //! Every verb works on the [`Record`] that is made of it here; what is not the same is in [`Runc`].
 
 mod fifo;
+mod filter;
 mod format;
 mod limits;
 mod record;
@@ -13,6 +14,7 @@ use std::path::Path;
 use coble_spec::{Process, Spec};
 
 use crate::error::{Error, Result};
+use crate::filter::{self as own, Filter};
 use crate::state::Record;
 
 pub(crate) use fifo::{FIFO, release};
@@ -22,37 +24,21 @@ pub(crate) use record::record;
 /// What is different with a container that runc has made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Runc {
-    pub(crate) filter: Filter,
-}
-
-/// The system call filter of the container's own process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Filter {
-    #[default]
-    None,
-    /// A further process must have it, too.
-    Needed,
-    /// The container's configuration says that a process may go without it.
-    LeftOut,
+    pub(crate) filter: Option<format::Filter>,
 }
 
 impl Runc {
+    /// What a further process runs under, as the container's own does.
+    ///
     /// # Errors
-    /// A further process would have more rights than the container's own.
-    pub(crate) fn check_exec(&self) -> Result<()> {
-        match self.filter {
-            Filter::None | Filter::LeftOut => Ok(()),
-            Filter::Needed => Err(Error::new(
-                "state.json: /config/seccomp: system call filters are not supported yet",
-            )),
-        }
-    }
-
-    /// What a further process goes without, although the container's own process has it.
-    pub(crate) fn warnings(&self) -> Vec<Error> {
-        let words = "the process has no system call filter, which the container's own has: the annotation \
-             \"coble.seccomp\" allows it";
-        if self.filter == Filter::LeftOut { vec![Error::new(words)] } else { Vec::new() }
+    /// It can't be understood or can't be carried out: the process would have more rights than the container's own.
+    pub(crate) fn filter(&self) -> Result<Option<Filter>> {
+        let Some(own) = &self.filter else { return Ok(None) };
+        let section = filter::section(own)?;
+        own::check(&section, false)
+            .and_then(|()| Filter::compile(&section))
+            .map(Some)
+            .map_err(|invalid| Error::new(format!("state.json: /config/seccomp{invalid}")))
     }
 }
 

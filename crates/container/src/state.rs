@@ -78,6 +78,11 @@ pub(crate) enum Setgroups {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde hands it over so
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands it over so
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -114,6 +119,9 @@ pub(crate) struct Record {
     /// The SELinux context of its new file systems.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) mount_label: String,
+    /// Whether processes run under the filter that is in the container's directory.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) is_filtered: bool,
     /// Whether processes join the container's session keyring.
     pub(crate) has_keyring: bool,
     /// What exec'ed processes are like unless they say otherwise.

@@ -4,7 +4,8 @@
 //! and called `held` as long as that container is paused, when it can't be;
 //! `cgroup`, a symbolic link whose target names the cgroup, made before the cgroup is, so that a runtime that
 //! was killed leaves nothing that can't be found, and called `making` as long as the container is being made;
-//! `resctrl`, a link of the same kind, if it has a resctrl class;
+//! `filter`, the program that filters system calls, if there is one;
+//! `resctrl`, a link of the same kind as `cgroup`, if it has a resctrl class;
 //! `oom`, if somebody watches for want of memory (`store/oom.rs`).
 //! The directory itself is the container's lock.
 //!
@@ -32,6 +33,7 @@ use coble_sys::rustix::process::geteuid;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Filter;
 use crate::resctrl::Group;
 use crate::runc;
 use crate::state::Record;
@@ -44,6 +46,7 @@ const STATE_NEW: &CStr = c".state.json.new";
 const CGROUP: &CStr = c"cgroup";
 const MAKING: &CStr = c"making";
 const CONFIG: &CStr = c"config.json";
+const FILTER: &CStr = c"filter";
 const START: &CStr = c"start";
 const HELD: &CStr = c"held";
 const RESCTRL: &CStr = c"resctrl";
@@ -65,6 +68,17 @@ pub fn default_root() -> Result<PathBuf> {
         None if geteuid().is_root() => Ok(PathBuf::from("/run/coble")),
         None => Err(Error::new("no state folder: set XDG_RUNTIME_DIR or give --root")),
     }
+}
+
+/// What further processes of a container that was found run under, which has such a filter.
+///
+/// # Errors
+/// It is not there, or not what was written.
+pub(crate) fn read_filter(root: &Path, id: &str) -> Result<Filter> {
+    let path = root.join(id).join("filter");
+    let bytes = fs::read(&path).map_err(|error| Error::at("read", &path, error))?;
+    let broken = || Error::new(format!("{}: not a filter of system calls", path.display()));
+    Filter::from_bytes(&bytes).ok_or_else(broken)
 }
 
 /// A container's directory, locked.
@@ -217,14 +231,24 @@ impl Entry {
         }
     }
 
+    /// Keeps what further processes of the container run under.
+    pub(crate) fn write_filter(&self, filter: &Filter) -> Result<()> {
+        self.write_file(FILTER, &filter.to_bytes())
+    }
+
     fn write_json(&self, name: &CStr, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_vec(value)
             .map_err(|error| Error::new(format!("{}: {error}", name.to_string_lossy())))?;
+        self.write_file(name, &text)
+    }
+
+    /// Whole or not at all.
+    fn write_file(&self, name: &CStr, text: &[u8]) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
         let failed = |errno| self.failed("write", name, errno);
         let file =
             openat(&self.directory, STATE_NEW, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-        let mut rest = &text[..];
+        let mut rest = text;
         while !rest.is_empty() {
             match write(&file, rest).map_err(failed)? {
                 0 => return Err(failed(Errno::NOSPC)),
@@ -287,7 +311,9 @@ impl Entry {
             outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
         }
         // A runc that was killed early has left no more than its fifo.
-        self.unlink(&[MAKING, START, CONFIG, HELD, STATE_NEW, RESCTRL, OOM, runc::FIFO])?;
+        self.unlink(&[
+            MAKING, START, CONFIG, FILTER, HELD, STATE_NEW, RESCTRL, OOM, runc::FIFO,
+        ])?;
         self.remove_notify()?;
         self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
     }

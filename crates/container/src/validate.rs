@@ -1,7 +1,7 @@
 //! Everything about a configuration that can be judged without looking at the host.
 //!
-//! A configuration that passes has only parts that coble can carry out: what it can't do yet is refused here
-//! by name ([`unsupported`]), never passed over. What depends on the host (a file that is missing, a joined
+//! A configuration that passes has only parts that coble can carry out: what it can't do is refused here by name, never
+//! passed over. What depends on the host (a file that is missing, a joined
 //! namespace that isn't one, a kernel that lacks a feature) is found later.
 
 mod annotations;
@@ -18,15 +18,15 @@ mod new_mounts;
 mod process;
 mod sysctl;
 mod text;
-mod unsupported;
 
 use std::fmt;
 
 use coble_spec::{Linux, Process, Resources, Spec};
 
+use crate::filter;
 use crate::memory_policy::resolve;
 
-pub(crate) use annotations::{PREFIXES as ANNOTATION_PREFIXES, SECCOMP};
+pub(crate) use annotations::PREFIXES as ANNOTATION_PREFIXES;
 pub(crate) use hooks::kinds as hook_kinds;
 pub use id::{MAX_ID, validate_id};
 pub(crate) use intel_rdt::check as check_intel_rdt;
@@ -53,7 +53,7 @@ impl Invalid {
     }
 
     /// The same, seen from the object that has this one at `pointer`.
-    fn below(mut self, pointer: &str) -> Self {
+    pub(crate) fn below(mut self, pointer: &str) -> Self {
         self.pointer.insert_str(0, pointer);
         self
     }
@@ -97,8 +97,8 @@ fn members(spec: &Spec) -> Result<(), Invalid> {
     let process =
         process.ok_or_else(|| Invalid::at("/process", "process property must not be empty"))?;
     process::check(process).map_err(|invalid| invalid.below("/process"))?;
-    unsupported::check(spec, linux)?;
-    annotations::check(spec, linux)?;
+    seccomp(spec, linux)?;
+    annotations::check(spec)?;
     namespaces::check(spec, linux)?;
     net_devices::check(linux)?;
     mappings::check(linux, &process.user)?;
@@ -111,6 +111,12 @@ fn members(spec: &Spec) -> Result<(), Invalid> {
         intel_rdt::check(rdt).map_err(|invalid| invalid.below("/linux/intelRdt"))?;
     }
     spec.hooks.as_ref().map_or(Ok(()), hooks::check)
+}
+
+fn seccomp(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
+    let Some(section) = &linux.seccomp else { return Ok(()) };
+    let knows_all = spec.annotations.contains_key(annotations::FAIL_UNKNOWN_SYSCALL);
+    filter::check(section, knows_all).map_err(|invalid| invalid.below(filter::POINTER))
 }
 
 /// Checks the process of an `exec` by itself; pointers start at the process object.

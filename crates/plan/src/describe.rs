@@ -251,6 +251,11 @@ impl Step<'_> {
             Self::FindProgram { name, .. } => write!(f, "find the program {}", text(name)),
             Self::AwaitStart {} => f.write_str("wait for `start`"),
             Self::Finish {} => f.write_str("say that all is done"),
+            Self::Seccomp { flags, program } => write!(
+                f,
+                "load a system call filter of {} instructions (flags {flags:#x})",
+                program.len() / 8
+            ),
             Self::Exec { args, .. } => write!(f, "run {}", words(args)),
             _ => Ok(()),
         }

@@ -496,6 +496,14 @@ steps! {
     AwaitStart {},
     /// Says that all is done, and ends: there is no program to run.
     Finish {},
+    /// Filters the system calls of the program, seccomp(2). The program is the next step, so that nothing else of this
+    /// process has to pass.
+    Seccomp {
+        /// `SECCOMP_FILTER_FLAG_*`.
+        flags: u32,
+        /// `struct sock_filter`, one after the other.
+        program: &'a [u8],
+    },
     /// Runs the program, execve(2).
     Exec {
         /// Its arguments.

@@ -38,13 +38,14 @@ enum Phase {
 /// [`Disorder`] for the first step that breaks a rule: namespaces are joined first; the root is opened
 /// before anything is mounted below it and changed after the last mount; a source is held for the mount that
 /// follows, and ids are mapped for the mount that follows; nothing that depends on the cgroup, and nothing that others
-/// can get at, comes before a wait for the cgroup; what the root hides from is restricted afterwards; capabilities are set after the user; the last
+/// can get at, comes before a wait for the cgroup; what the root hides from is restricted afterwards; capabilities are
+/// set after the user; a filter of system calls stands right before the program; the last
 /// step, and no other, runs the program.
 pub fn verify(plan: &Plan) -> Result<(), Disorder> {
     let mut reached = Phase::Join;
     let mut user_set = false;
     let mut root_open = false;
-    let (mut is_held, mut is_mapped) = (false, false);
+    let (mut is_held, mut is_mapped, mut is_filtered) = (false, false, false);
     let mut in_cgroup = !plan.iter().any(|(step, _)| matches!(step, Step::AwaitCgroup {}));
     let disorder = |step, reason: &str| Err(Disorder { step, reason: reason.into() });
     for (index, (step, _)) in plan.iter().enumerate() {
@@ -64,6 +65,10 @@ pub fn verify(plan: &Plan) -> Result<(), Disorder> {
         if is_mapped && !takes_mapping(&step) {
             return disorder(index, "ids are mapped of what is not mounted next");
         }
+        if is_filtered && !matches!(step, Step::Exec { .. }) {
+            return disorder(index, "calls are filtered of what is not the program");
+        }
+        is_filtered = matches!(step, Step::Seccomp { .. });
         is_held = matches!(step, Step::HoldSource { .. });
         is_mapped = matches!(step, Step::MapIds { .. });
         if matches!(step, Step::SetCapabilities { .. }) && !user_set {
@@ -182,7 +187,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::ReadonlyRoot { .. }
         | Step::HideMount { .. } => Phase::Mount,
         Step::PivotRoot { .. } | Step::MoveRoot {} | Step::Chroot {} => Phase::Change,
-        Step::Exec { .. } | Step::Finish {} => Phase::Run,
+        Step::Seccomp { .. } | Step::Exec { .. } | Step::Finish {} => Phase::Run,
         _ => Phase::Restrict,
     })
 }

@@ -13,6 +13,19 @@ const TRACE: u32 = 0x7ff0_0000;
 const MAX_ERRNO: u32 = 4095;
 const EPERM: u32 = 1;
 
+/// The names that a configuration has for actions, in order; those that take an error number have none yet.
+const NAMES: [(&str, Action); 9] = [
+    ("SCMP_ACT_ALLOW", Action::ALLOW),
+    ("SCMP_ACT_ERRNO", Action(ERRNO)),
+    ("SCMP_ACT_KILL", Action::KILL_THREAD),
+    ("SCMP_ACT_KILL_PROCESS", Action::KILL_PROCESS),
+    ("SCMP_ACT_KILL_THREAD", Action::KILL_THREAD),
+    ("SCMP_ACT_LOG", Action::LOG),
+    ("SCMP_ACT_NOTIFY", Action::NOTIFY),
+    ("SCMP_ACT_TRACE", Action(TRACE)),
+    ("SCMP_ACT_TRAP", Action::TRAP),
+];
+
 impl Action {
     /// The thread ends with SIGSYS.
     pub const KILL_THREAD: Self = Self(0);
@@ -40,28 +53,28 @@ impl Action {
         number: Option<u32>,
     ) -> Result<Self, Error> {
         let [action, errno] = names.map(|member| format!("{pointer}/{member}"));
-        let numbered = |base, most| match number.unwrap_or(EPERM) {
-            number if number > most => Err(Error::at(
-                errno.clone(),
-                format!("{number} is more than {most}, the highest there is"),
-            )),
-            number => Ok(Self(base | number)),
+        let known = NAMES.iter().find(|(known, _)| *known == name);
+        let Some((_, known)) = known else {
+            return Err(Error::about(action, name, "is no action"));
         };
-        let known = match name {
-            "SCMP_ACT_ERRNO" => return numbered(ERRNO, MAX_ERRNO),
-            "SCMP_ACT_TRACE" => return numbered(TRACE, DATA),
-            "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Self::KILL_THREAD,
-            "SCMP_ACT_KILL_PROCESS" => Self::KILL_PROCESS,
-            "SCMP_ACT_TRAP" => Self::TRAP,
-            "SCMP_ACT_ALLOW" => Self::ALLOW,
-            "SCMP_ACT_LOG" => Self::LOG,
-            "SCMP_ACT_NOTIFY" => Self::NOTIFY,
-            _ => return Err(Error::at(action, format!("{name:?} is no action"))),
+        let most = match known.0 {
+            ERRNO => MAX_ERRNO,
+            TRACE => DATA,
+            _ if number.is_none() => return Ok(*known),
+            _ => return Err(Error::at(errno, format!("{name} takes no error number"))),
         };
-        match number {
-            Some(_) => Err(Error::at(errno, format!("{name} takes no error number"))),
-            None => Ok(known),
+        match number.unwrap_or(EPERM) {
+            number if number > most => {
+                let reason = format!("{number} is more than {most}, the highest there is");
+                Err(Error::at(errno, reason))
+            }
+            number => Ok(Self(known.0 | number)),
         }
+    }
+
+    /// The names that a configuration has for actions, in order.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
     }
 
     /// The one that a filter returns with this value.
@@ -72,6 +85,11 @@ impl Action {
     /// What the kernel is told.
     pub fn value(self) -> u32 {
         self.0
+    }
+
+    /// Whether the call isn't made, whoever watches.
+    pub fn is_denial(self) -> bool {
+        self.is_stricter(Self::NOTIFY)
     }
 
     /// Whether calls that nobody knew of when the profile was written can be left to it. A tracer is expected to know.

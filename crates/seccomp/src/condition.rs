@@ -27,6 +27,21 @@ pub(crate) enum Op {
     MaskedEq,
 }
 
+const OPERATORS: [(&str, Op); 7] = [
+    ("SCMP_CMP_EQ", Op::Eq),
+    ("SCMP_CMP_GE", Op::Ge),
+    ("SCMP_CMP_GT", Op::Gt),
+    ("SCMP_CMP_LE", Op::Le),
+    ("SCMP_CMP_LT", Op::Lt),
+    ("SCMP_CMP_MASKED_EQ", Op::MaskedEq),
+    ("SCMP_CMP_NE", Op::Ne),
+];
+
+/// The names that a configuration has for comparisons, in order.
+pub fn operators() -> impl Iterator<Item = &'static str> {
+    OPERATORS.iter().map(|(name, _)| *name)
+}
+
 /// How many arguments a system call has at most.
 const ARGUMENTS: u32 = 6;
 
@@ -41,21 +56,9 @@ impl Condition {
                 return Err(Error::at(format!("{pointer}/index"), reason));
             }
         };
-        let op = match arg.op.as_str() {
-            "SCMP_CMP_NE" => Op::Ne,
-            "SCMP_CMP_LT" => Op::Lt,
-            "SCMP_CMP_LE" => Op::Le,
-            "SCMP_CMP_EQ" => Op::Eq,
-            "SCMP_CMP_GE" => Op::Ge,
-            "SCMP_CMP_GT" => Op::Gt,
-            "SCMP_CMP_MASKED_EQ" => Op::MaskedEq,
-            other => {
-                return Err(Error::at(
-                    format!("{pointer}/op"),
-                    format!("{other:?} is no operator"),
-                ));
-            }
-        };
+        let op = OPERATORS.iter().find(|(name, _)| *name == arg.op).map(|(_, op)| *op);
+        let unknown = || Error::about(format!("{pointer}/op"), &arg.op, "is no operator");
+        let op = op.ok_or_else(unknown)?;
         let (mask, value) = match op {
             Op::MaskedEq => (arg.value, arg.value_two & arg.value),
             _ => (u64::MAX, arg.value),

@@ -7,22 +7,31 @@ use std::fmt;
 pub struct Error {
     /// A JSON pointer below the `seccomp` section; empty for the whole of it.
     pub pointer: String,
-    /// What is wrong there.
+    /// The word that is wrong, of any length and with any characters; empty if it isn't about one.
+    pub word: String,
+    /// What is wrong there, or with the word.
     pub reason: String,
 }
 
 impl Error {
     pub(crate) fn at(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), reason: reason.into() }
+        Self { pointer: pointer.into(), word: String::new(), reason: reason.into() }
+    }
+
+    pub(crate) fn about(pointer: impl Into<String>, word: &str, reason: &str) -> Self {
+        Self { pointer: pointer.into(), word: word.to_owned(), reason: reason.to_owned() }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pointer.as_str() {
-            "" => f.write_str(&self.reason),
-            pointer => write!(f, "{pointer}: {}", self.reason),
+        if !self.pointer.is_empty() {
+            write!(f, "{}: ", self.pointer)?;
         }
+        if !self.word.is_empty() {
+            write!(f, "{:?} ", self.word)?;
+        }
+        f.write_str(&self.reason)
     }
 }
 

@@ -22,6 +22,7 @@ mod tests;
 pub use action::Action;
 pub use answer::Data;
 pub use arch::Arch;
+pub use condition::operators;
 pub use error::Error;
 pub use profile::Profile;
 pub use program::{Instruction, MAX_INSTRUCTIONS, Program};

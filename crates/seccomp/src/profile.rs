@@ -94,7 +94,7 @@ fn archs(section: &Seccomp, native: Arch) -> Result<Vec<Arch>, Error> {
     let mut archs = vec![native];
     for (index, name) in section.architectures.iter().enumerate() {
         let unknown =
-            || Error::at(format!("/architectures/{index}"), format!("{name:?} is no architecture"));
+            || Error::about(format!("/architectures/{index}"), name, "is no architecture");
         let arch = Arch::named(name).ok_or_else(unknown)?;
         if !archs.contains(&arch) {
             archs.push(arch);

@@ -20,6 +20,15 @@ pub struct Instruction {
     pub k: u32,
 }
 
+impl Instruction {
+    /// As the kernel reads it.
+    pub fn to_bytes(self) -> [u8; 8] {
+        let [a, b] = self.code.to_ne_bytes();
+        let [e, f, g, h] = self.k.to_ne_bytes();
+        [a, b, self.jt, self.jf, e, f, g, h]
+    }
+}
+
 /// A filter for seccomp(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program(Vec<Instruction>);

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use crate::{Resources, is_false, nullable};
+use crate::{Resources, Seccomp, is_false, nullable};
 
 /// What only Linux has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,9 +35,9 @@ pub struct Linux {
     /// Network devices to move into the container, by their name on the host.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub net_devices: BTreeMap<String, NetDevice>,
-    /// The system call filter, as written.
+    /// The filter of system calls.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seccomp: Option<Verbatim>,
+    pub seccomp: Option<Seccomp>,
     /// `shared`, `slave`, `private` or `unbindable`, with or without a leading `r`.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub rootfs_propagation: String,
@@ -63,17 +62,6 @@ pub struct Linux {
     /// Offsets of the new time namespace's clocks, `monotonic` and `boottime`.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub time_offsets: BTreeMap<String, TimeOffset>,
-}
-
-/// A section that is kept as text: nothing reads it yet.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Verbatim(pub Box<RawValue>);
-
-impl PartialEq for Verbatim {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get()
-    }
 }
 
 /// One of `linux.namespaces`.

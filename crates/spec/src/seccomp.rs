@@ -16,9 +16,9 @@ pub struct Seccomp {
     /// Architectures whose calls are let through the filter besides the kernel's own, `SCMP_ARCH_*`.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<String>,
-    /// Flags for seccomp(2), `SECCOMP_FILTER_FLAG_*`.
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<String>,
+    /// Flags for seccomp(2), `SECCOMP_FILTER_FLAG_*`; absent is not the same as none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flags: Option<Vec<String>>,
     /// The socket of the agent that answers notifications, unix(7).
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub listener_path: String,

@@ -7,6 +7,15 @@ use crate::Inherited;
 use crate::bytes::PathBytes;
 use crate::fault::{During, Fault, Outcome};
 
+/// A filter of system calls that is loaded right before the program runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Filter<'a> {
+    /// Index of its step.
+    pub(crate) step: u32,
+    pub(crate) flags: u32,
+    pub(crate) program: &'a [u8],
+}
+
 pub(crate) struct Context<'a> {
     /// Index of the step that runs.
     pub(crate) step: u32,
@@ -31,6 +40,8 @@ pub(crate) struct Context<'a> {
     /// The empty directory that masks others, where it was mounted first.
     pub(crate) mask: Option<OwnedFd>,
     is_forgetful: bool,
+    /// What filters the program's system calls.
+    pub(crate) filter: Option<Filter<'a>>,
     /// Whether the working directory could not be entered yet.
     pub(crate) directory_pending: bool,
     /// `HOME=...`, if it was looked up.
@@ -55,6 +66,7 @@ impl<'a> Context<'a> {
             null: None,
             mask: None,
             is_forgetful: false,
+            filter: None,
             directory_pending: false,
             home: PathBytes::new(),
             program: PathBytes::new(),

@@ -21,7 +21,7 @@ use coble_sys::{
 };
 
 use crate::bytes::PathBytes;
-use crate::context::Context;
+use crate::context::{Context, Filter};
 use crate::device::{
     Node, Owner, bind_device, make_directory, make_link, make_node, mask_path, readonly_path,
     readonly_root,
@@ -49,7 +49,7 @@ pub(crate) fn prepare() -> Outcome {
     set_parent_process_death_signal(Some(Signal::KILL)).during("prctl")
 }
 
-pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
+pub(crate) fn execute<'a>(step: &Step<'a>, context: &mut Context<'a>) -> Outcome {
     match *step {
         Step::Processors { mask } => set_processors(mask),
         Step::Setns { kind, path } => namespace::join_path(context, kind, path),
@@ -117,7 +117,7 @@ pub(crate) fn execute(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
 }
 
 /// Steps that build the tree below the root.
-fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
+fn build<'a>(step: &Step<'a>, context: &mut Context<'a>) -> Outcome {
     match *step {
         Step::MountFs { fstype, source, destination, options, attributes, flags, propagation } => {
             let fs = NewFs { fstype, source, options, attributes, flags };
@@ -189,7 +189,7 @@ fn build(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
 }
 
 /// Steps that turn the process into the program.
-fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
+fn assume<'a>(step: &Step<'a>, context: &mut Context<'a>) -> Outcome {
     context.forget()?;
     match *step {
         Step::RootPropagation { flags } => set_propagation(c"/", flags),
@@ -226,6 +226,10 @@ fn assume(step: &Step<'_>, context: &mut Context<'_>) -> Outcome {
         Step::OwnStreams { uid, terminal } => streams::own(uid, terminal != 0),
         Step::FindHome { uid } => program::find_home(context, uid),
         Step::FindProgram { name, path } => program::find(context, name, path),
+        Step::Seccomp { flags, program } => {
+            context.filter = Some(Filter { step: context.step, flags, program });
+            Ok(())
+        }
         Step::Exec { args, env } => program::exec(context, args, env),
         Step::Finish {} => rendezvous::finish(context),
         // `execute` and `build` have taken every other step.

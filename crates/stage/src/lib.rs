@@ -40,7 +40,7 @@ pub struct Inherited<'a> {
 
 /// Runs an encoded plan. Does not return: the last step runs the program, and a step that fails ends the
 /// process.
-pub fn run(plan: &[u8], inherited: Inherited<'_>) -> ! {
+pub fn run<'a>(plan: &'a [u8], inherited: Inherited<'a>) -> ! {
     let mut context = Context::new(inherited);
     let mut outcome = execute::prepare();
     for (index, step) in Steps::new(plan).enumerate() {

@@ -7,11 +7,11 @@ use coble_plan::{List, Message};
 use coble_sys::rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, openat, stat};
 use coble_sys::rustix::io::{Errno, read, retry_on_intr};
 use coble_sys::rustix::process::set_parent_process_death_signal;
-use coble_sys::{execve, sigprocmask};
+use coble_sys::{execve, seccomp_set_mode_filter, sigprocmask};
 
 use crate::array::Array;
 use crate::bytes::{Bytes, PathBytes};
-use crate::context::Context;
+use crate::context::{Context, Filter};
 use crate::fault::{During, Fault, Outcome};
 use crate::rendezvous::tell;
 
@@ -66,7 +66,7 @@ fn check_program(path: &CStr) -> Outcome {
 }
 
 /// [`coble_plan::Step::Exec`]
-pub(crate) fn exec(context: &Context<'_>, args: List<'_>, env: List<'_>) -> Outcome {
+pub(crate) fn exec(context: &mut Context<'_>, args: List<'_>, env: List<'_>) -> Outcome {
     let home = (!context.home.is_empty()).then(|| context.home.as_c_str());
     let args = Pointers::new(args, None)?;
     let env = Pointers::new(env, home)?;
@@ -75,9 +75,19 @@ pub(crate) fn exec(context: &Context<'_>, args: List<'_>, env: List<'_>) -> Outc
     }
     set_parent_process_death_signal(None).during("prctl")?;
     sigprocmask(0).during("rt_sigprocmask")?;
+    load_filter(context)?;
     // SAFETY: both arrays end with a null pointer and point to strings that outlive the call.
     let errno = unsafe { execve(context.program.as_c_str(), args.as_ptr(), env.as_ptr()) };
     Err(Fault::new(errno, "execve").with(context.program.as_bytes()))
+}
+
+/// [`coble_plan::Step::Seccomp`]: of all that this process does, the filter has to let execve(2) pass, and nothing else.
+fn load_filter(context: &mut Context<'_>) -> Outcome {
+    let Some(Filter { step, flags, program }) = context.filter else { return Ok(()) };
+    let exec = core::mem::replace(&mut context.step, step);
+    seccomp_set_mode_filter(flags, program).during("seccomp")?;
+    context.step = exec;
+    Ok(())
 }
 
 /// [`coble_plan::Step::FindHome`]: the sixth field of the line in `/etc/passwd` whose third is the user, as

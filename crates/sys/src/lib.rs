@@ -14,6 +14,7 @@ mod netlink;
 mod open_tree;
 mod process;
 mod resource;
+mod seccomp;
 mod signal;
 mod spawn;
 
@@ -34,6 +35,7 @@ pub use process::{
 use process::{close_range, close_range_cloexec};
 pub use resource::{resource, rlimit};
 pub use rustix;
+pub use seccomp::seccomp_set_mode_filter;
 pub use signal::{
     SignalSet, pidfd_send_signal, sigaction_default, sigaction_is_ignored, signalfd, sigprocmask,
 };

@@ -6,7 +6,7 @@ use core::mem::size_of;
 
 use rustix::io::{Errno, Result};
 
-use crate::arch::syscall;
+use crate::arch::{syscall, trap};
 
 /// Marks every descriptor from `first` on close-on-exec (Linux 5.11).
 ///
@@ -185,10 +185,9 @@ pub unsafe fn fork(flags: u64) -> Result<i32> {
     unsafe { syscall(libc::SYS_clone, [flags as usize, 0, 0, 0, 0, 0]) }.map(|pid| pid as i32)
 }
 
-/// Ends the process, with all its threads.
+/// Ends the process, with all its threads; by SIGILL, signal(7), where a filter denies that, seccomp(2).
 pub fn exit_group(status: i32) -> ! {
-    loop {
-        // SAFETY: the call takes a number only and does not return.
-        let _ = unsafe { syscall(libc::SYS_exit_group, [status as usize, 0, 0, 0, 0, 0]) };
-    }
+    // SAFETY: the call takes a number only and does not return.
+    let _ = unsafe { syscall(libc::SYS_exit_group, [status as usize, 0, 0, 0, 0, 0]) };
+    trap()
 }

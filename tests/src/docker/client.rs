@@ -95,17 +95,7 @@ impl Docker {
     fn run_cmd_on(&self, docker: Cmd, flags: &[&str]) -> Cmd {
         self.containers.set(self.containers.get() + 1);
         let cidfile = self.cidfile(self.containers.get());
-        docker
-            .args([
-                "run",
-                "--runtime",
-                "coble",
-                "--security-opt",
-                "seccomp=unconfined",
-                "--cidfile",
-            ])
-            .arg(cidfile)
-            .args(flags)
+        docker.args(["run", "--runtime", "coble", "--cidfile"]).arg(cidfile).args(flags)
     }
 
     /// `docker run --rm FLAGS... IMAGE ARGS...` to its end.

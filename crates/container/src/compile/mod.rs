@@ -20,6 +20,7 @@ use coble_spec::{Hook, Spec};
 use crate::delegation::{self, refuse_without_cgroup2};
 use crate::error::Result;
 use crate::facts::Facts;
+use crate::filter::Filter;
 use crate::selinux::{MountLabel, refuse_inactive};
 use crate::state::Setgroups;
 use cgroup_wait::CgroupWait;
@@ -84,12 +85,15 @@ pub(crate) struct Launch {
     pub(crate) no_new_keyring: bool,
     pub(crate) setgroups: Setgroups,
     pub(crate) preserve_fds: u32,
+    /// What the container's programs run under.
+    pub(crate) filter: Option<Filter>,
 }
 
 /// THE ORDER in which a container is made.
 pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     refuse_what_the_host_lacks(job)?;
     let namespaces = Namespaces::of(job)?;
+    let filter = Filter::of(job.spec)?;
     let mut plan = Plan::default();
     let plan_ref = &mut plan;
 
@@ -120,7 +124,7 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     process::labels(job, plan_ref)?;
     mounts::change_root(job, &namespaces, plan_ref)?;
     // From here on the process turns into the program, rights last.
-    process::assume(job, &namespaces, plan_ref)?;
+    process::assume(job, &namespaces, filter.as_ref(), plan_ref)?;
     let setgroups = process::setgroups(job, &namespaces);
     Ok(Launch {
         namespaces,
@@ -128,6 +132,7 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
         no_new_keyring: job.options.no_new_keyring,
         setgroups,
         preserve_fds: job.options.preserve_fds,
+        filter,
     })
 }
 

@@ -9,6 +9,7 @@ use super::text::{c_string, clean};
 use super::{Job, Namespaces};
 use crate::capability::Sets;
 use crate::error::{Error, Result};
+use crate::filter::{self, Filter, kept_capabilities};
 use crate::id_map::is_own_only;
 use crate::memory_policy::policy_step;
 use crate::rlimit;
@@ -29,6 +30,8 @@ pub(crate) struct Assumption<'a> {
     pub(crate) setgroups: Setgroups,
     /// Further variables of its environment.
     pub(crate) environment: &'a [String],
+    /// What it runs under, and where that stands.
+    pub(crate) filter: Option<(&'a Filter, &'a str)>,
 }
 
 fn configured<'a>(job: &Job<'a>) -> Option<&'a Process> {
@@ -100,7 +103,12 @@ pub(crate) fn key_label_step(process: &Process, origin: &str, plan: &mut Plan) -
     Ok(())
 }
 
-pub(super) fn assume(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
+pub(super) fn assume(
+    job: &Job<'_>,
+    namespaces: &Namespaces,
+    filter: Option<&Filter>,
+    plan: &mut Plan,
+) -> Result<()> {
     let process = configured(job).ok_or_else(|| {
         Error::config("/process", "config.json: process property must not be empty")
     })?;
@@ -112,6 +120,7 @@ pub(super) fn assume(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) ->
         origin: "/process",
         setgroups: setgroups(job, namespaces),
         environment: &job.options.environment,
+        filter: filter.map(|filter| (filter, filter::POINTER)),
     };
     assume_process(&assumption, plan, |plan| super::run(job, plan))
 }
@@ -172,9 +181,10 @@ pub(crate) fn assume_process(
     let directory = c_string(clean(&process.cwd))?;
     plan.push(Step::ChangeDirectory { path: &directory }, format!("{origin}/cwd"));
     user(assumption, plan);
+    let kept = kept_capabilities(process, assumption.filter.is_some());
     let step = Step::SetCapabilities {
-        effective: sets.effective,
-        permitted: sets.permitted,
+        effective: sets.effective | kept,
+        permitted: sets.permitted | kept,
         inheritable: sets.inheritable,
         ambient: sets.raisable_ambient(),
     };
@@ -250,6 +260,9 @@ fn program(
     let path = c_string(value(&process.env, "PATH").unwrap_or(DEFAULT_PATH))?;
     plan.push(Step::FindProgram { name: &name, path: &path }, format!("{origin}/args/0"));
     last(plan)?;
+    if let Some((filter, origin)) = assumption.filter {
+        filter.step(origin, plan);
+    }
     let args: ListBuf = process.args.iter().collect();
     let env: ListBuf = environment.entries.iter().collect();
     plan.push(Step::Exec { args: args.as_list(), env: env.as_list() }, format!("{origin}/args"));

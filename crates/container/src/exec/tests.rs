@@ -154,8 +154,13 @@ fn record(kinds: &[&str]) -> Record {
 
 fn lines(record: &Record, process: &Process) -> Vec<String> {
     let target = OwnedFd::from(File::open("/dev/null").unwrap());
-    let assumption =
-        Assumption { process, origin: "", setgroups: Setgroups::Allowed, environment: &[] };
+    let assumption = Assumption {
+        process,
+        origin: "",
+        setgroups: Setgroups::Allowed,
+        environment: &[],
+        filter: None,
+    };
     let processors = Processors::of(process.exec_cpu_affinity.as_ref()).unwrap();
     let plan = compile(record, &target, None, &assumption, &processors, true).unwrap();
     assert_eq!(verify(&plan), Ok(()));

@@ -50,7 +50,7 @@ pub(super) struct Config {
     pub(super) umask: Option<u32>,
     #[serde(default)]
     pub(super) no_new_privileges: bool,
-    pub(super) seccomp: Option<IgnoredAny>,
+    pub(super) seccomp: Option<Filter>,
     #[serde(rename = "Hooks")]
     pub(super) hooks: Option<Hooks>,
     /// `ociVersion` of the bundle.
@@ -150,4 +150,38 @@ pub(super) struct Personality {
 pub(super) struct CpuAffinity {
     pub(super) initial: Option<Vec<u64>>,
     pub(super) r#final: Option<Vec<u64>>,
+}
+
+/// `config.seccomp`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Filter {
+    pub(super) default_action: usize,
+    pub(super) default_errno_ret: Option<u32>,
+    pub(super) architectures: Option<Vec<String>>,
+    pub(super) flags: Option<Vec<String>>,
+    pub(super) syscalls: Option<Vec<Calls>>,
+    #[serde(default)]
+    pub(super) listener_path: String,
+    #[serde(default)]
+    pub(super) listener_metadata: String,
+}
+
+/// One of its rules.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Calls {
+    pub(super) name: String,
+    pub(super) action: usize,
+    #[serde(rename = "errnoRet")]
+    pub(super) errno_ret: Option<u32>,
+    pub(super) args: Option<Vec<Argument>>,
+}
+
+/// One of a rule's conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Argument {
+    pub(super) index: u32,
+    pub(super) value: u64,
+    #[serde(default)]
+    pub(super) value_two: u64,
+    pub(super) op: usize,
 }

@@ -11,15 +11,14 @@ use coble_spec::{
 };
 use coble_sys::rustix::process::geteuid;
 
+use super::Runc;
 pub(super) use super::format::State;
 use super::format::{self, Config, Mark};
-use super::{Filter, Runc};
 use crate::error::{Error, Result};
 use crate::host_mounts::resctrl_mount;
 use crate::init::Init;
 use crate::resctrl::Group;
 use crate::state::{Record, Setgroups};
-use crate::validate::SECCOMP;
 
 /// Reads the text of a `state.json` that is not coble's own; `None` if it isn't runc's either.
 ///
@@ -73,8 +72,8 @@ pub(super) fn group(state: &State, root: &Path) -> Result<Option<Group>> {
 
 pub(super) fn translate(state: State, cgroup: &Cgroup, group: Option<Group>) -> Result<Record> {
     let (bundle, annotations) = labels(state.config.labels.as_deref().unwrap_or_default());
-    let runc = Some(Runc { filter: filter(&state.config, &annotations) });
-    let config = state.config;
+    let mut config = state.config;
+    let runc = Some(Runc { filter: config.seccomp.take() });
     Ok(Record {
         process: process(&config)?,
         memory_policy: config.memory_policy.as_ref().map(memory_policy).transpose()?,
@@ -92,6 +91,7 @@ pub(super) fn translate(state: State, cgroup: &Cgroup, group: Option<Group>) -> 
         init: Init { pid: state.init_process_pid, start_time: state.init_process_start },
         cgroup: cgroup.record(),
         former_oom_kills: 0,
+        is_filtered: false,
         setgroups: Setgroups::Unknown,
         mount_label: config.mount_label.unwrap_or_default(),
         has_keyring: !config.no_new_keyring,
@@ -114,15 +114,6 @@ fn labels(labels: &[String]) -> (String, BTreeMap<String, String>) {
         }
     }
     (bundle, annotations)
-}
-
-fn filter(config: &Config, annotations: &BTreeMap<String, String>) -> Filter {
-    let (name, value) = SECCOMP;
-    match (&config.seccomp, annotations.get(name)) {
-        (None, _) => Filter::None,
-        (Some(_), Some(own)) if own == value => Filter::LeftOut,
-        (Some(_), _) => Filter::Needed,
-    }
 }
 
 fn process(config: &Config) -> Result<Process> {

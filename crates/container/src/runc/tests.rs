@@ -101,7 +101,7 @@ fn runc_1_5_leaves_out_what_is_empty() {
         "config": {"rootfs": "/r", "version": "1.3.0"}}"#;
     let record = translated(least).unwrap();
     assert!(record.has_keyring && record.namespaces.is_empty() && record.bundle.is_empty());
-    assert_eq!(record.runc.unwrap().check_exec(), Ok(()));
+    assert_eq!(record.runc.unwrap().filter(), Ok(None));
 }
 
 #[test]
@@ -199,15 +199,20 @@ fn a_resctrl_class_is_where_runc_put_it() {
 }
 
 #[test]
-fn a_filter_is_left_out_only_where_the_annotation_says_so() {
-    let labels = |labels: &[&str]| changed(OLD, "/config/labels", json!(labels)).unwrap();
-    let error = translated(OLD).unwrap().runc.unwrap().check_exec().unwrap_err().to_string();
-    assert_eq!(error, "state.json: /config/seccomp: system call filters are not supported yet");
-    let skipped = labels(&["coble.seccomp=skip", "bundle=/srv/box"]).runc.unwrap();
-    assert_eq!((skipped.check_exec(), skipped.warnings().len()), (Ok(()), 1));
-    for other in ["coble.seccomp=", "coble.seccomp=no", "seccomp=skip"] {
-        let runc = labels(&[other, "bundle=/srv/box"]).runc.unwrap();
-        assert!(runc.check_exec().is_err() && runc.warnings().is_empty(), "{other}");
+fn a_filter_is_taken_over() {
+    let runc = translated(OLD).unwrap().runc.unwrap();
+    let rules = json!([{ "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" }]);
+    let section = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules, "flags": [] });
+    let expected =
+        crate::filter::Filter::compile(&serde_json::from_value(section).unwrap()).unwrap();
+    assert_eq!(runc.filter(), Ok(Some(expected)));
+    let without = changed(OLD, "/config/seccomp", json!(null)).unwrap().runc.unwrap();
+    assert_eq!(without.filter(), Ok(None));
+    for (pointer, value) in [("/default_action", json!(7)), ("/listener_path", json!("/run/agent"))]
+    {
+        let runc = changed(OLD, &format!("/config/seccomp{pointer}"), value).unwrap().runc.unwrap();
+        let error = runc.filter().unwrap_err().to_string();
+        assert!(error.ends_with("notifications are not supported yet"), "{error}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All that begin with one of [`PREFIXES`] are carried out or refused. The others are words for other programs.
 
-use coble_spec::{Linux, Spec};
+use coble_spec::Spec;
 
 use super::Invalid;
 use super::text::{member, quoted};
@@ -16,29 +16,22 @@ use crate::subgroup::{self, SUBGROUP};
 /// How annotations begin that are meant for the runtime.
 pub(crate) const PREFIXES: [&str; 2] = ["coble.", "run.oci."];
 
-/// The annotation without which a configuration that has a `seccomp` section is refused, and its value.
-pub(crate) const SECCOMP: (&str, &str) = ("coble.seccomp", "skip");
-
 /// Fail for a name in `linux.seccomp` that is no system call's.
-const FAIL_UNKNOWN_SYSCALL: &str = "run.oci.seccomp_fail_unknown_syscall";
+pub(super) const FAIL_UNKNOWN_SYSCALL: &str = "run.oci.seccomp_fail_unknown_syscall";
 
-pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
+pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
     let annotations = spec.annotations.iter();
     let ours =
         annotations.filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
     for (name, value) in ours {
-        one(name, value, linux)
+        one(name, value)
             .map_err(|reason| Invalid::at(format!("/annotations/{}", member(name)), reason))?;
     }
     Ok(())
 }
 
-fn one(name: &str, value: &str, linux: &Linux) -> Result<(), String> {
+fn one(name: &str, value: &str) -> Result<(), String> {
     match name {
-        _ if name == SECCOMP.0 && value != SECCOMP.1 => {
-            Err(format!("{} is not {:?}, the only value there is", quoted(value), SECCOMP.1))
-        }
-        _ if name == SECCOMP.0 => Ok(()),
         RECEIVER | HOOKS_STDOUT | HOOKS_STDERR if !value.starts_with('/') => {
             Err(format!("{} is not an absolute path", quoted(value)))
         }
@@ -48,10 +41,6 @@ fn one(name: &str, value: &str, linux: &Linux) -> Result<(), String> {
         }
         CONTEXT_TYPE => Ok(()),
         DELEGATE => delegation::check(value),
-        FAIL_UNKNOWN_SYSCALL if linux.seccomp.is_some() => Err(format!(
-            "without a filter no system call is looked up, and \"{}\": \"{}\" asks for none",
-            SECCOMP.0, SECCOMP.1
-        )),
         FAIL_UNKNOWN_SYSCALL => Ok(()),
         SUBGROUP => subgroup::check(value),
         _ => Err("this annotation is not supported".to_owned()),

@@ -13,7 +13,7 @@ fn passes(name: &str, value: &str) {
 #[test]
 fn what_is_meant_for_the_runtime_and_unknown_is_refused() {
     for name in
-        ["run.oci.handler", "run.oci.seccomp_bpf_data", "run.oci.x", "coble.seccmp", "coble."]
+        ["run.oci.handler", "run.oci.seccomp_bpf_data", "run.oci.x", "coble.seccomp", "coble."]
     {
         let message = refusal(name, "1");
         assert_eq!(message, format!("/annotations/{name}: this annotation is not supported"));
@@ -84,11 +84,12 @@ fn a_subgroup_lies_below_the_unit() {
 }
 
 #[test]
-fn unknown_system_calls_are_not_looked_for_without_a_filter() {
+fn unknown_system_calls_are_refused_on_demand() {
     let name = "/annotations/run.oci.seccomp_fail_unknown_syscall";
+    let rules = json!([{ "names": ["read", "time_travel"], "action": "SCMP_ACT_LOG" }]);
+    let filter = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules });
     accepted(&[(name, json!("1"))]);
-    let filter = ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW" }));
-    let skip = ("/annotations/coble.seccomp", json!("skip"));
-    let message = refused(&[(name, json!("1")), filter, skip]);
-    assert!(message.starts_with(&format!("{name}: without a filter")), "{message}");
+    accepted(&[("/linux/seccomp", filter.clone())]);
+    let message = refused(&[(name, json!("1")), ("/linux/seccomp", filter)]);
+    assert_eq!(message, "/linux/seccomp/syscalls/0/names/1: \"time_travel\" is no system call");
 }

@@ -126,7 +126,7 @@ fn damaged_values() {
         known::configurations().into_iter().map(|(_, value)| value).collect();
     starts.extend((0..starts.len()).map(|_| good()));
     let (mut passed, mut refused) = (0, 0);
-    for _ in 0..1000 {
+    for _ in 0..1500 {
         let mut value = random.pick(&starts).clone();
         for _ in 0..1 + random.below(3) {
             damage(&mut value, &mut random);

@@ -343,19 +343,3 @@ fn scheduling_and_personality() {
         assert_eq!(refused(&[(pointer, new)]), message);
     }
 }
-
-#[test]
-fn a_filter_is_skipped_only_when_asked() {
-    let filter = ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW" }));
-    let reason = "system call filters are not supported yet; the annotation \"coble.seccomp\": \"skip\" runs the container without one";
-    assert_eq!(refused(std::slice::from_ref(&filter)), format!("/linux/seccomp: {reason}"));
-    accepted(&[filter.clone(), ("/annotations/coble.seccomp", json!("skip"))]);
-    accepted(&[("/annotations/coble.seccomp", json!("skip"))]);
-    for wrong in ["", "Skip", "true"] {
-        let message = refused(&[filter.clone(), ("/annotations/coble.seccomp", json!(wrong))]);
-        let expected = format!(
-            "/annotations/coble.seccomp: {wrong:?} is not \"skip\", the only value there is"
-        );
-        assert_eq!(message, expected);
-    }
-}

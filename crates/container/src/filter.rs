@@ -1,0 +1,222 @@
+//! The filter of system calls that the container's processes run under.
+//!
+//! It is loaded right before the program runs, so that a profile has to allow execve(2) and nothing else of what coble
+//! does (docs/adr/0014). Without no_new_privs that needs `CAP_SYS_ADMIN`, which the process keeps until then.
+
+use coble_plan::{Plan, Step};
+use coble_seccomp::{Action, Arch, Data, Profile};
+use coble_spec::{Process, Seccomp, Spec};
+
+use crate::error::{Error, Result};
+use crate::validate::{Invalid, quoted};
+
+/// `struct sock_filter` has eight bytes (include/uapi/linux/filter.h).
+const INSTRUCTION: usize = 8;
+
+/// Flags that a configuration may ask for, and their bits (include/uapi/linux/seccomp.h).
+pub(crate) const FLAGS: [(&str, u32); 3] = [
+    ("SECCOMP_FILTER_FLAG_LOG", 1 << 1),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 1 << 2),
+    // There is but one thread, and so nothing to do.
+    ("SECCOMP_FILTER_FLAG_TSYNC", 0),
+];
+
+/// Without `flags`, as runc has it since 1.2: the kernel makes a program's speculation no slower for its filter.
+const DEFAULT: u32 = 1 << 2;
+
+/// The capability that loads a filter where no_new_privs isn't set, capabilities(7).
+pub(crate) const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+/// Where in a configuration it stands.
+pub(crate) const POINTER: &str = "/linux/seccomp";
+
+/// A filter that is ready to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// `SECCOMP_FILTER_FLAG_*`.
+    flags: u32,
+    /// `struct sock_filter`, one after the other.
+    program: Vec<u8>,
+}
+
+impl Filter {
+    /// The configuration's.
+    pub(crate) fn of(spec: &Spec) -> Result<Option<Self>> {
+        let section = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+        section.map(Self::compile).transpose().map_err(|invalid| {
+            let invalid = invalid.below(POINTER);
+            Error::config(&invalid.pointer, format!("config.json: {invalid}"))
+        })
+    }
+
+    /// # Errors
+    /// What can't be meant or can't be carried out; pointers begin at the section.
+    pub(crate) fn compile(section: &Seccomp) -> std::result::Result<Self, Invalid> {
+        let flags = flags(section)?;
+        let profile = Profile::read(section, Arch::NATIVE).map_err(wrong)?;
+        let program = profile.compile().map_err(wrong)?;
+        let execve = Arch::NATIVE.number("execve").unwrap_or_default();
+        let data = Data { arch: Arch::NATIVE, number: execve, args: [1; 6] };
+        if program.answer(&data).is_none_or(Action::is_denial) {
+            return Err(Invalid::new("", "no program can be run, for execve(2) is denied"));
+        }
+        let bytes = |one: &coble_seccomp::Instruction| one.to_bytes();
+        Ok(Self { flags, program: program.instructions().iter().flat_map(bytes).collect() })
+    }
+
+    /// Adds the step that loads it.
+    pub(crate) fn step(&self, origin: &str, plan: &mut Plan) {
+        plan.push(Step::Seccomp { flags: self.flags, program: &self.program }, origin.to_owned());
+    }
+
+    /// What a further process of the container needs of it.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.flags.to_ne_bytes().to_vec();
+        bytes.extend_from_slice(&self.program);
+        bytes
+    }
+
+    /// What [`Filter::to_bytes`] has written; none of anything else.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (flags, program) = bytes.split_first_chunk()?;
+        let is_whole = !program.is_empty() && program.len().is_multiple_of(INSTRUCTION);
+        is_whole.then(|| Self { flags: u32::from_ne_bytes(*flags), program: program.to_vec() })
+    }
+}
+
+/// Capabilities that a process keeps until its filter is loaded. The program's own follow from its other sets,
+/// execve(2).
+pub(crate) fn kept_capabilities(process: &Process, is_filtered: bool) -> u64 {
+    if is_filtered && !process.no_new_privileges { CAP_SYS_ADMIN } else { 0 }
+}
+
+fn flags(section: &Seccomp) -> std::result::Result<u32, Invalid> {
+    let Some(names) = &section.flags else { return Ok(DEFAULT) };
+    let bit = |(index, name): (usize, &String)| {
+        let known = FLAGS.iter().find(|(known, _)| known == name);
+        known.map(|(_, bit)| *bit).ok_or_else(|| {
+            let reason = match name.as_str() {
+                "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => "notifications are not supported yet",
+                _ => "there is no such flag",
+            };
+            Invalid::new(format!("/flags/{index}"), format!("{}: {reason}", quoted(name)))
+        })
+    };
+    names.iter().enumerate().map(bit).try_fold(0, |flags, bit| Ok(flags | bit?))
+}
+
+/// Judges a section by itself, but for what the whole of it comes to.
+///
+/// # Errors
+/// What can't be meant or can't be carried out yet; pointers begin at the section.
+pub(crate) fn check(section: &Seccomp, knows_all: bool) -> std::result::Result<(), Invalid> {
+    if !section.listener_path.is_empty() || !section.listener_metadata.is_empty() {
+        let member = if section.listener_path.is_empty() { "Metadata" } else { "Path" };
+        return Err(not_yet(format!("/listener{member}")));
+    }
+    if section.default_action == NOTIFY {
+        return Err(not_yet("/defaultAction".to_owned()));
+    }
+    if let Some(index) = section.syscalls.iter().position(|rule| rule.action == NOTIFY) {
+        return Err(not_yet(format!("/syscalls/{index}/action")));
+    }
+    flags(section)?;
+    let profile = Profile::read(section, Arch::NATIVE).map_err(wrong)?;
+    match profile.unknown().first() {
+        Some((pointer, name)) if knows_all => {
+            Err(Invalid::new(pointer, format!("{} is no system call", quoted(name))))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong(error: coble_seccomp::Error) -> Invalid {
+    let reason = match error.word.as_str() {
+        "" => error.reason,
+        word => format!("{} {}", quoted(word), error.reason),
+    };
+    Invalid::new(error.pointer, reason)
+}
+
+const NOTIFY: &str = "SCMP_ACT_NOTIFY";
+
+fn not_yet(pointer: String) -> Invalid {
+    Invalid::new(pointer, "notifications are not supported yet")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn section(value: serde_json::Value) -> Seccomp {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn flags_are_those_asked_for() {
+        let flags = |names| {
+            let mut section = section(json!({"defaultAction": "SCMP_ACT_ALLOW"}));
+            section.flags = names;
+            Filter::compile(&section).map(|filter| filter.flags).map_err(|error| error.to_string())
+        };
+        let names = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(flags(None), Ok(4));
+        assert_eq!(flags(names(&[])), Ok(0));
+        let all = ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG"];
+        assert_eq!(flags(names(&all)), Ok(2));
+        let error = flags(names(&["SECCOMP_FILTER_FLAG_LOG", "LOG"])).unwrap_err();
+        assert_eq!(error, "/flags/1: \"LOG\": there is no such flag");
+    }
+
+    #[test]
+    fn a_profile_under_which_nothing_runs_is_refused() {
+        for action in ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"]
+        {
+            let error = Filter::compile(&section(json!({"defaultAction": action}))).unwrap_err();
+            assert_eq!(error.reason, "no program can be run, for execve(2) is denied");
+            let rules = json!([{"names": ["execve"], "action": "SCMP_ACT_ALLOW"}]);
+            let one = section(json!({"defaultAction": action, "syscalls": rules}));
+            assert!(Filter::compile(&one).is_ok(), "{action}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again() {
+        let filter = Filter::compile(&section(json!({"defaultAction": "SCMP_ACT_ALLOW"}))).unwrap();
+        assert_eq!(Filter::from_bytes(&filter.to_bytes()), Some(filter.clone()));
+        let bytes = filter.to_bytes();
+        for wrong in [&bytes[..4], &bytes[..bytes.len() - 1], &[]] {
+            assert_eq!(Filter::from_bytes(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn notifications_are_refused_where_they_are_asked_for() {
+        let rule = json!([{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]);
+        for (more, pointer) in [
+            (json!({"listenerPath": "/run/agent"}), "/listenerPath"),
+            (json!({"listenerMetadata": "x"}), "/listenerMetadata"),
+            (json!({"defaultAction": "SCMP_ACT_NOTIFY"}), "/defaultAction"),
+            (json!({"syscalls": rule}), "/syscalls/0/action"),
+        ] {
+            let mut value = json!({"defaultAction": "SCMP_ACT_ALLOW"});
+            value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let error = check(&section(value), false).unwrap_err();
+            assert_eq!(
+                (&*error.pointer, &*error.reason),
+                (pointer, "notifications are not supported yet")
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_refused_on_demand() {
+        let rules = json!([{"names": ["read", "time_travel"], "action": "SCMP_ACT_LOG"}]);
+        let section = section(json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}));
+        assert!(check(&section, false).is_ok());
+        let error = check(&section, true).unwrap_err().to_string();
+        assert_eq!(error, "/syscalls/0/names/1: \"time_travel\" is no system call");
+    }
+}

@@ -1,0 +1,36 @@
+//! seccomp(2).
+
+use core::mem::size_of;
+
+use rustix::io::{Errno, Result};
+
+use crate::arch::syscall;
+
+/// `SECCOMP_SET_MODE_FILTER` (include/uapi/linux/seccomp.h).
+const SET_MODE_FILTER: usize = 1;
+
+/// `struct sock_filter` (include/uapi/linux/filter.h), in bytes.
+const INSTRUCTION: usize = 8;
+
+/// `struct sock_fprog` (include/uapi/linux/filter.h).
+#[repr(C)]
+struct Program {
+    len: u16,
+    filter: *const u8,
+}
+
+/// Filters the system calls of the calling thread and of what it becomes, seccomp(2): `program` consists of
+/// `struct sock_filter` in the machine's order of bytes, `flags` of `SECCOMP_FILTER_FLAG_*`.
+///
+/// # Errors
+/// `EINVAL` for a program that is empty, longer than 4096 instructions or not one that the kernel takes, and for flags
+/// that it doesn't know; `EACCES` without no_new_privs and without `CAP_SYS_ADMIN`.
+pub fn seccomp_set_mode_filter(flags: u32, program: &[u8]) -> Result<()> {
+    let (count, rest) = (program.len() / INSTRUCTION, program.len() % INSTRUCTION);
+    let len = u16::try_from(count).ok().filter(|_| rest == 0).ok_or(Errno::INVAL)?;
+    let program = Program { len, filter: program.as_ptr() };
+    const { assert!(size_of::<Program>() == 2 * size_of::<usize>()) };
+    let args = [SET_MODE_FILTER, flags as usize, &raw const program as usize, 0, 0, 0];
+    // SAFETY: the kernel only reads the program, whose length it is told and which lives through the call.
+    unsafe { syscall(libc::SYS_seccomp, args) }.map(drop)
+}
