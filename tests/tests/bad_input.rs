@@ -263,8 +263,14 @@ fn values_out_of_range() {
 
 #[test]
 fn seccomp_is_never_passed_over() {
-    let profile = json!({"defaultAction": "SCMP_ACT_ALLOW"});
-    refuses_value("/linux/seccomp", profile, &["/linux/seccomp", "coble.seccomp", "skip"]);
+    let profile = json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_PDP11"]});
+    refuses_value(
+        "/linux/seccomp",
+        profile,
+        &["/linux/seccomp/architectures/0", "SCMP_ARCH_PDP11"],
+    );
+    let profile = json!({"defaultAction": "SCMP_ACT_ERRNO"});
+    refuses_value("/linux/seccomp", profile, &["/linux/seccomp", "execve(2) is denied"]);
 }
 
 #[test]
@@ -279,14 +285,4 @@ fn labels_of_a_security_module_that_is_off() {
             refuses_value(place, json!("system_u:system_r:x:s0"), &words);
         }
     }
-}
-
-#[test]
-fn seccomp_can_be_skipped_on_purpose() {
-    let Some(case) = Case::root() else { return };
-    let mut bundle = case.bundle();
-    bundle.sh("grep Seccomp: /proc/self/status");
-    bundle.config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_KILL"});
-    bundle.config["annotations"]["coble.seccomp"] = "skip".into();
-    assert_eq!(case.run(&bundle).output().stdout(), "Seccomp:\t0\n");
 }

@@ -311,9 +311,7 @@ impl Entry {
             outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
         }
         // A runc that was killed early has left no more than its fifo.
-        self.unlink(&[
-            MAKING, START, CONFIG, FILTER, HELD, STATE_NEW, RESCTRL, OOM, runc::FIFO,
-        ])?;
+        self.unlink(&[MAKING, START, CONFIG, FILTER, HELD, STATE_NEW, RESCTRL, OOM, runc::FIFO])?;
         self.remove_notify()?;
         self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
     }
