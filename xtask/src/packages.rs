@@ -6,17 +6,21 @@ use std::process::Command;
 use crate::check::Check;
 use crate::{Result, elf};
 
-/// A Debian package and the program that shows that it (or another distribution's like it) is there.
+/// A Debian package and the program, or the file, that shows that it (or another distribution's like it) is there.
 struct Package(&'static str, &'static str);
 
+/// What filters of system calls are compared with.
+pub(crate) const LIBSECCOMP: &str = "/usr/lib/x86_64-linux-gnu/libseccomp.a";
+
 /// Everything the tests call. A test that misses one of them is skipped by name.
-const PACKAGES: [Package; 14] = [
+const PACKAGES: [Package; 15] = [
     Package("busybox-static", "busybox"),
     Package("containerd", "containerd"),
     Package("docker.io", "dockerd"),
     Package("fish", "fish"),
     Package("iproute2", "ip"),
     Package("iptables", "iptables"),
+    Package("libseccomp-dev", LIBSECCOMP),
     Package("man-db", "man"),
     Package("mmdebstrap", "mmdebstrap"),
     Package("procps", "ps"),

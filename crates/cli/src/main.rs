@@ -1,9 +1,12 @@
 //! The command `coble`: an OCI container runtime.
+#![cfg_attr(not(test), no_main)]
 
 mod call;
 mod commands;
 mod completion;
 mod duration;
+#[cfg(not(test))]
+mod entry;
 mod failure;
 #[cfg(test)]
 mod golden;
@@ -16,7 +19,6 @@ mod size;
 mod stdout;
 mod table;
 
-use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::call::Call;
@@ -24,15 +26,22 @@ use crate::failure::Failure;
 use crate::log::Log;
 use crate::parse::Wish;
 
-fn main() -> ExitCode {
+/// The tests have a beginning of their own.
+#[cfg(test)]
+fn main() -> std::process::ExitCode {
+    run().into()
+}
+
+/// The whole command: its exit status.
+fn run() -> u8 {
     let mut call = Call::default();
     let parsed = parse::parse(std::env::args_os().skip(1).collect(), &mut call);
     let opened = Log::open(&call.global).map(|log| call.log = log);
     let outcome = parsed.and_then(|wish| opened.and_then(|()| fulfil(wish, &call)));
-    ExitCode::from(outcome.unwrap_or_else(|failure| {
+    outcome.unwrap_or_else(|failure| {
         call.log.error(&failure.message);
         failure.status
-    }))
+    })
 }
 
 fn fulfil(wish: Wish, call: &Call) -> Result<u8, Failure> {

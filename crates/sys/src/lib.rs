@@ -17,6 +17,7 @@ mod resource;
 mod seccomp;
 mod signal;
 mod spawn;
+mod streams;
 
 pub use clone3::Child;
 pub use exec::{execve, fexecve};
@@ -37,6 +38,8 @@ pub use resource::{resource, rlimit};
 pub use rustix;
 pub use seccomp::seccomp_set_mode_filter;
 pub use signal::{
-    SignalSet, pidfd_send_signal, sigaction_default, sigaction_is_ignored, signalfd, sigprocmask,
+    SignalSet, pidfd_send_signal, sigaction_default, sigaction_ignore, sigaction_is_ignored,
+    signalfd, sigprocmask,
 };
 pub use spawn::{SPAWN_FAILED, Spawn};
+pub use streams::open_closed_streams;

@@ -41,6 +41,17 @@ pub fn sigaction_default(signal: i32) -> Result<()> {
     unsafe { syscall(libc::SYS_rt_sigaction, args) }.map(drop)
 }
 
+/// Has a signal ignored.
+///
+/// # Errors
+/// As rt_sigaction(2).
+pub fn sigaction_ignore(signal: i32) -> Result<()> {
+    let action = [libc::SIG_IGN as u64, 0, 0, 0];
+    let args = [signal as usize, action.as_ptr() as usize, 0, size_of::<SignalSet>(), 0, 0];
+    // SAFETY: the structure lives through the call; no handler is installed.
+    unsafe { syscall(libc::SYS_rt_sigaction, args) }.map(drop)
+}
+
 /// Whether a signal is ignored.
 ///
 /// # Errors

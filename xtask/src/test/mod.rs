@@ -33,7 +33,12 @@ fn programs(tally: &mut Tally) {
         Ok(binary) => binary,
         Err(why) => return tally.check(&Check::of("release build", Err(why))),
     };
-    let programs = match cargo::build(&["test", "--workspace", "--no-run"]) {
+    let mut args = vec!["test", "--workspace", "--no-run"];
+    match packages::find(packages::LIBSECCOMP) {
+        Some(_) => args.extend(["--features", "coble-tests/libseccomp"]),
+        None => tally.check(&Check::skipped("libseccomp", "the library isn't installed")),
+    }
+    let programs = match cargo::build(&args) {
         Ok(programs) => programs,
         Err(why) => return tally.check(&Check::of("test build", Err(why))),
     };
