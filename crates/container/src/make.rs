@@ -407,6 +407,7 @@ impl Making {
             intel_rdt: self.group.clone(),
             namespaces: listed(spec).to_vec(),
             memory_swap: memory_swap(spec),
+            device_rules: None,
             setgroups: self.launch.setgroups,
             personality: spec.linux.as_ref().and_then(|linux| linux.personality.clone()),
             memory_policy: spec.linux.as_ref().and_then(|linux| linux.memory_policy.clone()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use coble_cgroup::Record as CgroupRecord;
-use coble_spec::{Hooks, MemoryPolicy, Namespace, Personality, Process};
+use coble_spec::{DeviceRule, Hooks, MemoryPolicy, Namespace, Personality, Process};
 use serde::{Deserialize, Serialize};
 
 use crate::init::Init;
@@ -110,6 +110,9 @@ pub(crate) struct Record {
     /// The limit of memory and swap together, in bytes or -1, if there is one: cgroup v2 can't tell it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) memory_swap: Option<i64>,
+    /// The device rules of the last update that had others than those before it; empty while they change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device_rules: Option<Vec<DeviceRule>>,
     /// What its user namespace says of setgroups(2).
     pub(crate) setgroups: Setgroups,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -37,8 +37,9 @@ pub struct Update {
 impl Update {
     /// Changes the limits of a container that waits, runs or is paused.
     ///
-    /// Device rules are the only part that is compared with the container's `config.json` first: engines send the
-    /// rules of the container with every update, while a hook may have added others, which must not be lost.
+    /// Device rules are the only part that is compared first, with those of the last update that had others, or of the
+    /// container's `config.json`: engines send the same rules with every update, while a hook may have added others,
+    /// which must not be lost.
     ///
     /// # Errors
     /// There is no such container, it has stopped (`container not running`), a value can't be meant (a JSON pointer
@@ -51,25 +52,31 @@ impl Update {
             return Err(Error::new(format!("container not running: {}", self.id)));
         }
         let (resources, memory_swap) = with_swap(&self.resources, record.memory_swap);
-        let devices = new_devices(&resources, &entry.config(&record))?;
+        let devices = new_devices(&resources, &record, &entry.config(&record))?;
         if record.runc.is_some() && devices.is_some() {
             return Err(Error::new("/devices: the rules of a container of runc can't be changed"));
         }
         let cgroup = Cgroup::from_record(&record.cgroup)?;
         let schemata = self.schemata(&record)?;
         schemata.as_ref().map_or(Ok(()), SchemataUpdate::carry_out)?;
+        if devices.is_some() {
+            // Who is killed from here on leaves rules that nobody knows, and that no others are the same as.
+            entry.write(&Record { device_rules: Some(Vec::new()), ..record.clone() })?;
+        }
         if let Err(error) = cgroup.update(&resources, devices.as_deref()) {
             schemata.as_ref().inspect(|schemata| schemata.undo());
+            if devices.is_some() {
+                entry.write(&record)?;
+            }
             return Err(named(error));
         }
         if record.runc.is_some() {
             return entry.change(|state| self.note(state, &resources, memory_swap));
         }
-        if record.memory_swap != memory_swap {
-            record.memory_swap = memory_swap;
-            entry.write(&record)?;
-        }
-        Ok(())
+        let is_same = record.memory_swap == memory_swap && devices.is_none();
+        record.memory_swap = memory_swap;
+        record.device_rules = devices.map(|_| resources.devices).or(record.device_rules);
+        if is_same { Ok(()) } else { entry.write(&record) }
     }
 
     /// Has runc find what is in force now.
@@ -108,13 +115,18 @@ fn with_swap(resources: &Resources, old: Option<i64>) -> (Resources, Option<i64>
 }
 
 /// `linux.devices`, if there are new device rules.
-fn new_devices(resources: &Resources, config: &Path) -> Result<Option<Vec<Device>>> {
-    if resources.devices.is_empty() {
+fn new_devices(
+    resources: &Resources,
+    record: &Record,
+    config: &Path,
+) -> Result<Option<Vec<Device>>> {
+    if resources.devices.is_empty() || record.device_rules.as_ref() == Some(&resources.devices) {
         return Ok(None);
     }
     let config = read_config(config)?;
     let linux = config.linux.unwrap_or_default();
-    let old = linux.resources.unwrap_or_default().devices;
+    let first = || linux.resources.unwrap_or_default().devices;
+    let old = record.device_rules.clone().unwrap_or_else(first);
     Ok((old != resources.devices).then_some(linux.devices))
 }
 

@@ -111,12 +111,14 @@ fn device_rules_are_replaced_only_by_others() {
     assert!(can_open(exec()), "a new rule");
     assert_eq!(exec().args(["sh", "-c", "echo x > /dev/null"]).output().ok().stderr, "");
     // Rules that a hook may have added stay where an engine sends what it has always sent.
-    update_json(&case, &json!({"devices": own, "pids": {"limit": 90}})).ok();
+    update_json(&case, &json!({"devices": with_kmsg, "pids": {"limit": 90}})).ok();
     assert!(can_open(exec()));
     update_json(&case, &json!({"pids": {"limit": 91}})).ok();
     assert!(can_open(exec()));
     let bad = json!({"devices": [{"allow": true, "access": "x"}]});
     update_json(&case, &bad).refused(&["/devices/0/access: "]);
+    update_json(&case, &json!({"devices": own})).ok();
+    assert!(!can_open(exec()), "the first rules again");
 }
 
 #[test]

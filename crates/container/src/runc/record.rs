@@ -92,6 +92,7 @@ pub(super) fn translate(state: State, cgroup: &Cgroup, group: Option<Group>) -> 
         cgroup: cgroup.record(),
         former_oom_kills: 0,
         is_filtered: false,
+        device_rules: None,
         setgroups: Setgroups::Unknown,
         mount_label: config.mount_label.unwrap_or_default(),
         has_keyring: !config.no_new_keyring,
