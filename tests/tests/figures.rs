@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use coble_tests::{Bundle, Case, skip};
@@ -275,9 +276,18 @@ fn input_and_output() {
     assert!(start.elapsed() > Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
+/// With the scheduler BFQ the kernel has other files for weights; it comes and stays.
+static BFQ: Mutex<()> = Mutex::new(());
+
+/// Loads a module, if there is one of that name.
+fn load(case: &Case, module: &str) -> bool {
+    case.tool("modprobe").args(["--quiet", module]).output().code == Some(0)
+}
+
 #[test]
 fn weights_of_input_and_output() {
     let Some(case) = Case::root() else { return };
+    let _lock = BFQ.lock().unwrap();
     let Some(is_v2) = is_v2("io", "blkio") else { return };
     let hierarchy = if is_v2 { "" } else { "blkio" };
     detached(&case, "without", &json!({}));
@@ -294,6 +304,51 @@ fn weights_of_input_and_output() {
     case.delete_force();
     detached(&case, "bundle", &json!({ "blockIO": {"weight": 500} }));
     shows(&case, hierarchy, &[file]);
+}
+
+#[test]
+fn weights_of_devices() {
+    let Some(case) = Case::root() else { return };
+    let Some(is_v2) = is_v2("io", "blkio") else { return };
+    let Some(coble_tests::Disk { major, minor }) = coble_tests::Disk::spare() else { return };
+    let _lock = BFQ.lock().unwrap();
+    let scheduler = format!("/sys/dev/block/{major}:{minor}/queue/scheduler");
+    let before = fs::read_to_string(&scheduler).unwrap();
+    if !load(&case, "bfq") || fs::write(&scheduler, "bfq").is_err() {
+        return skip("the kernel has no BFQ");
+    }
+    let weights = json!({"blockIO": {
+        "weight": 500, "weightDevice": [{"major": major, "minor": minor, "weight": 300}],
+    }});
+    detached(&case, "bundle", &weights);
+    let text = format!("default 500\n{major}:{minor} 300");
+    match is_v2 {
+        true => shows(&case, "", &[("io.bfq.weight", &text)]),
+        false => shows(&case, "blkio", &[("blkio.bfq.weight_device", &text)]),
+    }
+    case.delete_force();
+    let used = before.split_whitespace().find_map(|name| name.strip_prefix('[')?.strip_suffix(']'));
+    fs::write(&scheduler, used.unwrap()).unwrap();
+}
+
+#[test]
+fn objects_of_rdma_devices() {
+    const LINK: &str = "cbl-rdma";
+    const DEVICE: &str = "cblrxe";
+    let Some(case) = Case::root() else { return };
+    let Some(is_v2) = is_v2("rdma", "rdma") else { return };
+    let link = case.tool("ip").args(["link", "add", LINK, "type", "dummy"]).output();
+    if link.code != Some(0) || !load(&case, "rdma_rxe") {
+        return skip("no RDMA device can be made");
+    }
+    let add = ["link", "add", DEVICE, "type", "rxe", "netdev", LINK];
+    case.tool("rdma").args(add).output().ok();
+    let rdma = json!({"rdma": {DEVICE: {"hcaHandles": 2, "hcaObjects": 2000}}});
+    detached(&case, "bundle", &rdma);
+    let text = format!("{DEVICE} hca_handle=2 hca_object=2000");
+    shows(&case, if is_v2 { "" } else { "rdma" }, &[("rdma.max", &text)]);
+    case.delete_force();
+    case.tool("ip").args(["link", "delete", LINK]).output().ok();
 }
 
 /// More huge pages than the container may have; the machine gives them back when this is dropped.

@@ -30,7 +30,20 @@ pub struct Starting {
     call: u32,
     job: Option<String>,
     tries: u32,
+    /// Whose a unit of that name would be.
+    finds: Finds,
     patience: Patience,
+}
+
+/// Whose a unit is that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finds {
+    /// Left over by a runtime that was killed, or in use.
+    Others,
+    /// Perhaps the very one that was asked for on a connection that has ended.
+    PerhapsOurs,
+    /// The same, whose job is waited for.
+    Joined,
 }
 
 impl Cgroup {
@@ -75,7 +88,8 @@ impl Cgroup {
         let properties = self.unit_properties(&unit, pid, request)?;
         let patience = Patience::to_make();
         let (bus, call) = begin(&unit, &properties, patience)?;
-        Ok(Starting { bus, unit, pid, properties, call, job: None, tries: 0, patience })
+        let (job, tries, finds) = (None, 0, Finds::Others);
+        Ok(Starting { bus, unit, pid, properties, call, job, tries, finds, patience })
     }
 
     /// Waits until the unit is there and its process in it, and makes what systemd leaves to others: directories in
@@ -151,6 +165,9 @@ impl Starting {
                 if let Some(result) = stop::result_of(&body, self.job.as_deref()) {
                     return match result {
                         "done" => Ok(true),
+                        _ if self.finds == Finds::Joined => {
+                            self.clear_and_ask(cgroup).map(|()| false)
+                        }
                         other => Err(Error::systemd(format!(
                             "the unit {} could not be started: {other}",
                             self.unit.name
@@ -165,12 +182,33 @@ impl Starting {
 
     /// Asks again, for what an older systemd can do, or after what is in the way has been cleared away.
     fn correct(&mut self, cgroup: &Cgroup, name: String, words: String) -> Result<(), Error> {
-        if name == EXISTS && self.tries < TRIES {
-            self.tries += 1;
-            self.clear(cgroup)?;
-        } else if !drop_named(&mut self.properties, &words) {
+        if name == EXISTS && self.finds == Finds::PerhapsOurs {
+            return self.join();
+        }
+        if self.finds == Finds::Joined || name == EXISTS && self.tries < TRIES {
+            return self.clear_and_ask(cgroup);
+        }
+        if !drop_named(&mut self.properties, &words) {
             return Err(Error::Refused { name, words });
         }
+        self.call = send(&mut self.bus, &self.unit, &self.properties)?;
+        Ok(())
+    }
+
+    /// Waits for the end of a job that may be there for the unit, or for none if the unit is up.
+    fn join(&mut self) -> Result<(), Error> {
+        self.finds = Finds::Joined;
+        let mut body = Encoder::default();
+        body.text(&self.unit.name);
+        body.text("replace");
+        self.call = self.bus.send(&manager_call("StartUnit", "ss", body))?;
+        Ok(())
+    }
+
+    fn clear_and_ask(&mut self, cgroup: &Cgroup) -> Result<(), Error> {
+        self.tries += 1;
+        (self.finds, self.job) = (Finds::Others, None);
+        self.clear(cgroup)?;
         self.call = send(&mut self.bus, &self.unit, &self.properties)?;
         Ok(())
     }
@@ -196,7 +234,7 @@ impl Starting {
         if self.pid.is_some_and(is_there) {
             return Ok(true);
         }
-        self.job = None;
+        (self.finds, self.job) = (Finds::PerhapsOurs, None);
         (self.bus, self.call) = begin(&self.unit, &self.properties, self.patience)?;
         Ok(false)
     }
