@@ -115,7 +115,7 @@ fn one_refused_limit_changes_none() {
         (json!({"memory.high": "max"}), ["/unified/memory.high: ", "cgroup v1"]),
         (
             json!({"memory.high": "70000000", "memory.nothing": "1"}),
-            ["/unified/memory.nothing: ", "has no ", "memory.nothing on this kernel"],
+            ["/unified/memory.nothing: ", "memory.nothing on this kernel"],
         ),
     );
     update_json(&case, &json!({"unified": unified})).refused(&words);
