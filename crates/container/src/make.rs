@@ -2,14 +2,14 @@
 
 mod cgroup;
 mod hooks;
+mod record;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use coble_cgroup::Cgroup;
 use coble_plan::{Step, verify};
-use coble_spec::{Hooks, NamespaceKind, OCI_VERSION, Spec};
+use coble_spec::NamespaceKind;
 use coble_sys::rustix::fd::AsFd;
 
 use crate::bundle::Bundle;
@@ -29,7 +29,6 @@ use crate::hooks::run_poststop;
 use crate::host_mounts::kernel_mounts;
 use crate::host_namespaces::refuse_host_sysctls;
 use crate::id_map::map_ids;
-use crate::init::Init;
 use crate::interrupt::Interrupt;
 use crate::loan::Loan;
 use crate::mount_mapper::MountMapper;
@@ -42,11 +41,9 @@ use crate::rendezvous::Listener;
 use crate::resctrl::{Group, Resctrl};
 use crate::selinux::{self, MountLabel, refuse_inactive};
 use crate::sources::open_source;
-use crate::state::Record;
 use crate::status::has_own_pids;
 use crate::store::Entry;
 use crate::streams::Streams;
-use crate::timestamp::rfc3339;
 
 /// What a container is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -383,56 +380,6 @@ impl Making {
         given
     }
 
-    /// Records the container, tells who is to know its process, and lets it go on.
-    fn write_record(&mut self) -> Result<()> {
-        let spec = &self.bundle.spec;
-        let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::new("no cgroup was located"))?;
-        let kept = |hooks: &Hooks| Hooks {
-            poststart: hooks.poststart.clone(),
-            poststop: hooks.poststop.clone(),
-            ..Hooks::default()
-        };
-        let record = Record {
-            oci_version: OCI_VERSION.to_owned(),
-            id: self.id.clone(),
-            bundle: self.bundle.path.to_string_lossy().into_owned(),
-            rootfs: self.bundle.rootfs.to_string_lossy().into_owned(),
-            created: rfc3339(SystemTime::now()),
-            owner: self.facts.uid,
-            annotations: spec.annotations.clone(),
-            init: Init::of(self.executor()?.pid)?,
-            cgroup: cgroup.record(),
-            former_oom_kills: self.former_oom_kills,
-            is_filtered: self.launch.filter.is_some(),
-            intel_rdt: self.group.clone(),
-            namespaces: listed(spec).to_vec(),
-            memory_swap: memory_swap(spec),
-            device_rules: None,
-            setgroups: self.launch.setgroups,
-            personality: spec.linux.as_ref().and_then(|linux| linux.personality.clone()),
-            memory_policy: spec.linux.as_ref().and_then(|linux| linux.memory_policy.clone()),
-            mount_label: spec
-                .linux
-                .as_ref()
-                .map_or(String::new(), |linux| linux.mount_label.clone()),
-            has_keyring: !self.launch.no_new_keyring,
-            process: spec.process.clone().unwrap_or_default(),
-            hooks: spec.hooks.as_ref().map(kept).filter(|hooks| *hooks != Hooks::default()),
-            runc: None,
-        };
-        if self.bundle.is_given {
-            self.entry.write_config(&self.bundle.spec)?;
-        }
-        if let Some(filter) = &self.launch.filter {
-            self.entry.write_filter(filter)?;
-        }
-        self.entry.write(&record)?;
-        let sockets = std::mem::take(&mut self.pidfd_sockets);
-        let executor = self.executor()?;
-        sockets.iter().try_for_each(|socket| socket.send(executor.pidfd.as_fd()))?;
-        executor.answer()
-    }
-
     /// What the program doesn't get although it asks for it.
     pub(crate) fn warnings(&self) -> Vec<Error> {
         self.bundle.spec.process.as_ref().map_or_else(Vec::new, capability::warnings)
@@ -476,12 +423,6 @@ impl Making {
         let (annotations, bundle) = (&self.bundle.spec.annotations, &self.bundle.path);
         Ok(run_poststop(&hooks.poststop, &state, bundle, annotations))
     }
-}
-
-/// The limit of memory and swap together, for a later `update`.
-fn memory_swap(spec: &Spec) -> Option<i64> {
-    let resources = spec.linux.as_ref()?.resources.as_ref()?;
-    resources.memory.as_ref()?.swap.filter(|&swap| swap != 0)
 }
 
 /// What clients look for before the reason.

@@ -78,11 +78,6 @@ pub(crate) enum Setgroups {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde hands it over so
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands it over so
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -123,7 +118,7 @@ pub(crate) struct Record {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) mount_label: String,
     /// Whether processes run under the filter that is in the container's directory.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_filtered: bool,
     /// Whether processes join the container's session keyring.
     pub(crate) has_keyring: bool,
