@@ -86,6 +86,7 @@
 //! Root makes every kind of container, a plain user those with a user namespace of their own. `docs/security.md` says
 //! what is trusted, `SPECIFICATION.md` what is promised.
 
+mod agent;
 mod bundle;
 mod capability;
 mod child;
@@ -134,6 +135,7 @@ mod pidfd_socket;
 mod plan;
 mod processors;
 mod prologue;
+mod receive;
 mod relay;
 mod rendezvous;
 mod resctrl;

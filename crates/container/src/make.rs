@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use coble_cgroup::Cgroup;
 use coble_plan::{Step, verify};
 use coble_spec::NamespaceKind;
-use coble_sys::rustix::fd::AsFd;
+use coble_sys::rustix::fd::{AsFd, BorrowedFd};
 
+use crate::agent::{self, Agent};
 use crate::bundle::Bundle;
 use crate::capability;
 use crate::child::Spawned;
@@ -329,7 +330,10 @@ impl Making {
                         .map_err(|error| error.within(NOT_STARTED))?;
                     executor.answer_opened(source.as_fd())?;
                 }
-                Said::Ready if self.purpose == Purpose::Create => return self.entry.set_made(),
+                Said::Ready if self.purpose == Purpose::Create => {
+                    self.agent().map_or(Ok(()), Agent::look_for)?;
+                    return self.entry.set_made();
+                }
                 Said::Ready => is_ready = true,
                 Said::Moved(pid) => {
                     let executor = self.executor.as_mut();
@@ -338,6 +342,7 @@ impl Making {
                         self.write_record()?;
                     }
                 }
+                Said::Listener(listener) => self.give_listener(listener.as_fd())?,
                 Said::Failed { step, errno, action, detail } => {
                     let plan = &self.launch.plan;
                     return Err(explain(plan, step, errno, &action, &detail).within(NOT_STARTED));
@@ -367,6 +372,19 @@ impl Making {
         };
         let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::new("no cgroup was located"))?;
         Ok(cgroup.delegate(&path, pid, owner)?)
+    }
+
+    /// Who answers the notifications of the filter.
+    fn agent(&self) -> Option<&Agent> {
+        self.launch.filter.as_ref()?.agent.as_ref()
+    }
+
+    /// Gives the listener of the filter to the agent.
+    fn give_listener(&self, listener: BorrowedFd<'_>) -> Result<()> {
+        let executor = self.executor()?;
+        let agent = self.agent().ok_or_else(agent::none)?;
+        agent.send(listener, executor.pid, &self.state_text("created")?)?;
+        executor.answer_listened()
     }
 
     fn give_devices(&mut self) -> Result<()> {

@@ -59,6 +59,11 @@ impl Program {
         Self(instructions)
     }
 
+    /// Whether it can give this answer.
+    pub fn returns(&self, action: Action) -> bool {
+        self.0.iter().any(|one| one.code == RETURN && one.k == action.value())
+    }
+
     /// The instructions, the first one first.
     pub fn instructions(&self) -> &[Instruction] {
         &self.0
