@@ -165,6 +165,7 @@ mod validate;
 #[cfg(test)]
 mod prng;
 
+pub use capability::NAMES as CAPABILITIES;
 pub use child::{Child, Spawned};
 /// Control groups, as [`Facts`] has them.
 pub use coble_cgroup as cgroup;

@@ -13,6 +13,8 @@ mod scratch;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use coble_spec::Seccomp;
+
 use crate::error::{Error, Result};
 use crate::foreground::Signals;
 use crate::{Create, Run};
@@ -27,6 +29,8 @@ pub struct Try {
     pub root: Option<PathBuf>,
     /// Where to leave the bundle: a directory that is empty or not there yet.
     pub keep: Option<PathBuf>,
+    /// The filter of system calls, if there is to be one.
+    pub seccomp: Option<Seccomp>,
     /// The program and its arguments; the caller's shell if empty.
     pub command: Vec<String>,
 }
@@ -49,7 +53,8 @@ impl Try {
             None => Scratch::make(&host.places(), &format!("coble-{id}"), host.facts.is_rootless()),
         };
         let scratch = scratch.map_err(|(path, error)| Error::at("use", path, error))?;
-        let written = Bundle { path: scratch.path(), host: &host, command: &self.command }.write();
+        let (path, command) = (scratch.path(), &self.command[..]);
+        let written = Bundle { path, host: &host, seccomp: self.seccomp.as_ref(), command }.write();
         let remove = self.keep.is_none() || written.is_err();
         let result = written.and_then(|()| self.run(scratch.path(), id));
         let path = scratch.path().to_owned();

@@ -1,5 +1,8 @@
 //! What becomes of a call.
 
+use std::fmt;
+
+use crate::errno;
 use crate::error::Error;
 
 /// A filter's answer, `SECCOMP_RET_*` and its data (seccomp(2)).
@@ -92,6 +95,11 @@ impl Action {
         self.is_stricter(Self::NOTIFY)
     }
 
+    /// Whether the call is made, logged or not, and nobody is asked.
+    pub fn is_made(self) -> bool {
+        self == Self::ALLOW || self == Self::LOG
+    }
+
     /// Whether calls that nobody knew of when the profile was written can be left to it. A tracer is expected to know.
     pub(crate) fn lets_through(self) -> bool {
         self == Self::ALLOW || self == Self::LOG || self.0 & !DATA == TRACE
@@ -101,5 +109,24 @@ impl Action {
     pub(crate) fn is_stricter(self, other: Self) -> bool {
         let rank = |action: Self| (action.0 & !DATA).cast_signed();
         rank(self) < rank(other)
+    }
+}
+
+/// Its name in a configuration, and the error's name or number where it takes one.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = self.0 & DATA;
+        match self.0 & !DATA {
+            ERRNO => match errno::name(data) {
+                Some(name) => write!(f, "SCMP_ACT_ERRNO ({name})"),
+                None => write!(f, "SCMP_ACT_ERRNO ({data})"),
+            },
+            TRACE => write!(f, "SCMP_ACT_TRACE ({data})"),
+            // SCMP_ACT_KILL is the same as SCMP_ACT_KILL_THREAD, which says more.
+            kind => match NAMES.iter().rev().find(|(_, known)| known.0 == kind) {
+                Some((name, _)) => f.write_str(name),
+                None => write!(f, "{:#010x}", self.0),
+            },
+        }
     }
 }

@@ -66,6 +66,8 @@ impl Arch {
     pub const X32: Self = Self(1);
     /// 32-bit x86.
     pub const X86: Self = Self(2);
+    /// 32-bit Arm.
+    pub const ARM: Self = Self(3);
     /// 64-bit Arm.
     pub const AARCH64: Self = Self(4);
 
@@ -85,6 +87,27 @@ impl Arch {
     pub fn named(name: &str) -> Option<Self> {
         let name = name.strip_prefix(PREFIX)?;
         Self::all().find(|arch| arch.facts().name == name)
+    }
+
+    /// The one that engines' profiles call so, by libseccomp's names (scmp_arch(1)). Docker has a name of its own for
+    /// one of them.
+    pub(crate) fn engine_named(name: &str) -> Option<Self> {
+        let name = match name {
+            "amd64" => "X86_64",
+            "arm64" => "AARCH64",
+            "mips3l64n32" => "MIPSEL64N32",
+            name if name.bytes().any(|byte| byte.is_ascii_uppercase()) => return None,
+            name => name,
+        };
+        Self::all().find(|arch| arch.facts().name.eq_ignore_ascii_case(name))
+    }
+
+    /// The one that people call so: by its name in a configuration, also without the prefix and in small letters, or by
+    /// that of engines' profiles.
+    pub fn called(name: &str) -> Option<Self> {
+        let upper = name.to_ascii_uppercase();
+        let bare = upper.strip_prefix(PREFIX).unwrap_or(&upper);
+        Self::engine_named(&bare.to_ascii_lowercase())
     }
 
     /// Its name in a configuration.
@@ -113,10 +136,37 @@ impl Arch {
         self.number_in(row)
     }
 
+    /// The architecture whose call this is, where the kernel tells two by the number; none for the number with which a
+    /// tracer has a call left out.
+    pub(crate) fn of_call(self, number: u32) -> Option<Self> {
+        match self.audit() == Self::X86_64.audit() {
+            true if number == u32::MAX => None,
+            true if number >= X32_BIT => Some(Self::X32),
+            true => Some(Self::X86_64),
+            false => Some(self),
+        }
+    }
+
     /// The name of the call with this number.
     pub fn call(self, number: u32) -> Option<&'static str> {
         let mut rows = CALLS.iter().enumerate();
         rows.find(|(row, _)| self.number_in(*row) == Some(number)).map(|(_, (name, _))| *name)
+    }
+
+    /// Its calls in the order of their numbers.
+    pub fn calls(self) -> Vec<(u32, &'static str)> {
+        let rows = CALLS.iter().enumerate();
+        let mut calls: Vec<_> =
+            rows.filter_map(|(row, (name, _))| Some((self.number_in(row)?, *name))).collect();
+        calls.sort_unstable();
+        calls
+    }
+
+    /// The call through which the one with this name can be made, and the first argument that stands for it there.
+    pub fn gate(self, name: &str) -> Option<(&'static str, u32, u32)> {
+        let gate = gate(name)?;
+        let number = self.number_in(gate.row)?;
+        Some((CALLS[gate.row].0, number, gate.argument))
     }
 
     /// The number of the call in this row of the table.

@@ -47,16 +47,16 @@ pub(crate) fn ranges<'a>(profile: &'a Profile<'_>, arch: Arch) -> Vec<Range<'a>>
 
 /// That a number has rules.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    number: u32,
+pub(crate) struct Entry {
+    pub(crate) number: u32,
     /// Where in the profile.
-    call: usize,
+    pub(crate) call: usize,
     /// The call that they are about can be made through this one, with this first argument.
-    argument: Option<u32>,
+    pub(crate) argument: Option<u32>,
 }
 
 /// The numbers that rules are about, in order, and of one number the rules in their order.
-fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
+pub(crate) fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(profile.calls.len() + 32);
     for (index, call) in profile.calls.iter().enumerate() {
         let mut push = |row, argument| {
@@ -74,7 +74,7 @@ fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
 
 /// The first call that is newer than everything that the profile knows, if those have an answer of their own: the
 /// kernel's to calls it doesn't know, so that programs fall back to older ones.
-fn news(profile: &Profile<'_>, entries: &[Entry]) -> Option<u32> {
+pub(crate) fn news(profile: &Profile<'_>, entries: &[Entry]) -> Option<u32> {
     if profile.default.lets_through() || profile.default == Action::ENOSYS {
         return None;
     }
@@ -109,7 +109,7 @@ fn outcome<'a>(profile: &'a Profile<'_>, entries: &[Entry]) -> Outcome<'a> {
 
 /// A rule for a call that is made through another. Its arguments are in memory then, where no filter can look: a rule
 /// that denies does so whatever they are, and one that allows under conditions doesn't.
-fn through(rule: &Rule, argument: u32, default: Action) -> Option<Rule> {
+pub(crate) fn through(rule: &Rule, argument: u32, default: Action) -> Option<Rule> {
     if !rule.conditions.is_empty() && !rule.action.is_stricter(default) {
         return None;
     }

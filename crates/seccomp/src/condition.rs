@@ -1,5 +1,7 @@
 //! A condition on an argument.
 
+use std::fmt;
+
 use coble_spec::SyscallArg;
 
 use crate::arch::Arch;
@@ -86,6 +88,59 @@ impl Condition {
                 Self { mask, value: narrow(self.value), ..self }
             }
             _ => Self { value: narrow(self.value), ..self },
+        }
+    }
+
+    /// Whether it is met by an argument of this architecture, of which a filter sees as many bits as it has. None if
+    /// that depends on the argument, which isn't known.
+    pub(crate) fn is_met(self, arch: Arch, argument: Option<u64>) -> Option<bool> {
+        let most = if arch.is_wide() { u64::MAX } else { u64::from(u32::MAX) };
+        let Self { op, value, mask, .. } = self.on(arch);
+        let Some(found) = argument.map(|argument| argument & most) else {
+            return always(op, value, mask & most, most);
+        };
+        Some(match op {
+            Op::Ne => found != value,
+            Op::Lt => found < value,
+            Op::Le => found <= value,
+            Op::Eq => found == value,
+            Op::Ge => found >= value,
+            Op::Gt => found > value,
+            Op::MaskedEq => found & mask == value,
+        })
+    }
+}
+
+/// What every argument up to a highest one answers.
+fn always(op: Op, value: u64, mask: u64, most: u64) -> Option<bool> {
+    let (holds, fails) = match op {
+        Op::Ne => (value > most, false),
+        Op::Lt => (value > most, value == 0),
+        Op::Le => (value >= most, false),
+        Op::Eq => (false, value > most),
+        Op::Ge => (value == 0, value > most),
+        Op::Gt => (false, value >= most),
+        Op::MaskedEq => (mask == 0 && value == 0, value & !mask != 0),
+    };
+    if holds { Some(true) } else { fails.then_some(false) }
+}
+
+/// As a comparison in C: `arg0 & 0x7e020000 == 0`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, op, value, mask } = *self;
+        let sign = match op {
+            Op::Ne => "!=",
+            Op::Lt => "<",
+            Op::Le => "<=",
+            Op::Eq => "==",
+            Op::Ge => ">=",
+            Op::Gt => ">",
+            Op::MaskedEq => return write!(f, "arg{index} & {mask:#x} == {value:#x}"),
+        };
+        match value {
+            0..1000 => write!(f, "arg{index} {sign} {value}"),
+            _ => write!(f, "arg{index} {sign} {value:#x}"),
         }
     }
 }

@@ -8,21 +8,38 @@
 mod action;
 mod answer;
 mod arch;
+mod builtin;
 mod calls;
 mod compile;
 mod condition;
+mod constant;
+mod danger;
 mod decision;
+mod difference;
+mod engine;
+mod errno;
 mod error;
+mod explain;
+mod listing;
 mod profile;
 mod program;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
+mod word;
 
 pub use action::Action;
 pub use answer::Data;
 pub use arch::Arch;
+pub use builtin::{DEFAULT, unconfined};
 pub use condition::operators;
+pub use constant::value;
+pub use difference::{Difference, TooComplex, differences};
+pub use engine::{EngineProfile, Resolved, Setting, kernel_version};
 pub use error::Error;
+pub use explain::{Asked, Case, Reason};
+pub use listing::Listing;
 pub use profile::Profile;
 pub use program::{Instruction, MAX_INSTRUCTIONS, Program};
+pub use survey::{Hole, Survey};

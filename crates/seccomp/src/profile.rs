@@ -38,6 +38,8 @@ pub(crate) struct Call {
     pub(crate) gate: Option<Gate>,
     /// The first of the rules, and how many.
     pub(crate) rules: (usize, usize),
+    /// Which of the section's entries names it.
+    pub(crate) entry: usize,
 }
 
 impl<'a> Profile<'a> {
@@ -82,7 +84,7 @@ impl<'a> Profile<'a> {
         for (place, name) in syscall.names.iter().enumerate() {
             let near = self.calls.last().map_or(0, |call| call.row);
             match row_near(near, name) {
-                Some(row) => self.calls.push(Call { row, gate: gate(name), rules }),
+                Some(row) => self.calls.push(Call { row, gate: gate(name), rules, entry: index }),
                 None => self.unknown.push((format!("{pointer}/names/{place}"), name)),
             }
         }

@@ -29,6 +29,14 @@ impl Instruction {
     }
 }
 
+impl Instruction {
+    /// What [`Instruction::to_bytes`] makes of it.
+    pub fn from_bytes([a, b, jt, jf, e, f, g, h]: [u8; 8]) -> Self {
+        let code = u16::from_ne_bytes([a, b]);
+        Self { code, jt, jf, k: u32::from_ne_bytes([e, f, g, h]) }
+    }
+}
+
 /// A filter for seccomp(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program(Vec<Instruction>);

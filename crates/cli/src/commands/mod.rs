@@ -16,6 +16,7 @@ pub(crate) mod plan;
 pub(crate) mod ps;
 pub(crate) mod resume;
 pub(crate) mod run;
+pub(crate) mod seccomp;
 pub(crate) mod spec;
 pub(crate) mod start;
 pub(crate) mod state;
