@@ -30,7 +30,7 @@ _coble() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $command:$word in
-        :--log | :--log-format | :--root | :--cgroup-manager | :--rootless | try:--keep | try:--seccomp | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:-f | plan:--config | plan:--preserve-fds | run:-b | run:--bundle | run:-f | run:--config | run:--console-socket | run:--pidfd-socket | run:--preserve-fds | run:--pid-file | create:-b | create:--bundle | create:-f | create:--config | create:--console-socket | create:--pidfd-socket | create:--preserve-fds | create:--pid-file | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--pidfd-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | events:--interval | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema | seccomp-check:-f | seccomp-check:--format | seccomp-check:--cap | seccomp-check:--kernel | seccomp-check:--arch | seccomp-explain:--arch | seccomp-explain:--cap | seccomp-explain:--kernel | seccomp-diff:--cap | seccomp-diff:--kernel | seccomp-diff:--arch | seccomp-convert:--to | seccomp-convert:--cap | seccomp-convert:--kernel | seccomp-convert:--arch | seccomp-disasm:--cap | seccomp-disasm:--kernel | seccomp-disasm:--arch)
+        :--log | :--log-format | :--root | :--cgroup-manager | :--rootless | try:--keep | try:--seccomp | try:--seccomp-record | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:-f | plan:--config | plan:--preserve-fds | run:-b | run:--bundle | run:-f | run:--config | run:--console-socket | run:--pidfd-socket | run:--preserve-fds | run:--pid-file | run:--seccomp-record | create:-b | create:--bundle | create:-f | create:--config | create:--console-socket | create:--pidfd-socket | create:--preserve-fds | create:--pid-file | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--pidfd-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | events:--interval | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema | seccomp-check:-f | seccomp-check:--format | seccomp-check:--cap | seccomp-check:--kernel | seccomp-check:--arch | seccomp-explain:--arch | seccomp-explain:--cap | seccomp-explain:--kernel | seccomp-diff:--cap | seccomp-diff:--kernel | seccomp-diff:--arch | seccomp-convert:--to | seccomp-convert:--cap | seccomp-convert:--kernel | seccomp-convert:--arch | seccomp-disasm:--cap | seccomp-disasm:--kernel | seccomp-disasm:--arch | seccomp-denied:-o | seccomp-denied:--output | seccomp-record:-o | seccomp-record:--output)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -67,6 +67,10 @@ _coble() {
         return
         ;;
     try:--seccomp)
+        __coble_files -f
+        return
+        ;;
+    try:--seccomp-record)
         __coble_files -f
         return
         ;;
@@ -107,6 +111,10 @@ _coble() {
         return
         ;;
     run:--pid-file)
+        __coble_files -f
+        return
+        ;;
+    run:--seccomp-record)
         __coble_files -f
         return
         ;;
@@ -342,15 +350,23 @@ _coble() {
         :
         return
         ;;
+    seccomp-denied:-o | seccomp-denied:--output)
+        __coble_files -f
+        return
+        ;;
+    seccomp-record:-o | seccomp-record:--output)
+        __coble_files -f
+        return
+        ;;
     esac
 
     if [[ $cur == -* ]]; then
         case $command:$position in
         :*) __coble_words '--debug --log --log-format --root --cgroup-manager --systemd-cgroup --rootless -h --help -v --version' ;;
-        try:0) __coble_words '--keep --seccomp -h --help' ;;
+        try:0) __coble_words '--keep --seccomp --seccomp-report --seccomp-record --merge -h --help' ;;
         spec:*) __coble_words '-b --bundle --rootless -h --help' ;;
         plan:*) __coble_words '-b --bundle -f --config --json --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
-        run:*) __coble_words '-b --bundle -f --config --no-pivot --no-new-keyring --console-socket --pidfd-socket --preserve-fds -d --detach --keep --pid-file --no-subreaper -h --help' ;;
+        run:*) __coble_words '-b --bundle -f --config --no-pivot --no-new-keyring --console-socket --pidfd-socket --preserve-fds -d --detach --keep --pid-file --no-subreaper --seccomp-report --seccomp-record --merge -h --help' ;;
         create:*) __coble_words '-b --bundle -f --config --no-pivot --no-new-keyring --console-socket --pidfd-socket --preserve-fds --pid-file -h --help' ;;
         start:*) __coble_words '-h --help' ;;
         exec:0) __coble_words '-p --process --cwd -e --env --cgroup -u --user -g --additional-gids -c --cap --no-new-privs --apparmor --process-label -t --tty --console-socket --pidfd-socket --preserve-fds -d --detach --pid-file --ignore-paused -h --help' ;;
@@ -369,6 +385,8 @@ _coble() {
         seccomp-diff:*) __coble_words '--cap --kernel --arch -h --help' ;;
         seccomp-convert:*) __coble_words '--to --cap --kernel --arch -h --help' ;;
         seccomp-disasm:*) __coble_words '--raw --cap --kernel --arch -h --help' ;;
+        seccomp-denied:0) __coble_words '-o --output -h --help' ;;
+        seccomp-record:0) __coble_words '-o --output --merge -h --help' ;;
         features:*) __coble_words '-h --help' ;;
         completion:*) __coble_words '-h --help' ;;
         help:*) __coble_words '-h --help' ;;
@@ -378,7 +396,7 @@ _coble() {
 
     case $command:$position in
     :*) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update mounts delete seccomp features completion help' ;;
-    seccomp:*) __coble_words 'check explain diff convert disasm' ;;
+    seccomp:*) __coble_words 'check explain diff convert disasm denied record' ;;
     run:0) __coble_words "$(__coble_containers)" ;;
     create:0) __coble_words "$(__coble_containers)" ;;
     start:0) __coble_words "$(__coble_containers)" ;;

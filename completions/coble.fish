@@ -85,10 +85,15 @@ complete -c coble -n '__coble_begins seccomp' -a explain -d 'say what becomes of
 complete -c coble -n '__coble_begins seccomp' -a diff -d 'say which system calls end otherwise under another profile'
 complete -c coble -n '__coble_begins seccomp' -a convert -d 'write a profile in another format'
 complete -c coble -n '__coble_begins seccomp' -a disasm -d 'print a filter\'s instructions in readable form'
+complete -c coble -n '__coble_begins seccomp' -a denied -d 'run a container, and say which system calls its profile denied'
+complete -c coble -n '__coble_begins seccomp' -a record -d 'run a container, and write the least profile that it needs'
 
 # try
 complete -c coble -n '__coble_is try' -l keep -x -a '(__fish_complete_directories)' -d 'leave the bundle, with all changes, in DIR: a new folder or an empty one'
 complete -c coble -n '__coble_is try' -l seccomp -r -F -d 'filter of system calls: default (if the flag isn\'t given), unconfined for none, or a file'
+complete -c coble -n '__coble_is try' -l seccomp-report -d 'say at the end which calls the profile denied, on standard error or as JSON in FILE'
+complete -c coble -n '__coble_is try' -l seccomp-record -r -F -d 'write the least profile that the program needed to FILE'
+complete -c coble -n '__coble_is try' -l merge -d 'with --seccomp-record: keep what the profile in FILE has from former runs'
 complete -c coble -n '__coble_is try' -s h -l help -d 'print help and exit'
 
 # spec
@@ -117,6 +122,9 @@ complete -c coble -n '__coble_is run' -s d -l detach -d 'return as soon as the p
 complete -c coble -n '__coble_is run' -l keep -d 'keep the container\'s state after its process has ended'
 complete -c coble -n '__coble_is run' -l pid-file -r -F -d 'write the process id to FILE'
 complete -c coble -n '__coble_is run' -l no-subreaper -d 'leave orphans of the container to the system\'s reaper'
+complete -c coble -n '__coble_is run' -l seccomp-report -d 'say at the end which calls the profile denied, on standard error or as JSON in FILE'
+complete -c coble -n '__coble_is run' -l seccomp-record -r -F -d 'write the least profile that the program needed to FILE'
+complete -c coble -n '__coble_is run' -l merge -d 'with --seccomp-record: keep what the profile in FILE has from former runs'
 complete -c coble -n '__coble_is run' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is run' -a '(__coble_containers)' -d ID
 
@@ -265,6 +273,15 @@ complete -c coble -n '__coble_is seccomp disasm' -l kernel -x -d 'version of the
 complete -c coble -n '__coble_is seccomp disasm' -l arch -x -d 'architecture of the host\'s kernel, such as x86_64 or SCMP_ARCH_AARCH64 (default: that of this host)'
 complete -c coble -n '__coble_is seccomp disasm' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is seccomp disasm' -a '(__fish_complete_path)' -d PROFILE
+
+# seccomp denied
+complete -c coble -n '__coble_is seccomp denied' -s o -l output -r -F -d 'write JSON to FILE, in place of lines on standard error'
+complete -c coble -n '__coble_is seccomp denied' -s h -l help -d 'print help and exit'
+
+# seccomp record
+complete -c coble -n '__coble_is seccomp record' -s o -l output -r -F -d 'where to write the profile'
+complete -c coble -n '__coble_is seccomp record' -l merge -d 'keep what the profile in the file has from former runs'
+complete -c coble -n '__coble_is seccomp record' -s h -l help -d 'print help and exit'
 
 # features
 complete -c coble -n '__coble_is features' -s h -l help -d 'print help and exit'

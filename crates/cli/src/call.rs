@@ -111,7 +111,7 @@ fn names_of(path: &Path) -> usize {
 }
 
 /// Flags with their values, in the order given.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Given(Vec<(&'static Flag, OsString)>);
 
 impl Given {

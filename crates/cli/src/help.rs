@@ -96,7 +96,10 @@ fn placeholder(argument: &Argument) -> String {
 /// `-b, --bundle DIR` and what it is for.
 fn row(flag: &Flag) -> (String, &'static str) {
     let short = flag.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
-    let value = flag.value.map_or(String::new(), |(name, _)| format!(" {name}"));
+    let value = match flag.value {
+        Some((name, _)) if flag.optional => format!("[={name}]"),
+        value => value.map_or(String::new(), |(name, _)| format!(" {name}")),
+    };
     (format!("{short}--{}{value}", flag.long), flag.help)
 }
 

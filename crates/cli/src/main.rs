@@ -14,6 +14,7 @@ mod help;
 mod log;
 #[cfg(test)]
 mod man;
+mod output_file;
 mod parse;
 mod size;
 mod stdout;

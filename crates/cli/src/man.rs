@@ -110,7 +110,10 @@ fn flags<'a>(page: &mut String, flags: impl Iterator<Item = &'a Flag>) {
 
 fn flag(page: &mut String, flag: &Flag) {
     let short = flag.short.map_or(String::new(), |short| format!("\\fB\\-{short}\\fP, "));
-    let value = flag.value.map_or(String::new(), |(name, _)| format!(" \\fI{}\\fP", Roff(name)));
+    let value = match flag.value {
+        Some((name, _)) if flag.optional => format!("[=\\fI{}\\fP]", Roff(name)),
+        value => value.map_or(String::new(), |(name, _)| format!(" \\fI{}\\fP", Roff(name))),
+    };
     line(page, &format!(".TP\n{short}\\fB\\-\\-{}\\fP{value}", Roff(flag.long)));
     let again = if flag.repeat { "; may be given more than once" } else { "" };
     line(page, &format!("{}{again}", Roff(flag.help)));

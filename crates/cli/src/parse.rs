@@ -93,6 +93,10 @@ fn read_flag(
     call: &mut Call,
 ) -> Result<(), Failure> {
     let given = if call.command.is_some() { &mut call.flags } else { &mut call.global };
+    if flag.optional {
+        given.set(flag, parser.optional_value().unwrap_or_default());
+        return Ok(());
+    }
     if flag.value.is_some() {
         let value =
             parser.value().map_err(|_| Failure::new(format!("flag {flag} needs a value")))?;

@@ -189,6 +189,8 @@ pub(crate) struct Flag {
     pub(crate) value: Option<(&'static str, Values)>,
     /// One line without a full stop.
     pub(crate) help: &'static str,
+    /// Whether it may be given without its value, which stands behind `=` then.
+    pub(crate) optional: bool,
     /// Whether it may be given more than once with all values kept; else the last one counts.
     pub(crate) repeat: bool,
     /// What it is about, as a heading in the help of a command with many flags; empty for the rest.
@@ -202,7 +204,7 @@ impl Flag {
         short: Option<char>,
         help: &'static str,
     ) -> Self {
-        Self { long, short, value: None, help, repeat: false, heading: "" }
+        Self { long, short, value: None, help, optional: false, repeat: false, heading: "" }
     }
 
     /// A flag with a value.
@@ -212,7 +214,13 @@ impl Flag {
         value: (&'static str, Values),
         help: &'static str,
     ) -> Self {
-        Self { long, short, value: Some(value), help, repeat: false, heading: "" }
+        let value = Some(value);
+        Self { long, short, value, help, optional: false, repeat: false, heading: "" }
+    }
+
+    /// The same flag, which may be given without its value.
+    pub(crate) const fn optional(self) -> Self {
+        Self { optional: true, ..self }
     }
 
     /// The same flag, with every value kept.
@@ -369,6 +377,8 @@ pub(crate) static GROUPS: &[Group] = &[
             &commands::seccomp::diff::COMMAND,
             &commands::seccomp::convert::COMMAND,
             &commands::seccomp::disasm::COMMAND,
+            &commands::seccomp::denied::COMMAND,
+            &commands::seccomp::record::COMMAND,
         ],
     },
     Group {

@@ -88,7 +88,7 @@ impl Exec {
     pub fn execute(&self) -> Result<Finished> {
         if self.detach {
             let Spawned { warnings, .. } = self.spawn()?;
-            return Ok(Finished { status: 0, warnings });
+            return Ok(Finished { warnings, ..Finished::default() });
         }
         let (record, process) = self.look(true)?;
         let signals = Signals::take(false)?;
@@ -102,13 +102,14 @@ impl Exec {
             pid: executor.pid,
             relay,
             notify: None,
+            supervisor: None,
         };
         let status = foreground.attend()?.status();
         let mut warnings = capability::warnings(&process);
         if status != 0 {
             warnings.extend(oom_kills.warning(&self.id));
         }
-        Ok(Finished { status, warnings })
+        Ok(Finished { status, warnings, observed: None })
     }
 
     /// Runs the process and returns once its program runs, whatever `detach` says. It stays when the calling thread

@@ -298,6 +298,12 @@ fn pidfd_of(pid: i32) -> Result<OwnedFd> {
     pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| Error::os("pidfd_open", errno))
 }
 
+impl AsFd for Executor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Said {
     fn of(bytes: &[u8], descriptor: Option<OwnedFd>, sender: Option<Pid>) -> Result<Self> {
         if bytes.is_empty() {

@@ -4,9 +4,9 @@
 //! does (docs/adr/0014). Without no_new_privs that needs `CAP_SYS_ADMIN`, which the process keeps until then.
 
 use coble_plan::{Plan, Step};
-use coble_seccomp::{Action, Arch, Data, Profile};
+use coble_seccomp::{Action, Arch, Data, Profile, Program};
 use coble_spec::{Process, Seccomp, Spec};
-use coble_sys::FILTER_FLAG_NEW_LISTENER;
+use coble_sys::{FILTER_FLAG_NEW_LISTENER, seccomp_knows};
 
 use crate::agent::Agent;
 use crate::error::{Error, Result};
@@ -60,6 +60,14 @@ impl Filter {
     /// # Errors
     /// What can't be meant or can't be carried out; pointers begin at the section.
     pub(crate) fn compile(section: &Seccomp) -> std::result::Result<Self, Invalid> {
+        Self::with_program(section).map(|(filter, _)| filter)
+    }
+
+    /// The same, and the program itself.
+    ///
+    /// # Errors
+    /// Those of [`Filter::compile`].
+    pub(crate) fn with_program(section: &Seccomp) -> std::result::Result<(Self, Program), Invalid> {
         let mut flags = flags(section)?;
         let profile = Profile::read(section, Arch::NATIVE).map_err(wrong)?;
         let program = profile.compile().map_err(wrong)?;
@@ -73,8 +81,22 @@ impl Filter {
             Some(_) => flags |= FILTER_FLAG_NEW_LISTENER,
             None => flags &= !WAIT_KILLABLE_RECV,
         }
-        let bytes = |one: &coble_seccomp::Instruction| one.to_bytes();
-        Ok(Self { flags, program: program.instructions().iter().flat_map(bytes).collect(), agent })
+        Ok((Self { flags, program: to_bytes(&program), agent }, program))
+    }
+
+    /// The same with another program, for a run whose calls are looked at.
+    pub(crate) fn watched(&self, program: &Program) -> Self {
+        // A call whose answer is on its way isn't broken off by a signal then (Linux 5.19).
+        let killable = if seccomp_knows(FILTER_FLAG_NEW_LISTENER | WAIT_KILLABLE_RECV) {
+            WAIT_KILLABLE_RECV
+        } else {
+            0
+        };
+        Self {
+            flags: self.flags | FILTER_FLAG_NEW_LISTENER | killable,
+            program: to_bytes(program),
+            agent: None,
+        }
     }
 
     /// Adds the step that loads it.
@@ -107,6 +129,10 @@ impl Filter {
             && agent.is_some() == (flags & FILTER_FLAG_NEW_LISTENER != 0);
         is_whole.then(|| Self { flags, program: program.to_vec(), agent })
     }
+}
+
+fn to_bytes(program: &Program) -> Vec<u8> {
+    program.instructions().iter().flat_map(|one| one.to_bytes()).collect()
 }
 
 /// A text behind its length, and what follows.

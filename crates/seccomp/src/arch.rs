@@ -169,6 +169,24 @@ impl Arch {
         Some((CALLS[gate.row].0, number, gate.argument))
     }
 
+    /// This one, and those whose programs a kernel of it may run as well (arch/x86, arch/arm64: `CONFIG_COMPAT` and
+    /// `CONFIG_X86_X32_ABI`).
+    pub fn and_compatible(self) -> impl Iterator<Item = Self> {
+        let others: &[&str] = match self.facts().name {
+            "X86_64" => &["SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+            "AARCH64" => &["SCMP_ARCH_ARM"],
+            _ => &[],
+        };
+        std::iter::once(self).chain(others.iter().filter_map(|name| Self::named(name)))
+    }
+
+    /// The one of a call that the kernel tells of, by `AUDIT_ARCH_*` and the call's number. The number with which a tracer has
+    /// a call left out is x86-64's.
+    pub fn told(audit: u32, number: u32) -> Option<Self> {
+        let arch = Self::all().find(|arch| arch.audit() == audit)?;
+        arch.of_call(number).or(Some(arch))
+    }
+
     /// The number of the call in this row of the table.
     pub(crate) fn number_in(self, row: usize) -> Option<u32> {
         match CALLS[row].1[self.facts().column] {
@@ -212,6 +230,13 @@ pub(crate) struct Gate {
     pub(crate) row: usize,
     /// The first argument that stands for the other.
     pub(crate) argument: u32,
+}
+
+/// The call that is made through another one with this first argument.
+pub(crate) fn gated(through: &str, argument: u64) -> Option<&'static str> {
+    let row = row(through)?;
+    let is_it = |gate: Gate| gate.row == row && u64::from(gate.argument) == argument;
+    CALLS.iter().map(|(name, _)| *name).find(|name| gate(name).is_some_and(is_it))
 }
 
 /// The call through which the one with this name can be made, where an architecture has it (socketcall(2),

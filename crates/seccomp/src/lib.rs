@@ -23,6 +23,7 @@ mod explain;
 mod listing;
 mod profile;
 mod program;
+mod seen;
 mod survey;
 mod table;
 #[cfg(test)]
@@ -42,4 +43,5 @@ pub use explain::{Asked, Case, Reason};
 pub use listing::Listing;
 pub use profile::Profile;
 pub use program::{Instruction, MAX_INSTRUCTIONS, Program};
+pub use seen::Seen;
 pub use survey::{Hole, Survey};

@@ -67,9 +67,24 @@ impl Program {
         Self(instructions)
     }
 
+    /// The same with other answers.
+    #[must_use]
+    pub fn mapped(&self, map: impl Fn(Action) -> Action) -> Self {
+        let other = |one: &Instruction| match one.code {
+            RETURN => Instruction { k: map(Action::of(one.k)).value(), ..*one },
+            _ => *one,
+        };
+        Self(self.0.iter().map(other).collect())
+    }
+
+    /// The answers that it can give.
+    pub fn answers(&self) -> impl Iterator<Item = Action> {
+        self.0.iter().filter(|one| one.code == RETURN).map(|one| Action::of(one.k))
+    }
+
     /// Whether it can give this answer.
     pub fn returns(&self, action: Action) -> bool {
-        self.0.iter().any(|one| one.code == RETURN && one.k == action.value())
+        self.answers().any(|answer| answer == action)
     }
 
     /// The instructions, the first one first.

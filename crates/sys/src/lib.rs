@@ -14,6 +14,7 @@ mod netlink;
 pub mod notification;
 mod open_tree;
 mod process;
+pub mod ptrace;
 mod resource;
 mod seccomp;
 mod signal;
@@ -39,7 +40,9 @@ pub use process::{
 use process::{close_range, close_range_cloexec};
 pub use resource::{resource, rlimit};
 pub use rustix;
-pub use seccomp::{FILTER_FLAG_NEW_LISTENER, seccomp_new_listener, seccomp_set_mode_filter};
+pub use seccomp::{
+    FILTER_FLAG_NEW_LISTENER, seccomp_knows, seccomp_new_listener, seccomp_set_mode_filter,
+};
 pub use signal::{
     SignalSet, pidfd_send_signal, sigaction_default, sigaction_ignore, sigaction_is_ignored,
     signalfd, sigprocmask,

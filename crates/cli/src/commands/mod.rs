@@ -11,6 +11,7 @@ pub(crate) mod kill;
 pub(crate) mod list;
 mod matching;
 pub(crate) mod mounts;
+pub(crate) mod observe;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod ps;

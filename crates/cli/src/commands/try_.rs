@@ -3,6 +3,7 @@
 use coble_container::{ExampleHost, Try, example};
 use coble_spec::Seccomp;
 
+use super::observe::{self, Reports};
 use super::run::PROCESS_STATUSES;
 use super::seccomp::source::{Host, Source};
 use crate::call::{Call, CgroupManager, text};
@@ -32,7 +33,7 @@ pub(crate) static COMMAND: Command = Command {
         count: Count::Rest,
         values: Values::Any,
     }],
-    flags: &[KEEP, SECCOMP],
+    flags: &[KEEP, SECCOMP, observe::REPORT, observe::RECORD, observe::MERGE],
     description: &[
         "The container sees the host's files through overlays: it can change them, the host keeps them as they \
          are, and the changes are gone when the command ends. Processes, network, host name and IPC are its \
@@ -53,6 +54,7 @@ pub(crate) static COMMAND: Command = Command {
             "Let a program make a user namespace",
             "coble try --seccomp unconfined -- unshare --user id",
         ),
+        ("See which system calls a program is denied", "coble try --seccomp-report -- ping ::1"),
         ("Run one line", "coble try -- sh -c 'id; hostname; ps'"),
     ],
     statuses: &[PROCESS_STATUSES[0], PROCESS_STATUSES[1], PROCESS_STATUSES[3]],
@@ -77,7 +79,11 @@ fn execute(call: &Call) -> Result<u8, Failure> {
     let command = call.arguments.iter().map(|word| text(word, "COMMAND").map(str::to_owned));
     let command = command.collect::<Result<_, _>>()?;
     let seccomp = filter(call)?;
-    Ok(Try { root, keep: call.flags.path(&KEEP), seccomp, command }.execute()?)
+    let reports = Reports::of(call)?;
+    let (keep, observe) = (call.flags.path(&KEEP), reports.observe());
+    let finished = Try { root, keep, seccomp, observe, command }.execute()?;
+    reports.write(finished.observed.as_ref())?;
+    Ok(finished.status)
 }
 
 /// The filter that the command runs under, for the capabilities that it has.

@@ -71,13 +71,18 @@ pub(super) fn script() -> String {
 
 /// The spellings of all flags that have a value, behind their command.
 fn patterns() -> Vec<String> {
-    let global = GLOBAL.iter().filter(|flag| flag.value.is_some());
+    let global = GLOBAL.iter().filter(|flag| takes_next(flag));
     let mut patterns: Vec<_> = global.flat_map(|flag| spellings("", flag)).collect();
     for command in table::commands() {
-        let flags = command.all_flags().filter(|flag| flag.value.is_some());
+        let flags = command.all_flags().filter(|flag| takes_next(flag));
         patterns.extend(flags.flat_map(|flag| spellings(&command.slug(), flag)));
     }
     patterns
+}
+
+/// Whether its value is the next word.
+fn takes_next(flag: &Flag) -> bool {
+    flag.value.is_some() && !flag.optional
 }
 
 fn spellings(command: &str, flag: &Flag) -> Vec<String> {
@@ -87,7 +92,7 @@ fn spellings(command: &str, flag: &Flag) -> Vec<String> {
 
 /// What to offer behind a flag.
 fn values<'a>(text: &mut String, command: &str, flags: impl Iterator<Item = &'a Flag>) {
-    for flag in flags {
+    for flag in flags.filter(|flag| takes_next(flag)) {
         if let Some((_, values)) = flag.value {
             let pattern = spellings(command, flag).join(" | ");
             text.push_str(&format!(

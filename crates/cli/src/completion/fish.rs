@@ -101,6 +101,8 @@ fn flag(condition: &str, flag: &Flag) -> String {
     text += &format!(" -l {}", flag.long);
     match flag.value {
         None => {}
+        // A value behind `=` is not completed.
+        Some(_) if flag.optional => {}
         Some((_, Values::File)) => text += " -r -F",
         Some((_, values)) => match offer(values) {
             Some(offer) => text += &format!(" -x -a {}", quoted(&offer)),

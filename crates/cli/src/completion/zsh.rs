@@ -72,12 +72,14 @@ fn of_command(word: &str, command: &Command) -> String {
 /// One flag as `_arguments` wants it.
 fn flag(flag: &Flag) -> String {
     let (long, equals, plus) = match flag.value {
+        Some(_) if flag.optional => (flag.long, "=-", "-"),
         Some(_) => (flag.long, "=", "+"),
         None => (flag.long, "", ""),
     };
-    let value = flag
-        .value
-        .map_or(String::new(), |(name, values)| format!(":{}:{}", escaped(name), action(values)));
+    let colons = if flag.optional { "::" } else { ":" };
+    let value = flag.value.map_or(String::new(), |(name, values)| {
+        format!("{colons}{}:{}", escaped(name), action(values))
+    });
     let rest = quoted(&format!("[{}]{value}", escaped(flag.help)));
     let once = |names: &str| if flag.repeat { "'*'".to_owned() } else { format!("'({names})'") };
     match flag.short {

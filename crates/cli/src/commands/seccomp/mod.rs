@@ -2,11 +2,20 @@
 
 pub(crate) mod check;
 pub(crate) mod convert;
+pub(crate) mod denied;
 pub(crate) mod diff;
 pub(crate) mod disasm;
 pub(crate) mod explain;
+pub(crate) mod record;
 pub(crate) mod source;
 
+use std::ffi::OsString;
+
+use crate::call::Call;
+use crate::commands;
+use crate::failure::Failure;
+use crate::log::Log;
+use crate::parse::{Wish, parse};
 use crate::table::{Argument, Count, Family, Flag, Values};
 
 pub(crate) static FAMILY: Family = Family {
@@ -51,3 +60,17 @@ const ARCH: Flag = Flag::value(
     ("ARCH", Values::Any),
     "architecture of the host's kernel, such as x86_64 or SCMP_ARCH_AARCH64 (default: that of this host)",
 );
+
+/// `coble run` with these words and those behind the command.
+fn run(call: &Call, mut words: Vec<OsString>) -> Result<u8, Failure> {
+    words.insert(0, commands::run::COMMAND.name.into());
+    words.extend(call.arguments.iter().cloned());
+    let mut inner = Call { global: call.global.clone(), ..Call::default() };
+    match parse(words, &mut inner)? {
+        Wish::Execute => {
+            inner.log = Log::open(&call.global)?;
+            (commands::run::COMMAND.execute)(&inner)
+        }
+        _ => Err(Failure::new("what is behind -- doesn't run a container")),
+    }
+}
