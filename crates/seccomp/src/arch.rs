@@ -158,7 +158,7 @@ impl Arch {
         let rows = CALLS.iter().enumerate();
         let mut calls: Vec<_> =
             rows.filter_map(|(row, (name, _))| Some((self.number_in(row)?, *name))).collect();
-        calls.sort_unstable();
+        calls.sort_unstable_by_key(|(number, _)| *number);
         calls
     }
 

@@ -51,7 +51,8 @@ pub fn differences(
     }
     for _ in 0..WAYS {
         let Some(way) = walk.waiting.pop() else {
-            walk.found.sort_by_key(|difference| difference.numbers);
+            // Of a comparison with a number, which goes up, the way of higher ones was followed first.
+            walk.found.reverse();
             return Ok(walk.found);
         };
         walk.follow(way)?;

@@ -6,45 +6,38 @@
 //! A section of a config.json is such a profile, too, with nothing that depends on anything.
 
 use coble_spec::{Seccomp, Syscall, SyscallArg};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::arch::Arch;
 use crate::errno;
 use crate::error::Error;
 
 /// A profile in the engines' format. Members that are unknown are errors.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EngineProfile {
     /// What becomes of calls that nothing else is said about, `SCMP_ACT_*`.
     pub default_action: String,
     /// The error number of the default action.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub default_errno_ret: Option<u32>,
     /// The same by name, or as a number in decimal; stands before the other one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub default_errno: Option<String>,
     /// Architectures, whatever the kernel's is. Not together with `archMap`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub architectures: Option<Vec<String>>,
     /// Architectures by that of the kernel.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub arch_map: Option<Vec<ArchFamily>>,
     /// Flags for seccomp(2), `SECCOMP_FILTER_FLAG_*`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub flags: Option<Vec<String>>,
     /// The socket of the agent that answers notifications.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub listener_path: Option<String>,
     /// Words for that agent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub listener_metadata: Option<String>,
     /// Rules for calls.
     pub syscalls: Option<Vec<EngineRule>>,
 }
 
 /// Architectures whose programs a kernel runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArchFamily {
     /// The kernel's own, `SCMP_ARCH_*`.
@@ -54,39 +47,31 @@ pub struct ArchFamily {
 }
 
 /// A rule for some calls, and when it is part of the profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EngineRule {
     /// The calls' names.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
     /// The one call's name, as old profiles have it. Not together with `names`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What becomes of them, `SCMP_ACT_*`.
     pub action: String,
     /// The error number of the action.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub errno_ret: Option<u32>,
     /// The same by name, or as a number in decimal; stands before the other one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<String>,
     /// Conditions on the arguments.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<EngineArg>>,
     /// Words for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// All of this has to be so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub includes: Option<Conditions>,
     /// Nothing of this may be so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub excludes: Option<Conditions>,
 }
 
 /// A condition on an argument.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EngineArg {
     /// Which argument, from 0 to 5.
@@ -94,24 +79,20 @@ pub struct EngineArg {
     /// What it is compared with; the mask of `SCMP_CMP_MASKED_EQ`.
     pub value: u64,
     /// What the masked argument is compared with.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub value_two: Option<u64>,
     /// How, `SCMP_CMP_*`.
     pub op: String,
 }
 
 /// What a rule depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Conditions {
     /// Capabilities in the container's bounding set, `CAP_*`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub caps: Option<Vec<String>>,
     /// The kernel's architecture is one of these, by libseccomp's names.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub arches: Option<Vec<String>>,
     /// The kernel is at least this old, `N.N`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_kernel: Option<String>,
 }
 
@@ -294,43 +275,6 @@ fn errno(pointer: &str, name: Option<&str>, number: Option<u32>) -> Result<Optio
     let found = if is_plain { name.parse().ok() } else { errno::number(name) };
     let unknown = || Error::about(pointer, name, "is no error number");
     found.map(Some).ok_or_else(unknown)
-}
-
-impl From<&Seccomp> for EngineProfile {
-    /// The same profile, whatever the host and the container are.
-    fn from(section: &Seccomp) -> Self {
-        let words = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
-        let word = |word: &String| (!word.is_empty()).then(|| word.clone());
-        Self {
-            default_action: section.default_action.clone(),
-            default_errno_ret: section.default_errno_ret,
-            architectures: words(&section.architectures),
-            flags: section.flags.clone(),
-            listener_path: word(&section.listener_path),
-            listener_metadata: word(&section.listener_metadata),
-            syscalls: Some(section.syscalls.iter().map(EngineRule::from).collect()),
-            ..Self::default()
-        }
-    }
-}
-
-impl From<&Syscall> for EngineRule {
-    fn from(syscall: &Syscall) -> Self {
-        let arg = |arg: &SyscallArg| EngineArg {
-            index: arg.index,
-            value: arg.value,
-            value_two: Some(arg.value_two),
-            op: arg.op.clone(),
-        };
-        let args: Vec<EngineArg> = syscall.args.iter().map(arg).collect();
-        Self {
-            names: Some(syscall.names.clone()),
-            action: syscall.action.clone(),
-            errno_ret: syscall.errno_ret,
-            args: (!args.is_empty()).then_some(args),
-            ..Self::default()
-        }
-    }
 }
 
 impl Resolved {

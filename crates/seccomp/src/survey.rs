@@ -1,6 +1,6 @@
 //! What a profile comes to: how many calls end in which way, and which of them are worth a thought.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 
 use crate::action::Action;
 use crate::arch::Arch;
@@ -54,17 +54,19 @@ impl Profile<'_> {
 
     fn survey_of(&self, arch: Arch) -> Survey {
         let one = One { profile: self, arch, entries: entries(self, arch) };
-        let mut counts = BTreeMap::<Action, usize>::new();
+        let mut counts: Vec<(Action, usize)> = Vec::new();
         let mut conditional = Vec::new();
         for (row, (name, _)) in CALLS.iter().enumerate() {
             let Some(number) = arch.number_in(row) else { continue };
             match one.always(number) {
-                Some(action) => *counts.entry(action).or_default() += 1,
+                Some(action) => match counts.iter_mut().find(|(other, _)| *other == action) {
+                    Some((_, count)) => *count += 1,
+                    None => counts.push((action, 1)),
+                },
                 None => conditional.push(*name),
             }
         }
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counts.sort_unstable_by_key(|(action, count)| (Reverse(*count), *action));
         let newest = self.newest(arch).map(|number| (number, arch.call(number)));
         Survey { arch, counts, conditional, newest, holes: one.holes() }
     }

@@ -128,7 +128,8 @@ fn the_default_knows_no_unknown_call_and_comes_back_from_a_section() {
         profile.compile().expect("a program");
         let capability = |_: &str| Some(false);
         let setting = Setting { arch, kernel: (6, 1), capability: &capability };
-        let again = EngineProfile::from(&section).resolve(&setting).expect("a section");
+        let text = serde_json::to_string(&section).expect("JSON");
+        let again = read(&text).resolve(&setting).expect("a section");
         assert_eq!(again.section, section);
     }
 }

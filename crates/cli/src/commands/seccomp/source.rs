@@ -118,8 +118,8 @@ pub(crate) struct Source {
     pub(super) name: String,
     /// Where in the file the section is.
     prefix: &'static str,
-    /// The profile in the engines' format, if it is one.
-    pub(super) engine: Option<EngineProfile>,
+    /// The profile's text, if it is in the engines' format.
+    pub(super) engine: Option<Vec<u8>>,
     resolved: Resolved,
 }
 
@@ -165,7 +165,7 @@ impl Source {
         }
         let engine: EngineProfile = coble_spec::parse(text).map_err(read)?;
         let resolved = host.resolve(&engine, &name)?;
-        Ok(Self { name, prefix: "", engine: Some(engine), resolved })
+        Ok(Self { name, prefix: "", engine: Some(text.to_vec()), resolved })
     }
 
     /// As a config.json has it.
