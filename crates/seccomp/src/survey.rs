@@ -1,11 +1,9 @@
 //! What a profile comes to: how many calls end in which way, and which of them are worth a thought.
 
-use std::cmp::Reverse;
-
 use crate::action::Action;
 use crate::arch::Arch;
 use crate::calls::{Entry, entries};
-use crate::danger::{DANGERS, Danger, argument};
+use crate::danger::{Danger, argument, dangers};
 use crate::explain::{Asked, Case};
 use crate::profile::Profile;
 use crate::table::CALLS;
@@ -66,10 +64,20 @@ impl Profile<'_> {
                 None => conditional.push(*name),
             }
         }
-        counts.sort_unstable_by_key(|(action, count)| (Reverse(*count), *action));
+        let counts = most_first(counts);
         let newest = self.newest(arch).map(|number| (number, arch.call(number)));
         Survey { arch, counts, conditional, newest, holes: one.holes() }
     }
+}
+
+/// There are few actions.
+fn most_first(mut counts: Vec<(Action, usize)>) -> Vec<(Action, usize)> {
+    let mut sorted = Vec::with_capacity(counts.len());
+    while let Some(most) = counts.iter().map(|(_, count)| *count).max() {
+        let place = counts.iter().position(|(_, count)| *count == most);
+        sorted.extend(place.map(|place| counts.remove(place)));
+    }
+    sorted
 }
 
 /// One architecture of a profile.
@@ -110,12 +118,12 @@ impl One<'_> {
             let reason = "programs of another kind than the kernel's own, with entry code of their own in it";
             holes.push(hole(None, "", reason));
         }
-        for danger in DANGERS {
+        for danger in dangers() {
             let Some(number) = self.arch.number(danger.name) else { continue };
-            let argument = argument(danger, self.arch);
+            let argument = argument(&danger, self.arch);
             if self.is_made(number, argument) {
                 holes.push(hole(Some(danger.name), danger.capability, danger.reason));
-            } else if self.is_made_past(danger, number) {
+            } else if self.is_made_past(&danger, number) {
                 let reason = format!("{}: {BITS}", danger.reason);
                 holes.push(hole(Some(danger.name), danger.capability, &reason));
             }

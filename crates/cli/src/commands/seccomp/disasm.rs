@@ -53,9 +53,10 @@ fn execute(call: &Call) -> Result<u8, Failure> {
 fn raw(word: &OsStr) -> Result<Program, Failure> {
     let name = word.to_string_lossy();
     let bytes = if name == "-" {
-        whole("standard input", io::stdin())?
+        whole("standard input", &mut io::stdin())?
     } else {
-        whole(&name, File::open(word).map_err(|error| Failure::io(&name, &error))?)?
+        let mut file = File::open(word).map_err(|error| Failure::io(&name, &error))?;
+        whole(&name, &mut file)?
     };
     let (instructions, rest) = bytes.as_chunks();
     let instructions: Vec<_> = instructions.iter().copied().map(Instruction::from_bytes).collect();

@@ -138,14 +138,18 @@ impl Source {
         match &*name {
             "default" => Self::parse(name, DEFAULT.as_bytes(), host),
             "unconfined" => plain(unconfined(host.arch)),
-            "-" => Self::parse("standard input".to_owned(), &whole("-", io::stdin())?, host),
+            "-" => Self::parse(
+                "standard input".to_owned(),
+                &whole("standard input", &mut io::stdin())?,
+                host,
+            ),
             _ => {
                 let path = Path::new(word);
                 let config = path.join("config.json");
                 let path = if path.is_dir() { &config } else { path };
                 let name = path.display().to_string();
-                let file = File::open(path).map_err(|error| Failure::io(&name, &error))?;
-                Self::parse(name.clone(), &whole(&name, file)?, host)
+                let mut file = File::open(path).map_err(|error| Failure::io(&name, &error))?;
+                Self::parse(name.clone(), &whole(&name, &mut file)?, host)
             }
         }
     }
@@ -203,7 +207,7 @@ struct Kind {
 }
 
 /// Everything that a file has, if it isn't too much.
-pub(super) fn whole(name: &str, file: impl Read) -> Result<Vec<u8>, Failure> {
+pub(super) fn whole(name: &str, file: &mut dyn Read) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = file.take(MOST + 1).read_to_end(&mut bytes);
     match read.map_err(|error| Failure::io(name, &error))? as u64 {
