@@ -27,6 +27,7 @@ mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod word;
 
 pub use action::Action;
@@ -43,3 +44,4 @@ pub use listing::Listing;
 pub use profile::Profile;
 pub use program::{Instruction, MAX_INSTRUCTIONS, Program};
 pub use survey::{Hole, Survey};
+pub use tree::Tree;

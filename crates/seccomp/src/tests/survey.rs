@@ -6,7 +6,8 @@ use super::section;
 use crate::{Arch, DEFAULT, EngineProfile, Listing, Profile, Setting, unconfined};
 
 fn default(caps: &[&str]) -> Seccomp {
-    let profile: EngineProfile = coble_spec::parse(DEFAULT.as_bytes()).expect("a profile");
+    let tree = coble_spec::parse(DEFAULT.as_bytes()).expect("JSON");
+    let profile = EngineProfile::read(&tree).expect("a profile");
     let capability = |name: &str| Some(caps.contains(&name));
     let setting = Setting { arch: Arch::X86_64, kernel: (6, 1), capability: &capability };
     profile.resolve(&setting).expect("a section").section
