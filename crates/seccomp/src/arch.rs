@@ -155,10 +155,12 @@ impl Arch {
 
     /// Its calls in the order of their numbers.
     pub fn calls(self) -> Vec<(u32, &'static str)> {
-        let rows = CALLS.iter().enumerate();
-        let mut calls: Vec<_> =
-            rows.filter_map(|(row, (name, _))| Some((self.number_in(row)?, *name))).collect();
-        calls.sort_unstable();
+        let mut calls: Vec<(u32, &str)> = Vec::with_capacity(CALLS.len());
+        for (row, (name, _)) in CALLS.iter().enumerate() {
+            let Some(number) = self.number_in(row) else { continue };
+            let place = calls.partition_point(|(other, _)| *other < number);
+            calls.insert(place, (number, name));
+        }
         calls
     }
 

@@ -8,7 +8,7 @@ use crate::program::{
     AND, EQUAL, GREATER, GREATER_EQUAL, Instruction, JUMP, LOAD, Program, RETURN, SET,
 };
 pub use crate::word::TooComplex;
-use crate::word::WordFacts;
+use crate::word::{Effort, WordFacts};
 
 /// Calls of one architecture to which two filters answer differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +44,16 @@ pub fn differences(
         Arch::X32 => vec![(X32_BIT, u32::MAX - 1)],
         _ => vec![(0, u32::MAX)],
     };
-    let mut walk = Walk { programs: [one, other], arch, waiting: Vec::new(), found: Vec::new() };
+    let (programs, effort) = ([one, other], Effort::ALL);
+    let mut walk = Walk { programs, arch, effort, waiting: Vec::new(), found: Vec::new() };
     for (least, most) in parts {
         let number = (0, WordFacts::between(least, most));
         walk.waiting.push(Way::begin(None, Facts { words: vec![number], arch }));
     }
     for _ in 0..WAYS {
         let Some(way) = walk.waiting.pop() else {
-            walk.found.sort_by_key(|difference| difference.numbers);
+            // Of a comparison with a number, which goes up, the way of higher ones was followed first.
+            walk.found.reverse();
             return Ok(walk.found);
         };
         walk.follow(way)?;
@@ -62,6 +64,7 @@ pub fn differences(
 struct Walk<'a> {
     programs: [&'a Program; 2],
     arch: Arch,
+    effort: Effort,
     waiting: Vec<Way>,
     found: Vec<Difference>,
 }
@@ -127,8 +130,8 @@ impl Walk<'_> {
         offset: u32,
         mask: u32,
     ) -> Result<(), TooComplex> {
-        let yes = way.facts.with(offset, mask, one, true)?;
-        let no = way.facts.with(offset, mask, one, false)?;
+        let yes = way.facts.with(offset, mask, one, true, &mut self.effort)?;
+        let no = way.facts.with(offset, mask, one, false, &mut self.effort)?;
         way.at += skip(one, yes.is_some());
         // What is known doesn't grow where there is but one outcome.
         if let (Some(yes), Some(no)) = (yes, no) {
@@ -152,7 +155,7 @@ impl Walk<'_> {
                 numbers: numbers.ok_or(TooComplex)?,
                 conditions: facts.for_people(),
                 actions: [first, action],
-                example: facts.example(self.arch)?,
+                example: facts.example(self.arch, &mut self.effort)?,
             });
         }
         Ok(())
@@ -203,11 +206,12 @@ impl Facts {
         mask: u32,
         one: Instruction,
         outcome: bool,
+        effort: &mut Effort,
     ) -> Result<Option<Self>, TooComplex> {
         let place = self.words.iter().position(|(other, _)| *other == offset);
         let new = match place {
-            Some(place) => self.words[place].1.with(one.code, mask, one.k, outcome)?,
-            None => WordFacts::NONE.with(one.code, mask, one.k, outcome)?,
+            Some(place) => self.words[place].1.with(one.code, mask, one.k, outcome, effort)?,
+            None => WordFacts::NONE.with(one.code, mask, one.k, outcome, effort)?,
         };
         let Some(new) = new else { return Ok(None) };
         let mut facts = self.clone();
@@ -218,10 +222,10 @@ impl Facts {
         Ok(Some(facts))
     }
 
-    fn example(&self, arch: Arch) -> Result<Data, TooComplex> {
+    fn example(&self, arch: Arch, effort: &mut Effort) -> Result<Data, TooComplex> {
         let mut data = Data { arch, number: 0, args: [0; 6] };
         for (offset, facts) in &self.words {
-            let value = facts.example()?.ok_or(TooComplex)?;
+            let value = facts.example(effort)?.ok_or(TooComplex)?;
             let Some(place) = offset.checked_sub(ARGUMENTS) else {
                 // What is neither the number nor an argument is where the program is.
                 if *offset == 0 {

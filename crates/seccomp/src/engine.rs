@@ -6,113 +6,146 @@
 //! A section of a config.json is such a profile, too, with nothing that depends on anything.
 
 use coble_spec::{Seccomp, Syscall, SyscallArg};
-use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
 use crate::errno;
 use crate::error::Error;
+use crate::tree::{Object, Tree};
 
-/// A profile in the engines' format. Members that are unknown are errors.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+/// A profile in the engines' format.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineProfile {
-    /// What becomes of calls that nothing else is said about, `SCMP_ACT_*`.
-    pub default_action: String,
-    /// The error number of the default action.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub default_errno_ret: Option<u32>,
-    /// The same by name, or as a number in decimal; stands before the other one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub default_errno: Option<String>,
-    /// Architectures, whatever the kernel's is. Not together with `archMap`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub architectures: Option<Vec<String>>,
-    /// Architectures by that of the kernel.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arch_map: Option<Vec<ArchFamily>>,
-    /// Flags for seccomp(2), `SECCOMP_FILTER_FLAG_*`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub flags: Option<Vec<String>>,
-    /// The socket of the agent that answers notifications.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub listener_path: Option<String>,
-    /// Words for that agent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub listener_metadata: Option<String>,
-    /// Rules for calls.
-    pub syscalls: Option<Vec<EngineRule>>,
-}
-
-/// Architectures whose programs a kernel runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ArchFamily {
-    /// The kernel's own, `SCMP_ARCH_*`.
-    pub architecture: String,
-    /// The others.
-    pub sub_architectures: Option<Vec<String>>,
+    default_action: String,
+    default_errno_ret: Option<u32>,
+    default_errno: Option<String>,
+    /// Architectures, whatever the kernel's is.
+    architectures: Vec<String>,
+    /// Architectures by that of the kernel: its own, and the others whose programs it runs.
+    arch_map: Vec<(String, Vec<String>)>,
+    flags: Option<Vec<String>>,
+    listener_path: Option<String>,
+    listener_metadata: Option<String>,
+    rules: Vec<EngineRule>,
 }
 
 /// A rule for some calls, and when it is part of the profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EngineRule {
-    /// The calls' names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub names: Option<Vec<String>>,
-    /// The one call's name, as old profiles have it. Not together with `names`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// What becomes of them, `SCMP_ACT_*`.
-    pub action: String,
-    /// The error number of the action.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub errno_ret: Option<u32>,
-    /// The same by name, or as a number in decimal; stands before the other one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub errno: Option<String>,
-    /// Conditions on the arguments.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub args: Option<Vec<EngineArg>>,
-    /// Words for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct EngineRule {
+    pointer: String,
+    names: Vec<String>,
+    /// The one call's name, as old profiles have it.
+    name: Option<String>,
+    action: String,
+    errno_ret: Option<u32>,
+    errno: Option<String>,
+    args: Vec<SyscallArg>,
     /// All of this has to be so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub includes: Option<Conditions>,
+    includes: Option<Conditions>,
     /// Nothing of this may be so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub excludes: Option<Conditions>,
-}
-
-/// A condition on an argument.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EngineArg {
-    /// Which argument, from 0 to 5.
-    pub index: u32,
-    /// What it is compared with; the mask of `SCMP_CMP_MASKED_EQ`.
-    pub value: u64,
-    /// What the masked argument is compared with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_two: Option<u64>,
-    /// How, `SCMP_CMP_*`.
-    pub op: String,
+    excludes: Option<Conditions>,
 }
 
 /// What a rule depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Conditions {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Conditions {
+    pointer: String,
     /// Capabilities in the container's bounding set, `CAP_*`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub caps: Option<Vec<String>>,
+    caps: Vec<String>,
     /// The kernel's architecture is one of these, by libseccomp's names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arches: Option<Vec<String>>,
+    arches: Vec<String>,
     /// The kernel is at least this old, `N.N`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_kernel: Option<String>,
+    min_kernel: Option<String>,
+}
+
+const U32: u64 = u32::MAX as u64;
+
+impl EngineProfile {
+    /// The profile that JSON has.
+    ///
+    /// # Errors
+    /// A member that is unknown, missing or of a wrong type.
+    pub fn read(tree: &Tree) -> Result<Self, Error> {
+        const MEMBERS: [&str; 9] = [
+            "defaultAction",
+            "defaultErrnoRet",
+            "defaultErrno",
+            "architectures",
+            "archMap",
+            "flags",
+            "listenerPath",
+            "listenerMetadata",
+            "syscalls",
+        ];
+        let object = Object::read(String::new(), tree, &MEMBERS)?;
+        let family = |(pointer, tree)| {
+            let object = Object::read(pointer, tree, &["architecture", "subArchitectures"])?;
+            let own = object.needed("architecture", object.text("architecture")?)?;
+            Ok((own, object.words("subArchitectures")?))
+        };
+        let rule = |(pointer, tree)| EngineRule::read(pointer, tree);
+        Ok(Self {
+            default_action: object.needed("defaultAction", object.text("defaultAction")?)?,
+            default_errno_ret: object.number("defaultErrnoRet", U32)?.map(|number| number as u32),
+            default_errno: object.text("defaultErrno")?,
+            architectures: object.words("architectures")?,
+            arch_map: object.list("archMap")?.into_iter().map(family).collect::<Result<_, _>>()?,
+            flags: object.has("flags").then(|| object.words("flags")).transpose()?,
+            listener_path: object.text("listenerPath")?,
+            listener_metadata: object.text("listenerMetadata")?,
+            rules: object.list("syscalls")?.into_iter().map(rule).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl EngineRule {
+    fn read(pointer: String, tree: &Tree) -> Result<Self, Error> {
+        const MEMBERS: [&str; 9] = [
+            "names", "name", "action", "errnoRet", "errno", "args", "comment", "includes",
+            "excludes",
+        ];
+        let object = Object::read(pointer, tree, &MEMBERS)?;
+        // Words for people.
+        object.text("comment")?;
+        let arg = |(pointer, tree)| arg(pointer, tree);
+        let conditions = |name| {
+            let found = object.object(name);
+            found.map(|(pointer, tree)| Conditions::read(pointer, tree)).transpose()
+        };
+        Ok(Self {
+            names: object.words("names")?,
+            name: object.text("name")?,
+            action: object.needed("action", object.text("action")?)?,
+            errno_ret: object.number("errnoRet", U32)?.map(|number| number as u32),
+            errno: object.text("errno")?,
+            args: object.list("args")?.into_iter().map(arg).collect::<Result<_, _>>()?,
+            includes: conditions("includes")?,
+            excludes: conditions("excludes")?,
+            pointer: object.pointer,
+        })
+    }
+}
+
+/// A condition on an argument.
+fn arg(pointer: String, tree: &Tree) -> Result<SyscallArg, Error> {
+    let object = Object::read(pointer, tree, &["index", "value", "valueTwo", "op"])?;
+    Ok(SyscallArg {
+        index: object.needed("index", object.number("index", U32)?)? as u32,
+        value: object.needed("value", object.number("value", u64::MAX)?)?,
+        value_two: object.number("valueTwo", u64::MAX)?.unwrap_or_default(),
+        op: object.needed("op", object.text("op")?)?,
+    })
+}
+
+impl Conditions {
+    fn read(pointer: String, tree: &Tree) -> Result<Self, Error> {
+        let object = Object::read(pointer, tree, &["caps", "arches", "minKernel"])?;
+        Ok(Self {
+            caps: object.words("caps")?,
+            arches: object.words("arches")?,
+            min_kernel: object.text("minKernel")?,
+            pointer: object.pointer,
+        })
+    }
 }
 
 /// What profiles depend on.
@@ -151,10 +184,9 @@ impl EngineProfile {
             syscalls: Vec::new(),
         };
         let mut places = Vec::new();
-        for (place, rule) in self.syscalls.iter().flatten().enumerate() {
-            let pointer = format!("/syscalls/{place}");
-            let syscall = rule.syscall(&pointer)?;
-            if rule.holds(&pointer, setting)? {
+        for (place, rule) in self.rules.iter().enumerate() {
+            let syscall = rule.syscall()?;
+            if rule.holds(setting)? {
                 section.syscalls.push(syscall);
                 places.push(place);
             }
@@ -163,64 +195,46 @@ impl EngineProfile {
     }
 
     fn architectures(&self, arch: Arch) -> Result<Vec<String>, Error> {
-        let all = self.architectures.iter().flatten();
-        let families = self.arch_map.iter().flatten();
-        if all.clone().next().is_some() && families.clone().next().is_some() {
-            let reason = "architectures and archMap exclude each other";
-            return Err(Error::at("/archMap", reason));
+        if !self.architectures.is_empty() && !self.arch_map.is_empty() {
+            return Err(Error::at("/archMap", "architectures and archMap exclude each other"));
         }
-        for (index, family) in families.clone().enumerate() {
-            let others = family.sub_architectures.iter().flatten();
-            for name in [&family.architecture].into_iter().chain(others) {
-                let unknown =
-                    || Error::about(format!("/archMap/{index}"), name, "is no architecture");
-                Arch::named(name).ok_or_else(unknown)?;
+        for (index, (own, others)) in self.arch_map.iter().enumerate() {
+            for name in [own].into_iter().chain(others) {
+                let pointer = format!("/archMap/{index}");
+                Arch::named(name)
+                    .ok_or_else(|| Error::about(pointer, name, "is no architecture"))?;
             }
         }
-        let own = arch.name();
-        let family = families.clone().find(|family| family.architecture == own);
-        let Some(family) = family else { return Ok(all.cloned().collect()) };
-        let others = family.sub_architectures.iter().flatten().cloned();
-        Ok([own].into_iter().chain(others).collect())
+        let name = arch.name();
+        let family = self.arch_map.iter().find(|(own, _)| *own == name);
+        let Some((own, others)) = family else { return Ok(self.architectures.clone()) };
+        Ok([own].into_iter().chain(others).cloned().collect())
     }
 }
 
 impl EngineRule {
-    fn syscall(&self, pointer: &str) -> Result<Syscall, Error> {
-        let name = self.name.as_ref().filter(|name| !name.is_empty());
-        let names = match (name, self.names.as_deref().unwrap_or_default()) {
-            (Some(_), [_, ..]) => {
+    fn syscall(&self) -> Result<Syscall, Error> {
+        let pointer = &self.pointer;
+        let names = match self.name.as_ref().filter(|name| !name.is_empty()) {
+            Some(_) if !self.names.is_empty() => {
                 let reason = "name and names exclude each other";
                 return Err(Error::at(format!("{pointer}/name"), reason));
             }
-            (Some(name), []) => vec![name.clone()],
-            (None, names) => names.to_vec(),
+            Some(name) => vec![name.clone()],
+            None => self.names.clone(),
         };
-        let errno = errno(&format!("{pointer}/errno"), self.errno.as_deref(), self.errno_ret)?;
-        let arg = |arg: &EngineArg| SyscallArg {
-            index: arg.index,
-            value: arg.value,
-            value_two: arg.value_two.unwrap_or_default(),
-            op: arg.op.clone(),
-        };
-        let args = self.args.iter().flatten().map(arg).collect();
-        Ok(Syscall { names, action: self.action.clone(), errno_ret: errno, args })
+        let errno_ret = errno(&format!("{pointer}/errno"), self.errno.as_deref(), self.errno_ret)?;
+        Ok(Syscall { names, action: self.action.clone(), errno_ret, args: self.args.clone() })
     }
 
     /// Whether the rule is part of the profile.
-    fn holds(&self, pointer: &str, setting: &Setting<'_>) -> Result<bool, Error> {
+    fn holds(&self, setting: &Setting<'_>) -> Result<bool, Error> {
         let mut holds = true;
         if let Some(conditions) = &self.includes {
-            let pointer = format!("{pointer}/includes");
-            for group in conditions.met(&pointer, setting)? {
-                holds &= group.all;
-            }
+            holds &= conditions.met(setting)?.iter().all(|group| group.all);
         }
         if let Some(conditions) = &self.excludes {
-            let pointer = format!("{pointer}/excludes");
-            for group in conditions.met(&pointer, setting)? {
-                holds &= !group.any;
-            }
+            holds &= conditions.met(setting)?.iter().all(|group| !group.any);
         }
         Ok(holds)
     }
@@ -234,26 +248,24 @@ struct Met {
 
 impl Conditions {
     /// One for each kind that there is. Of several architectures one is enough either way.
-    fn met(&self, pointer: &str, setting: &Setting<'_>) -> Result<Vec<Met>, Error> {
-        let mut found = Vec::new();
-        let caps = self.caps.as_deref().unwrap_or_default();
-        let mut met = Met { any: false, all: true };
-        for (index, name) in caps.iter().enumerate() {
+    fn met(&self, setting: &Setting<'_>) -> Result<Vec<Met>, Error> {
+        let pointer = &self.pointer;
+        let mut capabilities = Met { any: false, all: true };
+        for (index, name) in self.caps.iter().enumerate() {
             let unknown =
                 || Error::about(format!("{pointer}/caps/{index}"), name, "is no capability");
             let has = (setting.capability)(name).ok_or_else(unknown)?;
-            met.any |= has;
-            met.all &= has;
+            capabilities.any |= has;
+            capabilities.all &= has;
         }
-        found.push(met);
-        let arches = self.arches.as_deref().unwrap_or_default();
+        let mut found = vec![capabilities];
         let mut is_one = false;
-        for (index, name) in arches.iter().enumerate() {
+        for (index, name) in self.arches.iter().enumerate() {
             let unknown =
                 || Error::about(format!("{pointer}/arches/{index}"), name, "is no architecture");
             is_one |= Arch::engine_named(name).ok_or_else(unknown)? == setting.arch;
         }
-        if !arches.is_empty() {
+        if !self.arches.is_empty() {
             found.push(Met { any: is_one, all: is_one });
         }
         if let Some(text) = &self.min_kernel {
@@ -294,43 +306,6 @@ fn errno(pointer: &str, name: Option<&str>, number: Option<u32>) -> Result<Optio
     let found = if is_plain { name.parse().ok() } else { errno::number(name) };
     let unknown = || Error::about(pointer, name, "is no error number");
     found.map(Some).ok_or_else(unknown)
-}
-
-impl From<&Seccomp> for EngineProfile {
-    /// The same profile, whatever the host and the container are.
-    fn from(section: &Seccomp) -> Self {
-        let words = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
-        let word = |word: &String| (!word.is_empty()).then(|| word.clone());
-        Self {
-            default_action: section.default_action.clone(),
-            default_errno_ret: section.default_errno_ret,
-            architectures: words(&section.architectures),
-            flags: section.flags.clone(),
-            listener_path: word(&section.listener_path),
-            listener_metadata: word(&section.listener_metadata),
-            syscalls: Some(section.syscalls.iter().map(EngineRule::from).collect()),
-            ..Self::default()
-        }
-    }
-}
-
-impl From<&Syscall> for EngineRule {
-    fn from(syscall: &Syscall) -> Self {
-        let arg = |arg: &SyscallArg| EngineArg {
-            index: arg.index,
-            value: arg.value,
-            value_two: Some(arg.value_two),
-            op: arg.op.clone(),
-        };
-        let args: Vec<EngineArg> = syscall.args.iter().map(arg).collect();
-        Self {
-            names: Some(syscall.names.clone()),
-            action: syscall.action.clone(),
-            errno_ret: syscall.errno_ret,
-            args: (!args.is_empty()).then_some(args),
-            ..Self::default()
-        }
-    }
 }
 
 impl Resolved {

@@ -28,6 +28,7 @@ mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod word;
 
 pub use action::Action;
@@ -45,3 +46,4 @@ pub use profile::Profile;
 pub use program::{Instruction, MAX_INSTRUCTIONS, Program};
 pub use seen::Seen;
 pub use survey::{Hole, Survey};
+pub use tree::Tree;

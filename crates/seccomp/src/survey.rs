@@ -1,11 +1,9 @@
 //! What a profile comes to: how many calls end in which way, and which of them are worth a thought.
 
-use std::collections::BTreeMap;
-
 use crate::action::Action;
 use crate::arch::Arch;
 use crate::calls::{Entry, entries};
-use crate::danger::{DANGERS, Danger, argument};
+use crate::danger::{Danger, argument, dangers};
 use crate::explain::{Asked, Case};
 use crate::profile::Profile;
 use crate::table::CALLS;
@@ -54,20 +52,32 @@ impl Profile<'_> {
 
     fn survey_of(&self, arch: Arch) -> Survey {
         let one = One { profile: self, arch, entries: entries(self, arch) };
-        let mut counts = BTreeMap::<Action, usize>::new();
+        let mut counts: Vec<(Action, usize)> = Vec::new();
         let mut conditional = Vec::new();
         for (row, (name, _)) in CALLS.iter().enumerate() {
             let Some(number) = arch.number_in(row) else { continue };
             match one.always(number) {
-                Some(action) => *counts.entry(action).or_default() += 1,
+                Some(action) => match counts.iter_mut().find(|(other, _)| *other == action) {
+                    Some((_, count)) => *count += 1,
+                    None => counts.push((action, 1)),
+                },
                 None => conditional.push(*name),
             }
         }
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let counts = most_first(counts);
         let newest = self.newest(arch).map(|number| (number, arch.call(number)));
         Survey { arch, counts, conditional, newest, holes: one.holes() }
     }
+}
+
+/// There are few actions.
+fn most_first(mut counts: Vec<(Action, usize)>) -> Vec<(Action, usize)> {
+    let mut sorted = Vec::with_capacity(counts.len());
+    while let Some(most) = counts.iter().map(|(_, count)| *count).max() {
+        let place = counts.iter().position(|(_, count)| *count == most);
+        sorted.extend(place.map(|place| counts.remove(place)));
+    }
+    sorted
 }
 
 /// One architecture of a profile.
@@ -108,12 +118,12 @@ impl One<'_> {
             let reason = "programs of another kind than the kernel's own, with entry code of their own in it";
             holes.push(hole(None, "", reason));
         }
-        for danger in DANGERS {
+        for danger in dangers() {
             let Some(number) = self.arch.number(danger.name) else { continue };
-            let argument = argument(danger, self.arch);
+            let argument = argument(&danger, self.arch);
             if self.is_made(number, argument) {
                 holes.push(hole(Some(danger.name), danger.capability, danger.reason));
-            } else if self.is_made_past(danger, number) {
+            } else if self.is_made_past(&danger, number) {
                 let reason = format!("{}: {BITS}", danger.reason);
                 holes.push(hole(Some(danger.name), danger.capability, &reason));
             }

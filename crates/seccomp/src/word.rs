@@ -15,8 +15,27 @@ pub(crate) struct WordFacts {
     pub(crate) unlike: Vec<(u32, u32)>,
 }
 
+/// How much may still be looked at in the search for words: for this one, and all in all.
+#[derive(Debug)]
+pub(crate) struct Effort {
+    steps: usize,
+    all: u64,
+}
+
 /// More steps than this, and the search for a word is given up.
 const STEPS: usize = 100_000;
+
+impl Effort {
+    /// Some ten seconds' worth.
+    pub(crate) const ALL: Self = Self { steps: 0, all: 10_000_000_000 };
+
+    /// One step, in which so many facts are looked at.
+    fn spend(&mut self, facts: usize) -> Result<(), TooComplex> {
+        self.steps = self.steps.checked_sub(1).ok_or(TooComplex)?;
+        self.all = self.all.checked_sub(facts as u64 + 1).ok_or(TooComplex)?;
+        Ok(())
+    }
+}
 
 impl WordFacts {
     /// Nothing.
@@ -36,6 +55,7 @@ impl WordFacts {
         mask: u32,
         value: u32,
         outcome: bool,
+        effort: &mut Effort,
     ) -> Result<Option<Self>, TooComplex> {
         let mut facts = self.clone();
         let is_possible = match (code, outcome) {
@@ -50,7 +70,7 @@ impl WordFacts {
             (GREATER_EQUAL, false) => value.checked_sub(1).is_some_and(|most| facts.at_most(most)),
             _ => return Err(TooComplex),
         };
-        Ok((is_possible && facts.example()?.is_some()).then_some(facts))
+        Ok((is_possible && facts.example(effort)?.is_some()).then_some(facts))
     }
 
     fn is(&mut self, mask: u32, value: u32) -> bool {
@@ -78,17 +98,19 @@ impl WordFacts {
     }
 
     /// The lowest word of which all of this is true.
-    pub(crate) fn example(&self) -> Result<Option<u32>, TooComplex> {
-        let mut steps = 0;
-        self.search(0, 32, &mut steps)
+    pub(crate) fn example(&self, effort: &mut Effort) -> Result<Option<u32>, TooComplex> {
+        effort.steps = STEPS;
+        self.search(0, 32, effort)
     }
 
     /// Chooses the bits below `rest` of a word that begins with `prefix`, from the highest one on.
-    fn search(&self, prefix: u32, rest: u32, steps: &mut usize) -> Result<Option<u32>, TooComplex> {
-        *steps += 1;
-        if *steps > STEPS {
-            return Err(TooComplex);
-        }
+    fn search(
+        &self,
+        prefix: u32,
+        rest: u32,
+        effort: &mut Effort,
+    ) -> Result<Option<u32>, TooComplex> {
+        effort.spend(self.unlike.len())?;
         let open = u32::MAX.checked_shr(32 - rest).unwrap_or(0);
         let is_chosen = |mask: u32| mask & open == 0;
         let is_out = prefix > self.most
@@ -100,7 +122,7 @@ impl WordFacts {
         }
         let Some(rest) = rest.checked_sub(1) else { return Ok(Some(prefix)) };
         for bit in [0, 1] {
-            let found = self.search(prefix | bit << rest, rest, steps)?;
+            let found = self.search(prefix | bit << rest, rest, effort)?;
             if found.is_some() {
                 return Ok(found);
             }

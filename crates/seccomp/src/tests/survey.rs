@@ -6,7 +6,8 @@ use super::section;
 use crate::{Arch, DEFAULT, EngineProfile, Listing, Profile, Setting, unconfined};
 
 fn default(caps: &[&str]) -> Seccomp {
-    let profile: EngineProfile = coble_spec::parse(DEFAULT.as_bytes()).expect("a profile");
+    let tree = coble_spec::parse(DEFAULT.as_bytes()).expect("JSON");
+    let profile = EngineProfile::read(&tree).expect("a profile");
     let capability = |name: &str| Some(caps.contains(&name));
     let setting = Setting { arch: Arch::X86_64, kernel: (6, 1), capability: &capability };
     profile.resolve(&setting).expect("a section").section
@@ -90,10 +91,15 @@ fn a_condition_on_more_bits_than_the_kernel_looks_at_is_a_hole() {
 
 #[test]
 fn dangers_are_calls_and_in_order() {
-    let names: Vec<_> = crate::danger::DANGERS.iter().map(|danger| danger.name).collect();
-    assert!(names.is_sorted(), "{names:?}");
-    for name in names {
+    let text = include_str!("../dangers.txt");
+    let dangers: Vec<_> = crate::danger::dangers().collect();
+    assert_eq!(dangers.len(), text.lines().count());
+    assert!(dangers.is_sorted_by_key(|danger| danger.name));
+    for (danger, line) in dangers.iter().zip(text.lines()) {
+        let name = danger.name;
         assert!(Arch::all().any(|arch| arch.number(name).is_some()), "{name} is no call");
+        assert_eq!(danger.argument.is_some(), line.split(' ').nth(1) != Some("-"), "{line}");
+        assert!(danger.capability.is_empty() || danger.capability.starts_with("CAP_"), "{line}");
     }
 }
 

@@ -1,7 +1,5 @@
 //! `coble seccomp convert`
 
-use coble_seccomp::EngineProfile;
-
 use super::source::{Host, Source};
 use super::{ARCH, CAP, KERNEL, PROFILE};
 use crate::call::Call;
@@ -25,7 +23,7 @@ pub(crate) static COMMAND: Command = Command {
         "Docker and Podman take profiles whose rules depend on the container's capabilities, the host's architecture and \
          the version of its kernel (includes, excludes, archMap). oci decides all that for one container and one host, \
          and prints what belongs into a config.json. engine goes the other way: a section becomes a profile that \
-         engines take and that means the same; of a profile that is one already, nothing is decided.",
+         engines take and that means the same; a profile that is one already stays as it is.",
         "Docker and Podman differ. Names of error numbers (errno, defaultErrno) are Podman's and stand before the \
          numbers; minKernel is Docker's, and Podman passes it over. Both count here. Members, architectures and \
          capabilities that are unknown are errors.",
@@ -63,11 +61,12 @@ fn execute(call: &Call) -> Result<u8, Failure> {
     let source = Source::read(call.arguments.first().map_or("".as_ref(), |word| word), &host)?;
     // What can't be meant in one format can't be in the other.
     source.profile(host.arch)?;
-    let text = match (is_engine, &source.engine) {
-        (true, Some(profile)) => serde_json::to_string_pretty(profile),
-        (true, None) => serde_json::to_string_pretty(&EngineProfile::from(source.section())),
-        (false, _) => serde_json::to_string_pretty(source.section()),
-    };
+    if let Some(text) = source.engine.as_ref().filter(|_| is_engine) {
+        stdout::print(text)?;
+        return Ok(0);
+    }
+    // A section is a profile in the engines' format, in which nothing depends on anything.
+    let text = serde_json::to_string_pretty(source.section());
     let text = text.map_err(|error| Failure::at("convert", error))? + "\n";
     stdout::print(text.as_bytes())?;
     Ok(0)

@@ -1,6 +1,5 @@
 //! `coble seccomp diff`
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use coble_seccomp::{Arch, Difference, differences};
@@ -85,52 +84,43 @@ const SHOWN: usize = 8;
 
 fn of_arch(text: &mut String, arch: Arch, found: &[Difference]) {
     let _ = writeln!(text, "{}", arch.name());
-    let calls = arch.calls();
-    // By the lowest number, and with the calls of one range one after the other.
-    let mut lines = BTreeMap::<(u32, String), Vec<&Difference>>::new();
-    for difference in found {
-        for (number, title) in titles(&calls, difference.numbers) {
-            lines.entry((number, title)).or_default().push(difference);
+    let mut next = Some(0);
+    for (number, name) in arch.calls() {
+        if let Some(gap) = next.filter(|next| *next < number) {
+            of_numbers(text, (gap, number - 1), None, found);
         }
-    }
-    for ((_, title), differences) in lines {
-        for difference in differences.iter().take(SHOWN) {
-            let [old, new] = difference.actions;
-            let _ = write!(text, "  {title}: {old} -> {new}");
-            let _ = match &difference.conditions[..] {
-                [] => writeln!(text),
-                conditions => writeln!(text, " if {}", conditions.join(" && ")),
-            };
-        }
-        if let Some(more) = differences.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-            let _ = writeln!(text, "  {title}: and for {more} more sets of arguments");
-        }
-    }
-}
-
-/// The calls of a range of numbers, and the numbers between them that no call has.
-fn titles(calls: &[(u32, &str)], (first, last): (u32, u32)) -> Vec<(u32, String)> {
-    let mut titles = Vec::new();
-    let mut next = Some(first);
-    let start = calls.partition_point(|(number, _)| *number < first);
-    for (number, name) in calls[start..].iter().take_while(|(number, _)| *number <= last) {
-        if let Some(gap) = next.filter(|next| next < number) {
-            titles.push(between(gap, number - 1));
-        }
-        titles.push((*number, format!("{name} ({number})")));
+        of_numbers(text, (number, number), Some(name), found);
         next = number.checked_add(1);
     }
-    if let Some(gap) = next.filter(|next| *next <= last) {
-        titles.push(between(gap, last));
+    if let Some(gap) = next {
+        of_numbers(text, (gap, u32::MAX), None, found);
     }
-    titles
 }
 
-fn between(first: u32, last: u32) -> (u32, String) {
-    let numbers = match (first, last) {
-        (u32::MAX, _) => "calls that a tracer has left out".to_owned(),
-        _ if first == last => format!("{first}, which no call has"),
-        _ => format!("{first} to {last}, which no call has"),
-    };
-    (first, numbers)
+/// What is different about a call, or about numbers that no call has.
+fn of_numbers(text: &mut String, own: (u32, u32), name: Option<&str>, found: &[Difference]) {
+    let is_own = |one: &&Difference| one.numbers.0 <= own.1 && own.0 <= one.numbers.1;
+    let count = found.iter().filter(is_own).count();
+    for difference in found.iter().filter(is_own).take(SHOWN) {
+        let (first, last) = difference.numbers;
+        let title = title((first.max(own.0), last.min(own.1)), name);
+        let [old, new] = difference.actions;
+        let _ = write!(text, "  {title}: {old} -> {new}");
+        let _ = match &difference.conditions[..] {
+            [] => writeln!(text),
+            conditions => writeln!(text, " if {}", conditions.join(" && ")),
+        };
+    }
+    if count > SHOWN {
+        let _ = writeln!(text, "  {}: and {} more", title(own, name), count - SHOWN);
+    }
+}
+
+fn title((first, last): (u32, u32), name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{name} ({first})"),
+        None if first == u32::MAX => "calls that a tracer has left out".to_owned(),
+        None if first == last => format!("{first}, which no call has"),
+        None => format!("{first} to {last}, which no call has"),
+    }
 }

@@ -2,11 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
 
 use coble_seccomp::{Instruction, Listing, MAX_INSTRUCTIONS, Program};
 
-use super::source::{Host, Source, whole};
+use super::source::{Host, Source, stdin, whole};
 use super::{ARCH, CAP, KERNEL, PROFILE};
 use crate::call::Call;
 use crate::failure::Failure;
@@ -53,9 +52,10 @@ fn execute(call: &Call) -> Result<u8, Failure> {
 fn raw(word: &OsStr) -> Result<Program, Failure> {
     let name = word.to_string_lossy();
     let bytes = if name == "-" {
-        whole("standard input", io::stdin())?
+        whole("standard input", stdin()?)?
     } else {
-        whole(&name, File::open(word).map_err(|error| Failure::io(&name, &error))?)?
+        let file = File::open(word).map_err(|error| Failure::io(&name, &error))?;
+        whole(&name, file)?
     };
     let (instructions, rest) = bytes.as_chunks();
     let instructions: Vec<_> = instructions.iter().copied().map(Instruction::from_bytes).collect();

@@ -3,15 +3,15 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use coble_container::CAPABILITIES;
 use coble_seccomp::{
-    Arch, DEFAULT, EngineProfile, Profile, Program, Resolved, Setting, kernel_version, unconfined,
+    Arch, DEFAULT, EngineProfile, Profile, Program, Resolved, Setting, Tree, kernel_version,
+    unconfined,
 };
 use coble_spec::{Seccomp, Spec};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::{ARCH, CAP, KERNEL};
 use crate::call::Call;
@@ -118,8 +118,8 @@ pub(crate) struct Source {
     pub(super) name: String,
     /// Where in the file the section is.
     prefix: &'static str,
-    /// The profile in the engines' format, if it is one.
-    pub(super) engine: Option<EngineProfile>,
+    /// The profile's text, if it is in the engines' format.
+    pub(super) engine: Option<Vec<u8>>,
     resolved: Resolved,
 }
 
@@ -138,7 +138,9 @@ impl Source {
         match &*name {
             "default" => Self::parse(name, DEFAULT.as_bytes(), host),
             "unconfined" => plain(unconfined(host.arch)),
-            "-" => Self::parse("standard input".to_owned(), &whole("-", io::stdin())?, host),
+            "-" => {
+                Self::parse("standard input".to_owned(), &whole("standard input", stdin()?)?, host)
+            }
             _ => {
                 let path = Path::new(word);
                 let config = path.join("config.json");
@@ -153,8 +155,8 @@ impl Source {
     fn parse(name: String, text: &[u8], host: &Host) -> Result<Self, Failure> {
         let read =
             |error: coble_spec::ParseError| Failure::new(one_line(&name, &error.to_string()));
-        let kind: Kind = coble_spec::parse(text).map_err(read)?;
-        if kind.oci_version.is_some() || kind.linux.is_some() {
+        let tree: Tree = coble_spec::parse(text).map_err(read)?;
+        if tree.member("ociVersion").is_some() || tree.member("linux").is_some() {
             let spec: Spec = coble_spec::parse(text).map_err(read)?;
             let section = spec.linux.and_then(|linux| linux.seccomp);
             let none = || {
@@ -163,9 +165,10 @@ impl Source {
             let resolved = Resolved::plain(section.ok_or_else(none)?);
             return Ok(Self { name, prefix: "/linux/seccomp", engine: None, resolved });
         }
-        let engine: EngineProfile = coble_spec::parse(text).map_err(read)?;
-        let resolved = host.resolve(&engine, &name)?;
-        Ok(Self { name, prefix: "", engine: Some(engine), resolved })
+        let profile =
+            EngineProfile::read(&tree).map_err(|error| wrong(&name, &error.pointer, &error))?;
+        let resolved = host.resolve(&profile, &name)?;
+        Ok(Self { name, prefix: "", engine: Some(text.to_vec()), resolved })
     }
 
     /// As a config.json has it.
@@ -194,16 +197,14 @@ impl Source {
     }
 }
 
-/// What tells a config.json from a profile.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Kind {
-    oci_version: Option<IgnoredAny>,
-    linux: Option<IgnoredAny>,
+/// Standard input as a file.
+pub(super) fn stdin() -> Result<File, Failure> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned();
+    stdin.map(File::from).map_err(|error| Failure::io("standard input", &error))
 }
 
 /// Everything that a file has, if it isn't too much.
-pub(super) fn whole(name: &str, file: impl Read) -> Result<Vec<u8>, Failure> {
+pub(super) fn whole(name: &str, file: File) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = file.take(MOST + 1).read_to_end(&mut bytes);
     match read.map_err(|error| Failure::io(name, &error))? as u64 {
