@@ -174,7 +174,7 @@ fn everything_can_be_left_to_an_agent() {
 fn without_an_agent_nothing_runs() {
     let Some(case) = Case::root() else { return };
     let path = case.dir.join("agent");
-    let words = format!("connect to the seccomp agent at {}", path.display());
+    let words = format!("failed to connect with seccomp agent at {}", path.display());
     let mut bundle = notified(&case, "echo ran", &["mkdir"], &path);
     // There is no socket.
     for command in [case.run(&bundle), case.create(&bundle)] {

@@ -71,7 +71,7 @@ impl Agent {
     }
 
     fn absent(&self, error: impl Into<std::io::Error>) -> Error {
-        Error::at("connect to the seccomp agent at", &self.path, error)
+        Error::at("failed to connect with seccomp agent at", &self.path, error)
     }
 }
 
