@@ -82,8 +82,8 @@ fn seccomp() -> Seccomp {
         actions: Some(owned(Action::names().filter(is_action))),
         operators: Some(owned(operators())),
         archs: Some(archs),
-        known_flags: Some(flags.clone()),
-        supported_flags: Some(flags),
+        known_flags: Some(flags),
+        supported_flags: Some(owned(filter::supported_flags())),
     }
 }
 

@@ -33,6 +33,13 @@ const DEFAULT: u32 = 1 << 2;
 /// The capability that loads a filter where no_new_privs isn't set, capabilities(7).
 pub(crate) const CAP_SYS_ADMIN: u64 = 1 << 21;
 
+/// The flags that this kernel knows, too.
+pub(crate) fn supported_flags() -> impl Iterator<Item = &'static str> {
+    // One of them comes with a listener only.
+    let knows = |bit: u32| bit == 0 || seccomp_knows(bit | FILTER_FLAG_NEW_LISTENER);
+    FLAGS.iter().filter(move |(_, bit)| knows(*bit)).map(|(name, _)| *name)
+}
+
 /// Where in a configuration it stands.
 pub(crate) const POINTER: &str = "/linux/seccomp";
 
