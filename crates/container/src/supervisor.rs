@@ -80,7 +80,10 @@ impl Supervisor {
     fn answer(&mut self) -> Result<()> {
         let failed = |errno| Error::os("answer for a system call", errno);
         let mut asked = [PollFd::new(&self.listener, PollFlags::IN)];
-        poll(&mut asked, Some(&Timespec::default())).map_err(failed)?;
+        match poll(&mut asked, Some(&Timespec::default())) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
         let asked = asked[0].revents();
         self.is_over = asked.contains(PollFlags::HUP);
         if !asked.contains(PollFlags::IN) {
