@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-/// As Docker Engine 20.10 writes it (tests/data/docker.md): the section as JSON.
-pub(crate) fn kept() -> String {
-    section().to_string()
+/// The profile as a section of `config.json`, of an older engine and of today's, each with a name.
+pub(crate) fn profiles() -> [(&'static str, String); 2] {
+    [("docker-20.10", section().to_string()), ("docker", current())]
 }
 
-/// As an engine of 2026 writes it, by what has changed in the profile since (moby/profiles, seccomp/default.json): more
-/// calls, io_uring(7) no longer, and sockets of known families alone.
-pub(crate) fn current() -> String {
+/// As an engine of 2026 writes it, by what has changed in the profile since 20.10 (moby/profiles, seccomp/default.json):
+/// more calls, io_uring(7) no longer, and sockets of known families alone.
+fn current() -> String {
     const ADDED: [&str; 19] = [
         "cachestat",
         "fchmodat2",
@@ -55,8 +55,9 @@ pub(crate) fn current() -> String {
     section.to_string()
 }
 
+/// As Docker Engine 20.10 writes it (tests/data/docker.md).
 fn section() -> Value {
-    let text = include_str!("../../../tests/data/docker-20.10-seccomp.json");
+    let text = include_str!("../../../../tests/data/docker-20.10-seccomp.json");
     let mut config: Value = serde_json::from_str(text).expect("JSON");
     config["linux"]["seccomp"].take()
 }

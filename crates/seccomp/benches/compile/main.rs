@@ -19,7 +19,7 @@ fn compile(section: &Seccomp) -> Program {
 
 /// `cargo xtask bench` takes the figures by these names.
 fn filters(criterion: &mut Criterion) {
-    for (engine, text) in [("docker-20.10", docker::kept()), ("docker", docker::current())] {
+    for (engine, text) in docker::profiles() {
         let mut group = criterion.benchmark_group(engine);
         let section = parse(&text);
         group.bench_function("parse", |bencher| bencher.iter(|| parse(black_box(&text))));
