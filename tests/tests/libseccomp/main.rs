@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 mod compare;
+mod engines;
 mod library;
 mod steps;
 
