@@ -73,7 +73,7 @@ fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
     let mut order: Vec<u64> =
         (0..).zip(&entries).map(|(place, entry)| u64::from(entry.number) << 32 | place).collect();
     order.sort_unstable();
-    order.into_iter().map(|key| entries[key as u32 as usize]).collect()
+    order.iter().map(|key| entries[*key as u32 as usize]).collect()
 }
 
 /// What becomes of calls that are newer than everything that the profile knows: if those have an answer of their own, the
@@ -86,6 +86,13 @@ fn newer(profile: &Profile<'_>, entries: &[Entry]) -> Action {
 }
 
 fn outcome<'a>(profile: &'a Profile<'_>, entries: &[Entry]) -> Outcome<'a> {
+    // Most calls are so.
+    if let [Entry { call, argument: None, .. }] = entries
+        && let [Rule { action, conditions }] = profile.rules_of(*call)
+        && conditions.is_empty()
+    {
+        return Outcome::Always(*action);
+    }
     let mut found: Vec<Cow<'a, Rule>> = Vec::new();
     let mut last = profile.default;
     'found: for entry in entries {
