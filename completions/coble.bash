@@ -30,12 +30,13 @@ _coble() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $command:$word in
-        :--log | :--log-format | :--root | :--cgroup-manager | :--rootless | try:--keep | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:-f | plan:--config | plan:--preserve-fds | run:-b | run:--bundle | run:-f | run:--config | run:--console-socket | run:--pidfd-socket | run:--preserve-fds | run:--pid-file | create:-b | create:--bundle | create:-f | create:--config | create:--console-socket | create:--pidfd-socket | create:--preserve-fds | create:--pid-file | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--pidfd-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | events:--interval | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema)
+        :--log | :--log-format | :--root | :--cgroup-manager | :--rootless | try:--keep | try:--seccomp | try:--seccomp-record | spec:-b | spec:--bundle | plan:-b | plan:--bundle | plan:-f | plan:--config | plan:--preserve-fds | run:-b | run:--bundle | run:-f | run:--config | run:--console-socket | run:--pidfd-socket | run:--preserve-fds | run:--pid-file | run:--seccomp-record | create:-b | create:--bundle | create:-f | create:--config | create:--console-socket | create:--pidfd-socket | create:--preserve-fds | create:--pid-file | exec:-p | exec:--process | exec:--cwd | exec:-e | exec:--env | exec:--cgroup | exec:-u | exec:--user | exec:-g | exec:--additional-gids | exec:-c | exec:--cap | exec:--apparmor | exec:--process-label | exec:--console-socket | exec:--pidfd-socket | exec:--preserve-fds | exec:--pid-file | list:-f | list:--format | ps:-f | ps:--format | events:--interval | update:-r | update:--resources | update:--memory | update:--memory-reservation | update:--memory-swap | update:--kernel-memory | update:--kernel-memory-tcp | update:--pids-limit | update:--cpu-share | update:--cpu-quota | update:--cpu-period | update:--cpu-burst | update:--cpu-rt-runtime | update:--cpu-rt-period | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--blkio-weight | update:--l3-cache-schema | update:--mem-bw-schema | seccomp-check:-f | seccomp-check:--format | seccomp-check:--cap | seccomp-check:--kernel | seccomp-check:--arch | seccomp-explain:--arch | seccomp-explain:--cap | seccomp-explain:--kernel | seccomp-diff:--cap | seccomp-diff:--kernel | seccomp-diff:--arch | seccomp-convert:--to | seccomp-convert:--cap | seccomp-convert:--kernel | seccomp-convert:--arch | seccomp-disasm:--cap | seccomp-disasm:--kernel | seccomp-disasm:--arch | seccomp-denied:-o | seccomp-denied:--output | seccomp-record:-o | seccomp-record:--output)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
         *:-*) ;;
         :*) command=$word ;;
+        seccomp:*) command=seccomp-$word ;;
         *) ((position++)) ;;
         esac
     done
@@ -63,6 +64,14 @@ _coble() {
         ;;
     try:--keep)
         __coble_files -d
+        return
+        ;;
+    try:--seccomp)
+        __coble_files -f
+        return
+        ;;
+    try:--seccomp-record)
+        __coble_files -f
         return
         ;;
     spec:-b | spec:--bundle)
@@ -102,6 +111,10 @@ _coble() {
         return
         ;;
     run:--pid-file)
+        __coble_files -f
+        return
+        ;;
+    run:--seccomp-record)
         __coble_files -f
         return
         ;;
@@ -269,15 +282,91 @@ _coble() {
         :
         return
         ;;
+    seccomp-check:-f | seccomp-check:--format)
+        __coble_words 'text json'
+        return
+        ;;
+    seccomp-check:--cap)
+        :
+        return
+        ;;
+    seccomp-check:--kernel)
+        :
+        return
+        ;;
+    seccomp-check:--arch)
+        :
+        return
+        ;;
+    seccomp-explain:--arch)
+        :
+        return
+        ;;
+    seccomp-explain:--cap)
+        :
+        return
+        ;;
+    seccomp-explain:--kernel)
+        :
+        return
+        ;;
+    seccomp-diff:--cap)
+        :
+        return
+        ;;
+    seccomp-diff:--kernel)
+        :
+        return
+        ;;
+    seccomp-diff:--arch)
+        :
+        return
+        ;;
+    seccomp-convert:--to)
+        __coble_words 'oci engine'
+        return
+        ;;
+    seccomp-convert:--cap)
+        :
+        return
+        ;;
+    seccomp-convert:--kernel)
+        :
+        return
+        ;;
+    seccomp-convert:--arch)
+        :
+        return
+        ;;
+    seccomp-disasm:--cap)
+        :
+        return
+        ;;
+    seccomp-disasm:--kernel)
+        :
+        return
+        ;;
+    seccomp-disasm:--arch)
+        :
+        return
+        ;;
+    seccomp-denied:-o | seccomp-denied:--output)
+        __coble_files -f
+        return
+        ;;
+    seccomp-record:-o | seccomp-record:--output)
+        __coble_files -f
+        return
+        ;;
     esac
 
     if [[ $cur == -* ]]; then
         case $command:$position in
         :*) __coble_words '--debug --log --log-format --root --cgroup-manager --systemd-cgroup --rootless -h --help -v --version' ;;
-        try:0) __coble_words '--keep -h --help' ;;
+        try:0) __coble_words '--keep --seccomp --seccomp-report --seccomp-record --merge -h --help' ;;
         spec:*) __coble_words '-b --bundle --rootless -h --help' ;;
         plan:*) __coble_words '-b --bundle -f --config --json --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
-        run:*) __coble_words '-b --bundle -f --config --no-pivot --no-new-keyring --console-socket --pidfd-socket --preserve-fds -d --detach --keep --pid-file --no-subreaper -h --help' ;;
+        run:*) __coble_words '-b --bundle -f --config --no-pivot --no-new-keyring --console-socket --pidfd-socket --preserve-fds -d --detach --keep --pid-file --no-subreaper --seccomp-report --seccomp-record --merge -h --help' ;;
         create:*) __coble_words '-b --bundle -f --config --no-pivot --no-new-keyring --console-socket --pidfd-socket --preserve-fds --pid-file -h --help' ;;
         start:*) __coble_words '-h --help' ;;
         exec:0) __coble_words '-p --process --cwd -e --env --cgroup -u --user -g --additional-gids -c --cap --no-new-privs --apparmor --process-label -t --tty --console-socket --pidfd-socket --preserve-fds -d --detach --pid-file --ignore-paused -h --help' ;;
@@ -291,6 +380,13 @@ _coble() {
         update:*) __coble_words '-r --resources --memory --memory-reservation --memory-swap --kernel-memory --kernel-memory-tcp --pids-limit --cpu-share --cpu-quota --cpu-period --cpu-burst --cpu-rt-runtime --cpu-rt-period --cpu-idle --cpuset-cpus --cpuset-mems --blkio-weight --l3-cache-schema --mem-bw-schema -h --help' ;;
         mounts:*) __coble_words '-h --help' ;;
         delete:*) __coble_words '-f --force --regex -h --help' ;;
+        seccomp-check:*) __coble_words '-f --format --cap --kernel --arch -h --help' ;;
+        seccomp-explain:*) __coble_words '--arch --cap --kernel -h --help' ;;
+        seccomp-diff:*) __coble_words '--cap --kernel --arch -h --help' ;;
+        seccomp-convert:*) __coble_words '--to --cap --kernel --arch -h --help' ;;
+        seccomp-disasm:*) __coble_words '--raw --cap --kernel --arch -h --help' ;;
+        seccomp-denied:0) __coble_words '-o --output -h --help' ;;
+        seccomp-record:0) __coble_words '-o --output --merge -h --help' ;;
         features:*) __coble_words '-h --help' ;;
         completion:*) __coble_words '-h --help' ;;
         help:*) __coble_words '-h --help' ;;
@@ -299,7 +395,8 @@ _coble() {
     fi
 
     case $command:$position in
-    :*) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update mounts delete features completion help' ;;
+    :*) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update mounts delete seccomp features completion help' ;;
+    seccomp:*) __coble_words 'check explain diff convert disasm denied record' ;;
     run:0) __coble_words "$(__coble_containers)" ;;
     create:0) __coble_words "$(__coble_containers)" ;;
     start:0) __coble_words "$(__coble_containers)" ;;
@@ -316,8 +413,14 @@ _coble() {
     mounts:1) __coble_words "$(__coble_containers)" ;;
     mounts:2) __coble_files -f ;;
     delete:0) __coble_words "$(__coble_containers)" ;;
+    seccomp-check:0) __coble_files -f ;;
+    seccomp-explain:0) __coble_files -f ;;
+    seccomp-diff:0) __coble_files -f ;;
+    seccomp-diff:1) __coble_files -f ;;
+    seccomp-convert:0) __coble_files -f ;;
+    seccomp-disasm:0) __coble_files -f ;;
     completion:0) __coble_words 'bash zsh fish' ;;
-    help:0) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update mounts delete features completion help' ;;
+    help:0) __coble_words 'try spec plan run create start exec list state ps events kill pause resume update mounts delete seccomp features completion help' ;;
     esac
 }
 

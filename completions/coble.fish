@@ -31,14 +31,22 @@ function __coble_words
     end
 end
 
-# Whether the command is the one given; or, without one, whether it is still to come.
+# Whether the command is the one given, of one word or two; or, without one, whether it is still to come.
 function __coble_is
     set -l words (__coble_words)
-    if set -q argv[1]
-        test "$words[1]" = $argv[1]
-    else
-        not set -q words[1]
+    switch (count $argv)
+        case 0
+            not set -q words[1]
+        case 1
+            test "$words[1]" = $argv[1]
+        case '*'
+            test "$words[1] $words[2]" = "$argv"
     end
+end
+
+# Whether there is this word and no second one.
+function __coble_begins
+    test "$(__coble_words)" = $argv[1]
 end
 
 complete -c coble -f
@@ -68,12 +76,24 @@ complete -c coble -n __coble_is -a resume -d 'let a paused container go on'
 complete -c coble -n __coble_is -a update -d 'change the limits of a container'
 complete -c coble -n __coble_is -a mounts -d 'add mounts to a container, or remove them'
 complete -c coble -n __coble_is -a delete -d 'delete a container that has ended'
+complete -c coble -n __coble_is -a seccomp -d 'look at filters of system calls'
 complete -c coble -n __coble_is -a features -d 'print what coble can do as JSON'
 complete -c coble -n __coble_is -a completion -d 'print a completion script for a shell'
 complete -c coble -n __coble_is -a help -d 'say how to use coble or one of its commands'
+complete -c coble -n '__coble_begins seccomp' -a check -d 'check a profile, and say what it lets through'
+complete -c coble -n '__coble_begins seccomp' -a explain -d 'say what becomes of a system call, and which rule decides it'
+complete -c coble -n '__coble_begins seccomp' -a diff -d 'say which system calls end otherwise under another profile'
+complete -c coble -n '__coble_begins seccomp' -a convert -d 'write a profile in another format'
+complete -c coble -n '__coble_begins seccomp' -a disasm -d 'print a filter\'s instructions in readable form'
+complete -c coble -n '__coble_begins seccomp' -a denied -d 'run a container, and say which system calls its profile denied'
+complete -c coble -n '__coble_begins seccomp' -a record -d 'run a container, and write the least profile that it needs'
 
 # try
 complete -c coble -n '__coble_is try' -l keep -x -a '(__fish_complete_directories)' -d 'leave the bundle, with all changes, in DIR: a new folder or an empty one'
+complete -c coble -n '__coble_is try' -l seccomp -r -F -d 'filter of system calls: default (if the flag isn\'t given), unconfined for none, or a file'
+complete -c coble -n '__coble_is try' -l seccomp-report -d 'say at the end which calls the profile denied, on standard error or as JSON in FILE'
+complete -c coble -n '__coble_is try' -l seccomp-record -r -F -d 'write the least profile that the program needed to FILE'
+complete -c coble -n '__coble_is try' -l merge -d 'with --seccomp-record: keep what the profile in FILE has from former runs'
 complete -c coble -n '__coble_is try' -s h -l help -d 'print help and exit'
 
 # spec
@@ -102,6 +122,9 @@ complete -c coble -n '__coble_is run' -s d -l detach -d 'return as soon as the p
 complete -c coble -n '__coble_is run' -l keep -d 'keep the container\'s state after its process has ended'
 complete -c coble -n '__coble_is run' -l pid-file -r -F -d 'write the process id to FILE'
 complete -c coble -n '__coble_is run' -l no-subreaper -d 'leave orphans of the container to the system\'s reaper'
+complete -c coble -n '__coble_is run' -l seccomp-report -d 'say at the end which calls the profile denied, on standard error or as JSON in FILE'
+complete -c coble -n '__coble_is run' -l seccomp-record -r -F -d 'write the least profile that the program needed to FILE'
+complete -c coble -n '__coble_is run' -l merge -d 'with --seccomp-record: keep what the profile in FILE has from former runs'
 complete -c coble -n '__coble_is run' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is run' -a '(__coble_containers)' -d ID
 
@@ -212,6 +235,54 @@ complete -c coble -n '__coble_is delete' -l regex -d 'ID is a regular expression
 complete -c coble -n '__coble_is delete' -s h -l help -d 'print help and exit'
 complete -c coble -n '__coble_is delete' -a '(__coble_containers)' -d ID
 
+# seccomp check
+complete -c coble -n '__coble_is seccomp check' -s f -l format -x -a 'text json' -d 'form of the output: text (default) or json'
+complete -c coble -n '__coble_is seccomp check' -l cap -x -d 'a capability of the container, in place of Docker\'s default ones; ALL for all, NONE for none'
+complete -c coble -n '__coble_is seccomp check' -l kernel -x -d 'version of the host\'s kernel, such as 6.12 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp check' -l arch -x -d 'architecture of the host\'s kernel, such as x86_64 or SCMP_ARCH_AARCH64 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp check' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is seccomp check' -a '(__fish_complete_path)' -d PROFILE
+
+# seccomp explain
+complete -c coble -n '__coble_is seccomp explain' -l arch -x -d 'architecture of the program that makes the call, such as x86 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp explain' -l cap -x -d 'a capability of the container, in place of Docker\'s default ones; ALL for all, NONE for none'
+complete -c coble -n '__coble_is seccomp explain' -l kernel -x -d 'version of the host\'s kernel, such as 6.12 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp explain' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is seccomp explain' -a '(__fish_complete_path)' -d PROFILE
+
+# seccomp diff
+complete -c coble -n '__coble_is seccomp diff' -l cap -x -d 'a capability of the container, in place of Docker\'s default ones; ALL for all, NONE for none'
+complete -c coble -n '__coble_is seccomp diff' -l kernel -x -d 'version of the host\'s kernel, such as 6.12 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp diff' -l arch -x -d 'architecture of the host\'s kernel, such as x86_64 or SCMP_ARCH_AARCH64 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp diff' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is seccomp diff' -a '(__fish_complete_path)' -d OLD
+complete -c coble -n '__coble_is seccomp diff' -a '(__fish_complete_path)' -d NEW
+
+# seccomp convert
+complete -c coble -n '__coble_is seccomp convert' -l to -x -a 'oci engine' -d 'oci (default) for linux.seccomp of a config.json, engine for the format of Docker and Podman'
+complete -c coble -n '__coble_is seccomp convert' -l cap -x -d 'a capability of the container, in place of Docker\'s default ones; ALL for all, NONE for none'
+complete -c coble -n '__coble_is seccomp convert' -l kernel -x -d 'version of the host\'s kernel, such as 6.12 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp convert' -l arch -x -d 'architecture of the host\'s kernel, such as x86_64 or SCMP_ARCH_AARCH64 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp convert' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is seccomp convert' -a '(__fish_complete_path)' -d PROFILE
+
+# seccomp disasm
+complete -c coble -n '__coble_is seccomp disasm' -l raw -d 'PROFILE is a filter already: a file of struct sock_filter'
+complete -c coble -n '__coble_is seccomp disasm' -l cap -x -d 'a capability of the container, in place of Docker\'s default ones; ALL for all, NONE for none'
+complete -c coble -n '__coble_is seccomp disasm' -l kernel -x -d 'version of the host\'s kernel, such as 6.12 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp disasm' -l arch -x -d 'architecture of the host\'s kernel, such as x86_64 or SCMP_ARCH_AARCH64 (default: that of this host)'
+complete -c coble -n '__coble_is seccomp disasm' -s h -l help -d 'print help and exit'
+complete -c coble -n '__coble_is seccomp disasm' -a '(__fish_complete_path)' -d PROFILE
+
+# seccomp denied
+complete -c coble -n '__coble_is seccomp denied' -s o -l output -r -F -d 'write JSON to FILE, in place of lines on standard error'
+complete -c coble -n '__coble_is seccomp denied' -s h -l help -d 'print help and exit'
+
+# seccomp record
+complete -c coble -n '__coble_is seccomp record' -s o -l output -r -F -d 'where to write the profile'
+complete -c coble -n '__coble_is seccomp record' -l merge -d 'keep what the profile in the file has from former runs'
+complete -c coble -n '__coble_is seccomp record' -s h -l help -d 'print help and exit'
+
 # features
 complete -c coble -n '__coble_is features' -s h -l help -d 'print help and exit'
 
@@ -221,4 +292,4 @@ complete -c coble -n '__coble_is completion' -a 'bash zsh fish' -d SHELL
 
 # help
 complete -c coble -n '__coble_is help' -s h -l help -d 'print help and exit'
-complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps events kill pause resume update mounts delete features completion help' -d COMMAND
+complete -c coble -n '__coble_is help' -a 'try spec plan run create start exec list state ps events kill pause resume update mounts delete seccomp features completion help' -d COMMAND

@@ -6,13 +6,15 @@ use std::str::FromStr;
 
 use crate::failure::Failure;
 use crate::log::Log;
-use crate::table::{CGROUP_MANAGER, Command, Flag, ROOT, ROOTLESS, SYSTEMD_CGROUP};
+use crate::table::{CGROUP_MANAGER, Command, Family, Flag, ROOT, ROOTLESS, SYSTEMD_CGROUP};
 
 /// What was given, and where to log.
 #[derive(Default)]
 pub(crate) struct Call {
     /// The flags before the command.
     pub(crate) global: Given,
+    /// The word that the command begins with, if others do, too.
+    pub(crate) family: Option<&'static Family>,
     /// The command, once it is known.
     pub(crate) command: Option<&'static Command>,
     /// The command's flags.
@@ -109,7 +111,7 @@ fn names_of(path: &Path) -> usize {
 }
 
 /// Flags with their values, in the order given.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Given(Vec<(&'static Flag, OsString)>);
 
 impl Given {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::completion::{SHELLS, script};
-use crate::table::{by_heading, commands};
+use crate::table::{FAMILIES, by_heading, commands};
 use crate::{help, man};
 
 fn tree() -> PathBuf {
@@ -74,9 +74,12 @@ fn lint(folder: &str, extension: Option<&str>, program: &str, options: &[&str]) 
 
 #[test]
 fn help_texts_are_current() {
-    let mut texts = BTreeMap::from([("coble.txt".to_owned(), help::text(None))]);
+    let mut texts = BTreeMap::from([("coble.txt".to_owned(), help::of_coble())]);
+    for family in FAMILIES {
+        texts.insert(format!("coble-{}.txt", family.name), help::of_family(family));
+    }
     for command in commands() {
-        texts.insert(format!("coble-{}.txt", command.name), help::text(Some(command)));
+        texts.insert(format!("coble-{}.txt", command.slug()), help::of_command(command));
     }
     check("crates/cli/help", &texts);
 }
@@ -151,7 +154,7 @@ fn offered(line: &[&str]) -> Vec<String> {
 
 #[test]
 fn bash_offers_what_fits() {
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 16] = [
         (&["coble", "st"], &["start", "state"]),
         (&["coble", "--log-f"], &["--log-format"]),
         (&["coble", "--log-format", ""], &["text", "json"]),
@@ -164,6 +167,10 @@ fn bash_offers_what_fits() {
         (&["coble", "kill", "x", "K"], &["KILL"]),
         (&["coble", "run", "--bundle", "b", ""], &["list--quiet"]),
         (&["coble", "exec", "x", "--t"], &[]),
+        (&["coble", "sec"], &["seccomp"]),
+        (&["coble", "seccomp", "di"], &["diff", "disasm"]),
+        (&["coble", "seccomp", "disasm", "--r"], &["--raw"]),
+        (&["coble", "seccomp", "convert", "--to", "o"], &["oci"]),
     ];
     for (line, expected) in cases {
         assert_eq!(offered(line), expected, "{line:?}");
@@ -218,7 +225,7 @@ fn zsh_offers_what_fits() {
     if !has("zsh") {
         return;
     }
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 13] = [
         ("coble st", &["start", "state"]),
         ("coble --log-f", &["--log-format"]),
         ("coble --log-format ", &["text", "json"]),
@@ -228,6 +235,10 @@ fn zsh_offers_what_fits() {
         ("coble kill x K", &["KILL"]),
         ("coble run --bundle b ", &["list--quiet"]),
         ("coble exec x --t", &[]),
+        ("coble sec", &["seccomp"]),
+        ("coble seccomp di", &["diff", "disasm"]),
+        ("coble seccomp disasm --r", &["--raw"]),
+        ("coble seccomp convert --to ", &["oci", "engine"]),
     ];
     for (line, expected) in cases {
         assert_eq!(offered_by_zsh(line), expected, "{line}");
@@ -248,7 +259,7 @@ fn fish_offers_what_fits() {
     if !has("fish") {
         return;
     }
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 13] = [
         ("coble st", &["start", "state"]),
         ("coble --log-f", &["--log-format"]),
         ("coble --log-format ", &["json", "text"]),
@@ -258,6 +269,10 @@ fn fish_offers_what_fits() {
         ("coble --root=/r delete ", &["--root=/rlist--quiet"]),
         ("coble kill x K", &["KILL"]),
         ("coble run --bundle b ", &["list--quiet"]),
+        ("coble sec", &["seccomp"]),
+        ("coble seccomp di", &["diff", "disasm"]),
+        ("coble seccomp disasm --r", &["--raw"]),
+        ("coble seccomp convert --to ", &["engine", "oci"]),
     ];
     for (line, expected) in cases {
         assert_eq!(offered_by_fish(line), expected, "{line}");

@@ -1,6 +1,6 @@
 //! What `--help` and `--version` print.
 
-use crate::table::{Argument, Command, Count, Flag, GLOBAL, GROUPS, by_heading};
+use crate::table::{Argument, Command, Count, Family, Flag, GLOBAL, GROUPS, by_heading};
 
 /// The width of a terminal that nobody has made wider.
 const WIDTH: usize = 80;
@@ -30,12 +30,8 @@ pub(crate) fn version() -> String {
     text + &format!("spec: {}\n", coble_spec::OCI_VERSION)
 }
 
-/// Help for one command, or for coble.
-pub(crate) fn text(command: Option<&Command>) -> String {
-    command.map_or_else(of_coble, of_command)
-}
-
-fn of_coble() -> String {
+/// Help for coble itself.
+pub(crate) fn of_coble() -> String {
     let mut text = format!("coble - {ABOUT}\n\nUsage: {}\n\n", usage(None));
     paragraphs(&mut text, DESCRIPTION);
     // One width for all, so that the summaries stand in one column.
@@ -51,7 +47,19 @@ fn of_coble() -> String {
     text + "\"coble help COMMAND\" says more about a command.\n"
 }
 
-fn of_command(command: &Command) -> String {
+/// Help for the commands that begin with the same word.
+pub(crate) fn of_family(family: &Family) -> String {
+    let Family { name, summary, description } = family;
+    let mut text =
+        format!("coble {name} - {summary}\n\nUsage: coble {name} COMMAND [ARGUMENT]...\n\n");
+    paragraphs(&mut text, description);
+    let rows = family.commands().map(|(word, command)| (word.to_owned(), command.summary));
+    section(&mut text, "Commands", rows);
+    text + &format!("\"coble help {name} COMMAND\" says more about a command.\n")
+}
+
+/// Help for one command.
+pub(crate) fn of_command(command: &Command) -> String {
     let (name, summary) = (command.name, command.summary);
     let mut text = format!("coble {name} - {summary}\n\nUsage: {}\n\n", usage(Some(command)));
     paragraphs(&mut text, command.description);
@@ -81,14 +89,17 @@ fn placeholder(argument: &Argument) -> String {
     match argument.count {
         Count::One => argument.name.to_owned(),
         Count::Optional => format!("[{}]", argument.name),
-        Count::Rest => format!("[{}]...", argument.name),
+        Count::Many | Count::Rest => format!("[{}]...", argument.name),
     }
 }
 
 /// `-b, --bundle DIR` and what it is for.
 fn row(flag: &Flag) -> (String, &'static str) {
     let short = flag.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
-    let value = flag.value.map_or(String::new(), |(name, _)| format!(" {name}"));
+    let value = match flag.value {
+        Some((name, _)) if flag.optional => format!("[={name}]"),
+        value => value.map_or(String::new(), |(name, _)| format!(" {name}")),
+    };
     (format!("{short}--{}{value}", flag.long), flag.help)
 }
 

@@ -14,6 +14,7 @@ mod help;
 mod log;
 #[cfg(test)]
 mod man;
+mod output_file;
 mod parse;
 mod size;
 mod stdout;
@@ -40,7 +41,7 @@ fn run() -> u8 {
     let outcome = parsed.and_then(|wish| opened.and_then(|()| fulfil(wish, &call)));
     outcome.unwrap_or_else(|failure| {
         call.log.error(&failure.message);
-        failure.status
+        call.command.map_or(failure.status, |command| command.failed(failure.status))
     })
 }
 
@@ -51,7 +52,11 @@ fn fulfil(wish: Wish, call: &Call) -> Result<u8, Failure> {
             call.check()?;
             return traced(call, || (command.execute)(call));
         }
-        (_, command) => stdout::print(help::text(command).as_bytes())?,
+        (_, Some(command)) => stdout::print(help::of_command(command).as_bytes())?,
+        (_, None) => match call.family {
+            Some(family) => stdout::print(help::of_family(family).as_bytes())?,
+            None => stdout::print(help::of_coble().as_bytes())?,
+        },
     }
     Ok(0)
 }

@@ -9,7 +9,7 @@ use crate::table::{Argument, Command, Count, Flag, GLOBAL, GROUPS, by_heading, c
 pub(crate) fn pages() -> Vec<(String, String)> {
     let mut pages = vec![("coble.1".to_owned(), of_coble())];
     pages.extend(
-        commands().map(|command| (format!("coble-{}.1", command.name), of_command(command))),
+        commands().map(|command| (format!("coble-{}.1", command.slug()), of_command(command))),
     );
     pages
 }
@@ -25,7 +25,7 @@ fn of_coble() -> String {
     for group in GROUPS {
         line(&mut page, &format!(".SS {}", Roff(group.title)));
         for command in group.commands {
-            line(&mut page, &format!(".TP\n.BR coble\\-{} (1)", command.name));
+            line(&mut page, &format!(".TP\n.BR coble\\-{} (1)", Roff(&command.slug())));
             line(&mut page, &Roff(command.summary).to_string());
         }
     }
@@ -47,7 +47,7 @@ fn of_coble() -> String {
 }
 
 fn of_command(command: &Command) -> String {
-    let mut page = head(&format!("coble-{}", command.name), command.summary);
+    let mut page = head(&format!("coble-{}", command.slug()), command.summary);
     line(&mut page, &format!(".SH SYNOPSIS\n.B coble {}\n.RI [ FLAG ]...\\&", command.name));
     command.arguments.iter().for_each(|argument| line(&mut page, &synopsis(argument)));
     paragraphs(&mut page, command.description);
@@ -60,7 +60,7 @@ fn of_command(command: &Command) -> String {
     flags(&mut page, command.all_flags());
     examples(&mut page, command.examples);
     statuses(&mut page, command.statuses);
-    see_also(&mut page, command.name);
+    see_also(&mut page, &command.slug());
     page
 }
 
@@ -78,7 +78,7 @@ fn synopsis(argument: &Argument) -> String {
     match argument.count {
         Count::One => format!(".I {name}"),
         Count::Optional => format!(".RI [ {name} ]"),
-        Count::Rest => format!(".RI [ {name} ]...\\&"),
+        Count::Many | Count::Rest => format!(".RI [ {name} ]...\\&"),
     }
 }
 
@@ -110,7 +110,10 @@ fn flags<'a>(page: &mut String, flags: impl Iterator<Item = &'a Flag>) {
 
 fn flag(page: &mut String, flag: &Flag) {
     let short = flag.short.map_or(String::new(), |short| format!("\\fB\\-{short}\\fP, "));
-    let value = flag.value.map_or(String::new(), |(name, _)| format!(" \\fI{}\\fP", Roff(name)));
+    let value = match flag.value {
+        Some((name, _)) if flag.optional => format!("[=\\fI{}\\fP]", Roff(name)),
+        value => value.map_or(String::new(), |(name, _)| format!(" \\fI{}\\fP", Roff(name))),
+    };
     line(page, &format!(".TP\n{short}\\fB\\-\\-{}\\fP{value}", Roff(flag.long)));
     let again = if flag.repeat { "; may be given more than once" } else { "" };
     line(page, &format!("{}{again}", Roff(flag.help)));
@@ -137,7 +140,7 @@ fn statuses(page: &mut String, statuses: &[(&str, &str)]) {
 
 /// The other pages, in the order of the alphabet.
 fn see_also(page: &mut String, own: &str) {
-    let mut names: Vec<_> = commands().map(|command| command.name).collect();
+    let mut names: Vec<_> = commands().map(Command::slug).collect();
     names.retain(|name| *name != own);
     names.sort_unstable();
     line(page, ".SH \"SEE ALSO\"");
@@ -146,7 +149,7 @@ fn see_also(page: &mut String, own: &str) {
     }
     for (index, name) in names.iter().enumerate() {
         let comma = if index + 1 == names.len() { "" } else { "," };
-        line(page, &format!(".BR coble\\-{name} (1){comma}"));
+        line(page, &format!(".BR coble\\-{} (1){comma}", Roff(name)));
     }
 }
 

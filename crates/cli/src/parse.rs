@@ -6,14 +6,14 @@ use lexopt::{Arg, Parser};
 
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::table::{Command, Flag, GLOBAL, HELP, VERSION};
+use crate::table::{Command, Family, Flag, GLOBAL, HELP, VERSION};
 
 /// What the words ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wish {
     /// Do the command.
     Execute,
-    /// Say how to use the command, or coble if there is none.
+    /// Say how to use the command, or the family or coble if there is none.
     Help,
     /// Say which version this is.
     Version,
@@ -39,9 +39,13 @@ pub(crate) fn parse(words: Vec<OsString>, call: &mut Call) -> Result<Wish, Failu
             read_flag(&mut parser, flag, long, call)?;
             continue;
         };
-        match call.command {
-            None => call.command = Some(Command::named(&value)?),
-            Some(command) => {
+        match (call.command, call.family) {
+            (None, None) => match Family::named(&value) {
+                Some(family) => call.family = Some(family),
+                None => call.command = Some(Command::named(&value)?),
+            },
+            (None, Some(family)) => call.command = Some(family.command(&value)?),
+            (Some(command), _) => {
                 call.arguments.push(value);
                 if command.takes_rest() {
                     read_rest(&mut parser, command, call)?;
@@ -89,6 +93,10 @@ fn read_flag(
     call: &mut Call,
 ) -> Result<(), Failure> {
     let given = if call.command.is_some() { &mut call.flags } else { &mut call.global };
+    if flag.optional {
+        given.set(flag, parser.optional_value().unwrap_or_default());
+        return Ok(());
+    }
     if flag.value.is_some() {
         let value =
             parser.value().map_err(|_| Failure::new(format!("flag {flag} needs a value")))?;

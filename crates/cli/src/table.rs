@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 /// One command, as data and the function that does it.
 pub(crate) struct Command {
-    /// What is typed.
+    /// What is typed: one word, or that of a [`Family`] and one more.
     pub(crate) name: &'static str,
     /// One line without a full stop.
     pub(crate) summary: &'static str,
@@ -53,6 +53,16 @@ impl Command {
         })
     }
 
+    /// The exit status of a failure, bad usage among them, that would have this one with most commands.
+    pub(crate) fn failed(&self, status: u8) -> u8 {
+        if self.statuses.contains(&TROUBLE) { 2 } else { status }
+    }
+
+    /// Its name as one word, for files and scripts.
+    pub(crate) fn slug(&self) -> String {
+        self.name.replace(' ', "-")
+    }
+
     /// Its own flags and [`HELP`].
     pub(crate) fn all_flags(&self) -> impl Iterator<Item = &'static Flag> {
         self.flags.iter().chain([&HELP])
@@ -65,13 +75,75 @@ impl Command {
 
     /// How many arguments may be there; `None` for any number.
     pub(crate) fn most(&self) -> Option<usize> {
-        (!self.takes_rest()).then_some(self.arguments.len())
+        let last = self.arguments.last().map(|argument| argument.count);
+        (!matches!(last, Some(Count::Many | Count::Rest))).then_some(self.arguments.len())
     }
 
     /// Whether what follows the first argument is for another program, flags and all.
     pub(crate) fn takes_rest(&self) -> bool {
         self.arguments.last().is_some_and(|argument| argument.count == Count::Rest)
     }
+}
+
+/// What a command has among its statuses for which 1 is an answer, as with diff(1).
+pub(crate) const TROUBLE: (&str, &str) = ("2", "an error, which is one line on standard error");
+
+/// Commands that begin with the same word.
+pub(crate) struct Family {
+    /// The word.
+    pub(crate) name: &'static str,
+    /// One line without a full stop.
+    pub(crate) summary: &'static str,
+    /// Paragraphs.
+    pub(crate) description: &'static [&'static str],
+}
+
+/// Every family.
+pub(crate) static FAMILIES: &[&Family] = &[&commands::seccomp::FAMILY];
+
+impl Family {
+    /// The family with this word.
+    pub(crate) fn named(name: &OsStr) -> Option<&'static Self> {
+        FAMILIES.iter().copied().find(|family| name == family.name)
+    }
+
+    /// Its command with this second word.
+    pub(crate) fn command(&self, word: &OsStr) -> Result<&'static Command, Failure> {
+        let found = self.commands().find(|(second, _)| word == *second);
+        found.map(|(_, command)| command).ok_or_else(|| {
+            let (name, word) = (self.name, word.display());
+            Failure::new(format!(
+                "unknown command: No help topic for '{name} {word}', see \"coble help {name}\""
+            ))
+        })
+    }
+
+    /// The second words and the commands, in the order of help.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = (&'static str, &'static Command)> {
+        commands().filter_map(|command| match command.name.split_once(' ') {
+            Some((first, second)) if first == self.name => Some((second, command)),
+            _ => None,
+        })
+    }
+}
+
+/// What can be typed as the first word and what it is for, in the order of help: a family stands where its first
+/// command does.
+pub(crate) fn first_words() -> Vec<(&'static str, &'static str)> {
+    let mut words: Vec<(&str, &str)> = Vec::new();
+    for command in commands() {
+        let word = match command.name.split_once(' ') {
+            None => (command.name, command.summary),
+            Some((first, _)) => match Family::named(OsStr::new(first)) {
+                Some(family) => (family.name, family.summary),
+                None => continue,
+            },
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words
 }
 
 /// One argument of a command.
@@ -101,6 +173,8 @@ pub(crate) enum Count {
     One,
     /// Once or not at all.
     Optional,
+    /// Any number of times.
+    Many,
     /// This and all that follows belongs to another program.
     Rest,
 }
@@ -115,6 +189,8 @@ pub(crate) struct Flag {
     pub(crate) value: Option<(&'static str, Values)>,
     /// One line without a full stop.
     pub(crate) help: &'static str,
+    /// Whether it may be given without its value, which stands behind `=` then.
+    pub(crate) optional: bool,
     /// Whether it may be given more than once with all values kept; else the last one counts.
     pub(crate) repeat: bool,
     /// What it is about, as a heading in the help of a command with many flags; empty for the rest.
@@ -128,7 +204,7 @@ impl Flag {
         short: Option<char>,
         help: &'static str,
     ) -> Self {
-        Self { long, short, value: None, help, repeat: false, heading: "" }
+        Self { long, short, value: None, help, optional: false, repeat: false, heading: "" }
     }
 
     /// A flag with a value.
@@ -138,7 +214,13 @@ impl Flag {
         value: (&'static str, Values),
         help: &'static str,
     ) -> Self {
-        Self { long, short, value: Some(value), help, repeat: false, heading: "" }
+        let value = Some(value);
+        Self { long, short, value, help, optional: false, repeat: false, heading: "" }
+    }
+
+    /// The same flag, which may be given without its value.
+    pub(crate) const fn optional(self) -> Self {
+        Self { optional: true, ..self }
     }
 
     /// The same flag, with every value kept.
@@ -285,6 +367,18 @@ pub(crate) static GROUPS: &[Group] = &[
             &commands::update::COMMAND,
             &commands::mounts::COMMAND,
             &commands::delete::COMMAND,
+        ],
+    },
+    Group {
+        title: "Look at filters of system calls",
+        commands: &[
+            &commands::seccomp::check::COMMAND,
+            &commands::seccomp::explain::COMMAND,
+            &commands::seccomp::diff::COMMAND,
+            &commands::seccomp::convert::COMMAND,
+            &commands::seccomp::disasm::COMMAND,
+            &commands::seccomp::denied::COMMAND,
+            &commands::seccomp::record::COMMAND,
         ],
     },
     Group {

@@ -7,7 +7,7 @@ use coble_spec::{Capabilities, Process};
 use crate::error::Error;
 
 /// Every capability of `linux/capability.h` up to Linux 6.18; a name's place in the list is its number.
-pub(crate) const NAMES: [&str; 41] = [
+pub const NAMES: [&str; 41] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_DAC_READ_SEARCH",

@@ -9,6 +9,7 @@ use crate::child::Spawned;
 use crate::descriptors::Activation;
 use crate::error::Result;
 use crate::make::{Making, Purpose};
+use crate::observe::Observe;
 use crate::pid_file::write_pid_file;
 use crate::streams::Streams;
 
@@ -70,7 +71,7 @@ impl Create {
     /// # Errors
     /// The first step that fails; then nothing is left of the container.
     pub fn execute(&self) -> Result<Spawned> {
-        let mut making = Making::begin(self, Purpose::Create)?;
+        let mut making = Making::begin(self, Purpose::Create, Observe::default())?;
         making.await_ready()?;
         write_pid_file(self.pid_file.as_deref(), making.executor()?.pid)?;
         making.leave()

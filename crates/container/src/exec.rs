@@ -12,6 +12,7 @@ use coble_spec::{Namespace, NamespaceKind, Process};
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 
+use crate::agent::{self, Agent};
 use crate::capability;
 use crate::child::Spawned;
 use crate::compile::{
@@ -38,7 +39,7 @@ use crate::run::Finished;
 use crate::runc::bundle_process;
 use crate::selinux;
 use crate::state::{Record, Status};
-use crate::status::status_of;
+use crate::status::{status_of, text_of};
 use crate::store::{await_made, read_filter};
 use crate::streams::Streams;
 use crate::validate::validate_process;
@@ -87,7 +88,7 @@ impl Exec {
     pub fn execute(&self) -> Result<Finished> {
         if self.detach {
             let Spawned { warnings, .. } = self.spawn()?;
-            return Ok(Finished { status: 0, warnings });
+            return Ok(Finished { warnings, ..Finished::default() });
         }
         let (record, process) = self.look(true)?;
         let signals = Signals::take(false)?;
@@ -101,13 +102,14 @@ impl Exec {
             pid: executor.pid,
             relay,
             notify: None,
+            supervisor: None,
         };
         let status = foreground.attend()?.status();
         let mut warnings = capability::warnings(&process);
         if status != 0 {
             warnings.extend(oom_kills.warning(&self.id));
         }
-        Ok(Finished { status, warnings })
+        Ok(Finished { status, warnings, observed: None })
     }
 
     /// Runs the process and returns once its program runs, whatever `detach` says. It stays when the calling thread
@@ -238,7 +240,14 @@ impl Exec {
         };
         let (executor, started) =
             cgroup::start_in(&cgroup, record, !self.cgroups.is_empty(), start)?;
-        let running = Running { executor: Some(executor), plan, pidfd_socket: None };
+        let running = Running {
+            executor: Some(executor),
+            plan,
+            pidfd_socket: None,
+            agent: filter.and_then(|filter| {
+                filter.agent.map(|agent| (agent, text_of(record, Status::Running)))
+            }),
+        };
         let executor = running.executor()?;
         if started == Started::Outside {
             cgroup.attach(executor.pid)?;
@@ -263,6 +272,8 @@ struct Running {
     plan: Plan,
     /// Who gets its pidfd once it is the process that stays.
     pidfd_socket: Option<PidfdSocket>,
+    /// Who answers the notifications of its filter, and what it is told of the container.
+    agent: Option<(Agent, String)>,
 }
 
 impl Running {
@@ -278,6 +289,14 @@ impl Running {
     fn send_pidfd(&mut self) -> Result<()> {
         let Some(socket) = self.pidfd_socket.take() else { return Ok(()) };
         socket.send(self.executor()?.pidfd.as_fd())
+    }
+
+    /// Gives the listener of the filter to the agent.
+    fn give_listener(&self, listener: BorrowedFd<'_>) -> Result<()> {
+        let executor = self.executor()?;
+        let (agent, state) = self.agent.as_ref().ok_or_else(agent::none)?;
+        agent.send(listener, executor.pid, state)?;
+        executor.answer_listened()
     }
 
     /// Listens to the executor until the program runs. Returns its terminal, if no socket takes it.
@@ -306,6 +325,7 @@ impl Running {
                         executor.follow(pid)?;
                     }
                 }
+                Said::Listener(listener) => self.give_listener(listener.as_fd())?,
                 Said::Failed { step, errno, action, detail } => {
                     let error = explain(&self.plan, step, errno, &action, &detail);
                     return Err(error.within(NOT_STARTED));

@@ -3,15 +3,15 @@
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
-use coble_plan::{DONE, Failure, GO_ON, IN_CGROUP, MESSAGE_MAX, Message, OPENED, Plan};
+use coble_plan::{DONE, Failure, GO_ON, IN_CGROUP, LISTENED, MESSAGE_MAX, Message, OPENED, Plan};
 use coble_spec::NamespaceKind;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
-use coble_sys::rustix::io::{Errno, IoSlice, IoSliceMut};
+use coble_sys::rustix::io::{Errno, IoSlice};
 use coble_sys::rustix::net::sockopt::set_socket_passcred;
 use coble_sys::rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
+    SocketType, send, sendmsg, socketpair,
 };
 use coble_sys::rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid,
@@ -23,6 +23,7 @@ use crate::compile::{Namespaces, clone_flag};
 use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, Watch};
 use crate::kill::END;
+use crate::receive::{Received, receive};
 use crate::sealed;
 
 /// What the executor is started with.
@@ -69,6 +70,8 @@ pub(crate) enum Said {
     Source(u32),
     /// What is to get a SELinux context, and the step that says which.
     Relabel(u32, OwnedFd),
+    /// The listener of its filter.
+    Listener(OwnedFd),
     Failed {
         step: u32,
         errno: i32,
@@ -130,6 +133,11 @@ impl Executor {
         self.send(DONE)
     }
 
+    /// Tells it that somebody has taken the listener of its filter.
+    pub(crate) fn answer_listened(&self) -> Result<()> {
+        self.send(LISTENED)
+    }
+
     /// Tells it that it is in its cgroup.
     pub(crate) fn answer_in_cgroup(&self) -> Result<()> {
         self.send(IN_CGROUP)
@@ -178,26 +186,14 @@ impl Executor {
 
     fn hear(&self, flags: RecvFlags) -> Result<Said> {
         let mut buffer = [0; MESSAGE_MAX];
-        let mut space = [MaybeUninit::uninit();
-            coble_sys::rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let length = loop {
-            let mut data = [IoSliceMut::new(&mut buffer)];
-            match recvmsg(&self.socket, &mut data, &mut control, flags) {
-                Ok(message) => break message.bytes,
+        let received = loop {
+            match receive(self.socket.as_fd(), &mut buffer, flags) {
                 // It ended before it took an answer; what it has said comes next.
-                Err(Errno::INTR | Errno::CONNRESET) => {}
-                Err(errno) => return Err(Error::os("recvmsg", errno)),
+                Err(Errno::CONNRESET) => {}
+                received => break received.map_err(|errno| Error::os("recvmsg", errno))?,
             }
         };
-        let (mut descriptor, mut sender) = (None, None);
-        for message in control.drain() {
-            match message {
-                RecvAncillaryMessage::ScmRights(mut received) => descriptor = received.next(),
-                RecvAncillaryMessage::ScmCredentials(received) => sender = Some(received.pid),
-                _ => {}
-            }
-        }
+        let Received { length, descriptor, sender } = received;
         Said::of(&buffer[..length], descriptor, sender)
     }
 
@@ -302,6 +298,12 @@ fn pidfd_of(pid: i32) -> Result<OwnedFd> {
     pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| Error::os("pidfd_open", errno))
 }
 
+impl AsFd for Executor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Said {
     fn of(bytes: &[u8], descriptor: Option<OwnedFd>, sender: Option<Pid>) -> Result<Self> {
         if bytes.is_empty() {
@@ -319,6 +321,7 @@ impl Said {
             Message::OpenSource { step } => Self::Source(step),
             Message::MapIds { step } => Self::Mount(step, descriptor.ok_or_else(unreadable)?),
             Message::Relabel { step } => Self::Relabel(step, descriptor.ok_or_else(unreadable)?),
+            Message::Listener => Self::Listener(descriptor.ok_or_else(unreadable)?),
             Message::Failed(Failure { step, errno, action, detail }) => Self::Failed {
                 step,
                 errno,

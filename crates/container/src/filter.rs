@@ -4,9 +4,11 @@
 //! does (docs/adr/0014). Without no_new_privs that needs `CAP_SYS_ADMIN`, which the process keeps until then.
 
 use coble_plan::{Plan, Step};
-use coble_seccomp::{Action, Arch, Data, Profile};
+use coble_seccomp::{Action, Arch, Data, Profile, Program};
 use coble_spec::{Process, Seccomp, Spec};
+use coble_sys::{FILTER_FLAG_NEW_LISTENER, seccomp_knows};
 
+use crate::agent::Agent;
 use crate::error::{Error, Result};
 use crate::validate::{Invalid, quoted};
 
@@ -14,12 +16,16 @@ use crate::validate::{Invalid, quoted};
 const INSTRUCTION: usize = 8;
 
 /// Flags that a configuration may ask for, and their bits (include/uapi/linux/seccomp.h).
-pub(crate) const FLAGS: [(&str, u32); 3] = [
+pub(crate) const FLAGS: [(&str, u32); 4] = [
     ("SECCOMP_FILTER_FLAG_LOG", 1 << 1),
     ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 1 << 2),
     // There is but one thread, and so nothing to do.
     ("SECCOMP_FILTER_FLAG_TSYNC", 0),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", WAIT_KILLABLE_RECV),
 ];
+
+/// Means something only where there are notifications; without them the kernel (5.19 and newer) refuses it.
+const WAIT_KILLABLE_RECV: u32 = 1 << 5;
 
 /// Without `flags`, as runc has it since 1.2: the kernel makes a program's speculation no slower for its filter.
 const DEFAULT: u32 = 1 << 2;
@@ -37,6 +43,8 @@ pub(crate) struct Filter {
     flags: u32,
     /// `struct sock_filter`, one after the other.
     program: Vec<u8>,
+    /// Who answers its notifications, if there are any.
+    pub(crate) agent: Option<Agent>,
 }
 
 impl Filter {
@@ -52,7 +60,15 @@ impl Filter {
     /// # Errors
     /// What can't be meant or can't be carried out; pointers begin at the section.
     pub(crate) fn compile(section: &Seccomp) -> std::result::Result<Self, Invalid> {
-        let flags = flags(section)?;
+        Self::with_program(section).map(|(filter, _)| filter)
+    }
+
+    /// The same, and the program itself.
+    ///
+    /// # Errors
+    /// Those of [`Filter::compile`].
+    pub(crate) fn with_program(section: &Seccomp) -> std::result::Result<(Self, Program), Invalid> {
+        let mut flags = flags(section)?;
         let profile = Profile::read(section, Arch::NATIVE).map_err(wrong)?;
         let program = profile.compile().map_err(wrong)?;
         let execve = Arch::NATIVE.number("execve").unwrap_or_default();
@@ -60,8 +76,27 @@ impl Filter {
         if program.answer(&data).is_none_or(Action::is_denial) {
             return Err(Invalid::new("", "no program can be run, for execve(2) is denied"));
         }
-        let bytes = |one: &coble_seccomp::Instruction| one.to_bytes();
-        Ok(Self { flags, program: program.instructions().iter().flat_map(bytes).collect() })
+        let agent = program.returns(Action::NOTIFY).then(|| agent(section)).transpose()?;
+        match agent {
+            Some(_) => flags |= FILTER_FLAG_NEW_LISTENER,
+            None => flags &= !WAIT_KILLABLE_RECV,
+        }
+        Ok((Self { flags, program: to_bytes(&program), agent }, program))
+    }
+
+    /// The same with another program, for a run whose calls are looked at.
+    pub(crate) fn watched(&self, program: &Program) -> Self {
+        // A call whose answer is on its way isn't broken off by a signal then (Linux 5.19).
+        let killable = if seccomp_knows(FILTER_FLAG_NEW_LISTENER | WAIT_KILLABLE_RECV) {
+            WAIT_KILLABLE_RECV
+        } else {
+            0
+        };
+        Self {
+            flags: self.flags | FILTER_FLAG_NEW_LISTENER | killable,
+            program: to_bytes(program),
+            agent: None,
+        }
     }
 
     /// Adds the step that loads it.
@@ -71,16 +106,53 @@ impl Filter {
 
     /// What a further process of the container needs of it.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let (path, metadata) =
+            self.agent.as_ref().map_or(("", ""), |agent| (&agent.path, &agent.metadata));
         let mut bytes = self.flags.to_ne_bytes().to_vec();
+        for text in [path, metadata] {
+            bytes.extend_from_slice(&(text.len() as u32).to_ne_bytes()); // a configuration is no longer
+            bytes.extend_from_slice(text.as_bytes());
+        }
         bytes.extend_from_slice(&self.program);
         bytes
     }
 
     /// What [`Filter::to_bytes`] has written; none of anything else.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (flags, program) = bytes.split_first_chunk()?;
-        let is_whole = !program.is_empty() && program.len().is_multiple_of(INSTRUCTION);
-        is_whole.then(|| Self { flags: u32::from_ne_bytes(*flags), program: program.to_vec() })
+        let (flags, rest) = bytes.split_first_chunk()?;
+        let flags = u32::from_ne_bytes(*flags);
+        let (path, rest) = text(rest)?;
+        let (metadata, program) = text(rest)?;
+        let agent = (!path.is_empty()).then_some(Agent { path, metadata });
+        let is_whole = !program.is_empty()
+            && program.len().is_multiple_of(INSTRUCTION)
+            && agent.is_some() == (flags & FILTER_FLAG_NEW_LISTENER != 0);
+        is_whole.then(|| Self { flags, program: program.to_vec(), agent })
+    }
+}
+
+fn to_bytes(program: &Program) -> Vec<u8> {
+    program.instructions().iter().flat_map(|one| one.to_bytes()).collect()
+}
+
+/// A text behind its length, and what follows.
+fn text(bytes: &[u8]) -> Option<(String, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let (text, rest) = rest.split_at_checked(u32::from_ne_bytes(*length) as usize)?;
+    Some((String::from_utf8(text.to_vec()).ok()?, rest))
+}
+
+/// Who answers the notifications of a profile that has some.
+fn agent(section: &Seccomp) -> std::result::Result<Agent, Invalid> {
+    let (path, metadata) = (section.listener_path.clone(), section.listener_metadata.clone());
+    match path.starts_with('/') {
+        true => Ok(Agent { path, metadata }),
+        false if path.is_empty() => Err(Invalid::new(
+            "/listenerPath",
+            "listenerPath is not set, and SCMP_ACT_NOTIFY needs an agent that answers",
+        )),
+        // `exec` may be called in another directory.
+        false => Err(Invalid::new("/listenerPath", format!("{}: not absolute", quoted(&path)))),
     }
 }
 
@@ -95,11 +167,8 @@ fn flags(section: &Seccomp) -> std::result::Result<u32, Invalid> {
     let bit = |(index, name): (usize, &String)| {
         let known = FLAGS.iter().find(|(known, _)| known == name);
         known.map(|(_, bit)| *bit).ok_or_else(|| {
-            let reason = match name.as_str() {
-                "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => "notifications are not supported yet",
-                _ => "there is no such flag",
-            };
-            Invalid::new(format!("/flags/{index}"), format!("{}: {reason}", quoted(name)))
+            let reason = format!("{}: there is no such flag", quoted(name));
+            Invalid::new(format!("/flags/{index}"), reason)
         })
     };
     names.iter().enumerate().map(bit).try_fold(0, |flags, bit| Ok(flags | bit?))
@@ -108,17 +177,10 @@ fn flags(section: &Seccomp) -> std::result::Result<u32, Invalid> {
 /// Judges a section by itself, but for what the whole of it comes to.
 ///
 /// # Errors
-/// What can't be meant or can't be carried out yet; pointers begin at the section.
+/// What can't be meant; pointers begin at the section.
 pub(crate) fn check(section: &Seccomp, knows_all: bool) -> std::result::Result<(), Invalid> {
-    if !section.listener_path.is_empty() || !section.listener_metadata.is_empty() {
-        let member = if section.listener_path.is_empty() { "Metadata" } else { "Path" };
-        return Err(not_yet(format!("/listener{member}")));
-    }
-    if section.default_action == NOTIFY {
-        return Err(not_yet("/defaultAction".to_owned()));
-    }
-    if let Some(index) = section.syscalls.iter().position(|rule| rule.action == NOTIFY) {
-        return Err(not_yet(format!("/syscalls/{index}/action")));
+    if section.listener_path.is_empty() && !section.listener_metadata.is_empty() {
+        return Err(Invalid::new("/listenerMetadata", "there is no listenerPath"));
     }
     flags(section)?;
     let profile = Profile::read(section, Arch::NATIVE).map_err(wrong)?;
@@ -136,12 +198,6 @@ fn wrong(error: coble_seccomp::Error) -> Invalid {
         word => format!("{} {}", quoted(word), error.reason),
     };
     Invalid::new(error.pointer, reason)
-}
-
-const NOTIFY: &str = "SCMP_ACT_NOTIFY";
-
-fn not_yet(pointer: String) -> Invalid {
-    Invalid::new(pointer, "notifications are not supported yet")
 }
 
 #[cfg(test)]
@@ -184,31 +240,59 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_read_again() {
-        let filter = Filter::compile(&section(json!({"defaultAction": "SCMP_ACT_ALLOW"}))).unwrap();
-        assert_eq!(Filter::from_bytes(&filter.to_bytes()), Some(filter.clone()));
-        let bytes = filter.to_bytes();
-        for wrong in [&bytes[..4], &bytes[..bytes.len() - 1], &[]] {
-            assert_eq!(Filter::from_bytes(wrong), None, "{wrong:?}");
+        let mut with_agent = notified();
+        with_agent["listenerPath"] = "/run/agent".into();
+        for value in [json!({"defaultAction": "SCMP_ACT_ALLOW"}), with_agent] {
+            let filter = Filter::compile(&section(value)).unwrap();
+            assert_eq!(Filter::from_bytes(&filter.to_bytes()), Some(filter.clone()));
+            let bytes = filter.to_bytes();
+            for wrong in [&bytes[..4], &bytes[..8], &bytes[..12], &bytes[..bytes.len() - 1], &[]] {
+                assert_eq!(Filter::from_bytes(wrong), None, "{wrong:?}");
+            }
+            // An agent and no listener, or the other way round.
+            let mut bytes = bytes;
+            bytes[0] ^= 1 << 3;
+            assert_eq!(Filter::from_bytes(&bytes), None);
+        }
+    }
+
+    fn notified() -> serde_json::Value {
+        let rule = json!([{"names": ["mkdir", "write"], "action": "SCMP_ACT_NOTIFY"}]);
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rule})
+    }
+
+    #[test]
+    fn notifications_have_an_agent() {
+        let compile = |path: &str, flags: &[&str]| {
+            let mut value = notified();
+            value["listenerPath"] = path.into();
+            value["listenerMetadata"] = "words".into();
+            value["flags"] = json!(flags);
+            Filter::compile(&section(value))
+        };
+        let filter = compile("/run/agent", &["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]).unwrap();
+        let agent = Agent { path: "/run/agent".to_owned(), metadata: "words".to_owned() };
+        assert_eq!((filter.flags, filter.agent), (1 << 3 | 1 << 5, Some(agent)));
+        for (path, reason) in [
+            ("", "listenerPath is not set, and SCMP_ACT_NOTIFY needs an agent that answers"),
+            ("agent", "\"agent\": not absolute"),
+        ] {
+            let error = compile(path, &[]).unwrap_err();
+            assert_eq!((&*error.pointer, &*error.reason), ("/listenerPath", reason));
         }
     }
 
     #[test]
-    fn notifications_are_refused_where_they_are_asked_for() {
-        let rule = json!([{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]);
-        for (more, pointer) in [
-            (json!({"listenerPath": "/run/agent"}), "/listenerPath"),
-            (json!({"listenerMetadata": "x"}), "/listenerMetadata"),
-            (json!({"defaultAction": "SCMP_ACT_NOTIFY"}), "/defaultAction"),
-            (json!({"syscalls": rule}), "/syscalls/0/action"),
-        ] {
-            let mut value = json!({"defaultAction": "SCMP_ACT_ALLOW"});
-            value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            let error = check(&section(value), false).unwrap_err();
-            assert_eq!(
-                (&*error.pointer, &*error.reason),
-                (pointer, "notifications are not supported yet")
-            );
-        }
+    fn an_agent_without_notifications_is_passed_over() {
+        let value = json!({
+            "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "nowhere",
+            "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+        });
+        let filter = Filter::compile(&section(value)).unwrap();
+        assert_eq!((filter.flags, filter.agent), (0, None));
+        let value = json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"});
+        let error = check(&section(value), false).unwrap_err().to_string();
+        assert_eq!(error, "/listenerMetadata: there is no listenerPath");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::executor::{Ended, reap};
 use crate::notify::Notify;
 use crate::relay::Relay;
+use crate::supervisor::Supervisor;
 
 /// Signals of this process, held back from before the child is made, so that none is lost.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Foreground<'a> {
     pub(crate) pid: i32,
     /// Its terminal.
     pub(crate) relay: Option<Relay>,
+    /// Who answers for its system calls.
+    pub(crate) supervisor: Option<&'a mut Supervisor>,
     /// Who is told that it is ready, until it is.
     pub(crate) notify: Option<Notify>,
 }
@@ -93,6 +96,11 @@ impl Foreground<'_> {
             }
             self.notify.take_if(|notify| notify.pass_on());
             ended = self.pass_signals(relay.as_ref())?;
+            // After SIGCHLD was taken away, which is what it goes by.
+            if let Some(supervisor) = &mut self.supervisor {
+                supervisor.attend()?;
+                ended = ended.or(supervisor.ended());
+            }
             if is_over && ended.is_none() {
                 ended = Some(reap(self.pidfd)?);
             }
@@ -110,6 +118,9 @@ impl Foreground<'_> {
             PollFd::new(&self.signals.fd, PollFlags::IN),
         ];
         watched.extend(self.notify.as_ref().map(|notify| PollFd::new(notify, PollFlags::IN)));
+        let supervised: Vec<_> =
+            self.supervisor.iter().flat_map(|supervisor| supervisor.watch()).collect();
+        watched.extend(supervised.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         if let Some(relay) = relay {
             relay.watch(&mut watched);
         }
@@ -124,6 +135,8 @@ impl Foreground<'_> {
     fn pass_signals(&self, relay: Option<&Relay>) -> Result<Option<Ended>> {
         while let Some(signal) = self.signals.next()? {
             match signal {
+                // Whoever traces takes away what has ended as well.
+                libc::SIGCHLD if self.is_traced() => {}
                 libc::SIGCHLD if self.signals.reaps_all => {
                     let ended = self.reap_all();
                     if ended.is_some() {
@@ -141,6 +154,10 @@ impl Foreground<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn is_traced(&self) -> bool {
+        self.supervisor.as_ref().is_some_and(|supervisor| supervisor.is_tracing())
     }
 
     /// Takes every child away that has ended. Returns how the process ended if it is among them.

@@ -57,8 +57,7 @@ impl Watch<'_> {
             return Ok(true);
         }
         if is_interrupted {
-            let words = "interrupted by a signal before the program ran";
-            return Err(Error::of(ErrorKind::Interrupted, words));
+            return Err(interrupted());
         }
         if !is_over {
             return Ok(false);
@@ -70,6 +69,28 @@ impl Watch<'_> {
             _ => Ok(true),
         }
     }
+}
+
+impl Watch<'_> {
+    /// Waits until `fd` or one of the others can be read, and says whether it is `fd`.
+    ///
+    /// # Errors
+    /// This process is asked to end.
+    pub(crate) fn first_of(&self, fd: BorrowedFd<'_>, others: &[BorrowedFd<'_>]) -> Result<bool> {
+        let interrupt = self.interrupt.map(|interrupt| interrupt.0.as_fd());
+        let all = std::iter::once(&fd).chain(others).chain(&interrupt);
+        let mut watched: Vec<PollFd<'_>> = all.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        poll_again(&mut watched, None)?;
+        let seen: Vec<bool> = watched.iter().map(|fd| !fd.revents().is_empty()).collect();
+        match seen[..=others.len()].contains(&true) {
+            true => Ok(seen[0]),
+            false => Err(interrupted()),
+        }
+    }
+}
+
+fn interrupted() -> Error {
+    Error::of(ErrorKind::Interrupted, "interrupted by a signal before the program ran")
 }
 
 /// poll(2), whatever signals come; gives how many are ready.

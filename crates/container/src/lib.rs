@@ -86,6 +86,7 @@
 //! Root makes every kind of container, a plain user those with a user namespace of their own. `docs/security.md` says
 //! what is trusted, `SPECIFICATION.md` what is promised.
 
+mod agent;
 mod bundle;
 mod capability;
 mod child;
@@ -126,6 +127,7 @@ mod network_devices;
 mod no_cgroup;
 mod notify;
 mod number_list;
+mod observe;
 mod out_of_memory;
 mod overlay;
 mod pause;
@@ -134,6 +136,7 @@ mod pidfd_socket;
 mod plan;
 mod processors;
 mod prologue;
+mod receive;
 mod relay;
 mod rendezvous;
 mod resctrl;
@@ -154,8 +157,10 @@ mod status;
 mod store;
 mod streams;
 mod subgroup;
+mod supervisor;
 mod sysctl;
 mod timestamp;
+mod tracer;
 mod update;
 mod user_namespace;
 mod validate;
@@ -163,11 +168,13 @@ mod validate;
 #[cfg(test)]
 mod prng;
 
+pub use capability::NAMES as CAPABILITIES;
 pub use child::{Child, Spawned};
 /// Control groups, as [`Facts`] has them.
 pub use coble_cgroup as cgroup;
 pub use coble_cgroup::{SubCgroups, WITHOUT};
 /// The OCI configuration as plain data.
+pub use coble_seccomp as seccomp;
 pub use coble_spec as spec;
 pub use create::Create;
 pub use delete::delete;
@@ -181,6 +188,7 @@ pub use features::features;
 pub use hot_mounts::{add_mounts, remove_mounts};
 pub use kill::kill;
 pub use list::{list, names, processes};
+pub use observe::{Denial, Observe, Observed};
 pub use overlay::Try;
 pub use pause::pause;
 pub use plan::{PrintedPlan, PrintedStep, plan};

@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use coble_cgroup::Cgroup;
 use coble_plan::{Step, verify};
 use coble_spec::NamespaceKind;
-use coble_sys::rustix::fd::AsFd;
+use coble_sys::rustix::fd::{AsFd, OwnedFd};
 
+use crate::agent::{self, Agent};
 use crate::bundle::Bundle;
 use crate::capability;
 use crate::child::Spawned;
@@ -29,12 +30,13 @@ use crate::hooks::run_poststop;
 use crate::host_mounts::kernel_mounts;
 use crate::host_namespaces::refuse_host_sysctls;
 use crate::id_map::map_ids;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Watch};
 use crate::loan::Loan;
 use crate::mount_mapper::MountMapper;
 use crate::network_devices::{NetworkDevices, refuse_host_devices};
 use crate::no_cgroup::locate;
 use crate::notify::{self, Notify};
+use crate::observe::Observe;
 use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
@@ -44,6 +46,7 @@ use crate::sources::open_source;
 use crate::status::has_own_pids;
 use crate::store::Entry;
 use crate::streams::Streams;
+use crate::supervisor::Supervisor;
 
 /// What a container is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Making {
     pub(crate) bundle: Bundle,
     pub(crate) entry: Entry,
+    /// Who answers for the program's system calls, where they are looked at.
+    pub(crate) supervisor: Option<Supervisor>,
     /// The terminal, where no socket takes it.
     pub(crate) relay: Option<Relay>,
     /// Who is told that the program is ready.
@@ -91,7 +96,7 @@ impl Making {
     ///
     /// # Errors
     /// The first step that fails; then nothing is left.
-    pub(crate) fn begin(create: &Create, purpose: Purpose) -> Result<Self> {
+    pub(crate) fn begin(create: &Create, purpose: Purpose, observe: Observe) -> Result<Self> {
         let bundle = Bundle::read(create)?;
         refuse_host_sysctls(&bundle.spec)?;
         let resctrl = Resctrl::wanted_by(&bundle.spec)?;
@@ -109,6 +114,7 @@ impl Making {
             awaits_cgroup: false,
             await_start: purpose == Purpose::Create,
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
+            observe,
             only_held: false,
         };
         let pidfd_sockets = PidfdSocket::all(create, &bundle.spec.annotations)?;
@@ -122,6 +128,7 @@ impl Making {
         let mut making = Self {
             bundle,
             entry,
+            supervisor: None,
             relay: None,
             notify: None,
             interrupt,
@@ -285,7 +292,7 @@ impl Making {
         let mut is_ready = false;
         let mut mapper = MountMapper::default();
         loop {
-            match self.executor()?.listen(self.interrupt.as_ref())? {
+            match self.listen()? {
                 Said::Nothing if is_ready => {
                     // The program runs, and the network namespace is its own to end.
                     self.devices = None;
@@ -329,7 +336,10 @@ impl Making {
                         .map_err(|error| error.within(NOT_STARTED))?;
                     executor.answer_opened(source.as_fd())?;
                 }
-                Said::Ready if self.purpose == Purpose::Create => return self.entry.set_made(),
+                Said::Ready if self.purpose == Purpose::Create => {
+                    self.agent().map_or(Ok(()), Agent::look_for)?;
+                    return self.entry.set_made();
+                }
                 Said::Ready => is_ready = true,
                 Said::Moved(pid) => {
                     let executor = self.executor.as_mut();
@@ -338,12 +348,28 @@ impl Making {
                         self.write_record()?;
                     }
                 }
+                Said::Listener(listener) => self.give_listener(listener)?,
                 Said::Failed { step, errno, action, detail } => {
                     let plan = &self.launch.plan;
                     return Err(explain(plan, step, errno, &action, &detail).within(NOT_STARTED));
                 }
             }
         }
+    }
+
+    /// Hears what the executor says next. Meanwhile the program's calls are answered for, of which running it is the
+    /// first.
+    fn listen(&mut self) -> Result<Said> {
+        while let Some(supervisor) = &mut self.supervisor {
+            let executor =
+                self.executor.as_ref().ok_or_else(|| Error::new("no executor was started"))?;
+            let watch = Watch { interrupt: self.interrupt.as_ref(), process: None };
+            if watch.first_of(executor.as_fd(), &supervisor.watch().collect::<Vec<_>>())? {
+                break;
+            }
+            supervisor.attend()?;
+        }
+        self.executor()?.listen(self.interrupt.as_ref())
     }
 
     /// Gives the executor what it can't take itself in a user namespace.
@@ -367,6 +393,24 @@ impl Making {
         };
         let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::new("no cgroup was located"))?;
         Ok(cgroup.delegate(&path, pid, owner)?)
+    }
+
+    /// Who answers the notifications of the filter.
+    fn agent(&self) -> Option<&Agent> {
+        self.launch.filter.as_ref()?.agent.as_ref()
+    }
+
+    /// Gives the listener of the filter to the agent.
+    fn give_listener(&mut self, listener: OwnedFd) -> Result<()> {
+        if let Some(watched) = self.launch.watched.take() {
+            let executor = self.executor()?;
+            self.supervisor = Some(Supervisor::begin(listener, watched, executor.pid)?);
+            return self.executor()?.answer_listened();
+        }
+        let executor = self.executor()?;
+        let agent = self.agent().ok_or_else(agent::none)?;
+        agent.send(listener.as_fd(), executor.pid, &self.state_text("created")?)?;
+        executor.answer_listened()
     }
 
     fn give_devices(&mut self) -> Result<()> {

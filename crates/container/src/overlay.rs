@@ -13,9 +13,11 @@ mod scratch;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use coble_spec::Seccomp;
+
 use crate::error::{Error, Result};
 use crate::foreground::Signals;
-use crate::{Create, Run};
+use crate::{Create, Finished, Observe, Run};
 use bundle::Bundle;
 use host::Host;
 use scratch::Scratch;
@@ -27,18 +29,22 @@ pub struct Try {
     pub root: Option<PathBuf>,
     /// Where to leave the bundle: a directory that is empty or not there yet.
     pub keep: Option<PathBuf>,
+    /// The filter of system calls, if there is to be one.
+    pub seccomp: Option<Seccomp>,
+    /// What to find out about the program's system calls.
+    pub observe: Observe,
     /// The program and its arguments; the caller's shell if empty.
     pub command: Vec<String>,
 }
 
 impl Try {
     /// Makes the bundle, runs it, waits for the end, and removes the bundle if it isn't to be kept.
-    /// Returns the command's exit status as [`Run::execute`] does, and takes the process into service as that does.
+    /// Returns what came of it as [`Run::execute`] does, and takes the process into service as that does.
     ///
     /// # Errors
     /// The directory to keep isn't empty, no directory for the changes can be made, or what [`Run::execute`]
     /// fails with.
-    pub fn execute(&self) -> Result<u8> {
+    pub fn execute(&self) -> Result<Finished> {
         let host = Host::look()?;
         let id = unused_id();
         // A signal that comes before the container does is passed on to it; one that comes later finds nothing
@@ -49,18 +55,19 @@ impl Try {
             None => Scratch::make(&host.places(), &format!("coble-{id}"), host.facts.is_rootless()),
         };
         let scratch = scratch.map_err(|(path, error)| Error::at("use", path, error))?;
-        let written = Bundle { path: scratch.path(), host: &host, command: &self.command }.write();
+        let (path, command) = (scratch.path(), &self.command[..]);
+        let written = Bundle { path, host: &host, seccomp: self.seccomp.as_ref(), command }.write();
         let remove = self.keep.is_none() || written.is_err();
         let result = written.and_then(|()| self.run(scratch.path(), id));
         let path = scratch.path().to_owned();
         let removed = if remove { scratch.remove() } else { Ok(()) };
         // Of two errors the first one is the cause.
-        result.and_then(|status| {
-            removed.map(|()| status).map_err(|error| Error::at("remove", path, error))
+        result.and_then(|finished| {
+            removed.map(|()| finished).map_err(|error| Error::at("remove", path, error))
         })
     }
 
-    fn run(&self, bundle: &Path, id: String) -> Result<u8> {
+    fn run(&self, bundle: &Path, id: String) -> Result<Finished> {
         let own_root = bundle.join("state");
         let create = Create {
             root: self.root.clone().unwrap_or_else(|| own_root.clone()),
@@ -68,9 +75,8 @@ impl Try {
             bundle: bundle.to_owned(),
             ..Create::default()
         };
-        let result = Run { create, detach: false, keep: false, no_subreaper: false }
-            .execute()
-            .map(|finished| finished.status);
+        let observe = self.observe.clone();
+        let result = Run { create, observe, ..Run::default() }.execute();
         // Empty now and of no use in a bundle to keep; or, after an error, neither.
         let _ = fs::remove_dir(own_root);
         result

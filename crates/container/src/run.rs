@@ -7,7 +7,9 @@ use crate::create::Create;
 use crate::error::{Error, Result};
 use crate::foreground::{Foreground, Signals};
 use crate::make::{Making, Purpose};
+use crate::observe::{Observe, Observed};
 use crate::pid_file::write_pid_file;
+use crate::supervisor::Supervisor;
 
 /// A container to be run: made, started, and with [`Run::execute`] waited for and deleted.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,8 @@ pub struct Run {
     pub detach: bool,
     /// Leave the container's state behind when it has ended.
     pub keep: bool,
+    /// What to find out about the program's system calls; only where the caller stays.
+    pub observe: Observe,
     /// Leave orphans of the container to the next reaper above, mostly the host's first process.
     pub no_subreaper: bool,
 }
@@ -29,6 +33,8 @@ pub struct Finished {
     pub status: u8,
     /// What the program did not get although it asked for it, and poststop hooks that failed.
     pub warnings: Vec<Error>,
+    /// What was found out about the program's system calls, if that was asked for.
+    pub observed: Option<Observed>,
 }
 
 impl Run {
@@ -44,8 +50,13 @@ impl Run {
     /// The first step that fails; then nothing is left of the container.
     pub fn execute(&self) -> Result<Finished> {
         if self.detach {
+            if self.observe.is_wanted() {
+                let words =
+                    "system calls can be looked at only by who stays until the program has ended";
+                return Err(Error::new(words));
+            }
             let Spawned { warnings, .. } = self.spawn()?;
-            return Ok(Finished { status: 0, warnings });
+            return Ok(Finished { warnings, ..Finished::default() });
         }
         self.stay()
     }
@@ -57,7 +68,7 @@ impl Run {
     /// # Errors
     /// The first step that fails; then nothing is left of the container.
     pub fn spawn(&self) -> Result<Spawned> {
-        let mut making = self.start(Purpose::Detached)?;
+        let mut making = self.start(Purpose::Detached, Observe::default())?;
         let notify = making.notify.take();
         let mut spawned = making.leave()?;
         if let Some(notify) = notify {
@@ -68,8 +79,8 @@ impl Run {
     }
 
     /// Until the program runs.
-    fn start(&self, purpose: Purpose) -> Result<Making> {
-        let mut making = Making::begin(&self.create, purpose)?;
+    fn start(&self, purpose: Purpose, observe: Observe) -> Result<Making> {
+        let mut making = Making::begin(&self.create, purpose, observe)?;
         making.await_ready()?;
         write_pid_file(self.create.pid_file.as_deref(), making.executor()?.pid)?;
         making.entry.unlock()?;
@@ -79,30 +90,37 @@ impl Run {
 
     fn stay(&self) -> Result<Finished> {
         let signals = Signals::take(!self.no_subreaper)?;
-        let mut making = self.start(Purpose::Foreground)?;
+        let mut making = self.start(Purpose::Foreground, self.observe.clone())?;
         let mut warnings = making.warnings();
         let (relay, notify) = (making.relay.take(), making.notify.take());
+        let mut supervisor = making.supervisor.take();
         let foreground = Foreground {
+            supervisor: supervisor.as_mut(),
             signals: &signals,
             pidfd: making.executor()?.pidfd.as_fd(),
             pid: making.executor()?.pid,
             relay,
             notify,
         };
-        let status = foreground.attend()?.status();
+        let ended = foreground.attend()?;
+        let status = match &supervisor {
+            Some(supervisor) => supervisor.status(ended),
+            None => ended.status(),
+        };
+        let observed = supervisor.map(Supervisor::finish);
         if status != 0 {
             warnings.extend(making.oom_kills().and_then(|kills| kills.warning(&self.create.id)));
         }
         if self.keep {
             making.keep();
-            return Ok(Finished { status, warnings });
+            return Ok(Finished { status, warnings, observed });
         }
         making.entry.lock()?;
         if making.entry.is_removed()? {
             making.keep();
-            return Ok(Finished { status, warnings });
+            return Ok(Finished { status, warnings, observed });
         }
         warnings.extend(making.finish()?);
-        Ok(Finished { status, warnings })
+        Ok(Finished { status, warnings, observed })
     }
 }

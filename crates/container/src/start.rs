@@ -12,7 +12,7 @@ use crate::hooks::{self, Setting};
 use crate::interrupt::Watch;
 use crate::notify::Notify;
 use crate::out_of_memory::OomKills;
-use crate::rendezvous::release;
+use crate::rendezvous::Waiting;
 use crate::runc;
 use crate::state::{Record, Status};
 use crate::status::{status_of, text_of};
@@ -54,7 +54,7 @@ fn run(entry: &Entry, record: &Record) -> Result<()> {
     let cgroup = Cgroup::from_record(&record.cgroup)?;
     let released = match record.runc {
         Some(_) => runc::release(entry.as_fd(), record.init, &cgroup),
-        None => release(entry, &cgroup),
+        None => Waiting { entry, record, cgroup: &cgroup }.release(),
     };
     entry.set_started(record)?;
     // A hook may have been killed for want of memory.

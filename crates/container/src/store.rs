@@ -75,7 +75,11 @@ pub fn default_root() -> Result<PathBuf> {
 /// # Errors
 /// It is not there, or not what was written.
 pub(crate) fn read_filter(root: &Path, id: &str) -> Result<Filter> {
-    let path = root.join(id).join("filter");
+    filter_in(&root.join(id))
+}
+
+fn filter_in(directory: &Path) -> Result<Filter> {
+    let path = directory.join("filter");
     let bytes = fs::read(&path).map_err(|error| Error::at("read", &path, error))?;
     let broken = || Error::new(format!("{}: not a filter of system calls", path.display()));
     Filter::from_bytes(&bytes).ok_or_else(broken)
@@ -234,6 +238,14 @@ impl Entry {
     /// Keeps what further processes of the container run under.
     pub(crate) fn write_filter(&self, filter: &Filter) -> Result<()> {
         self.write_file(FILTER, &filter.to_bytes())
+    }
+
+    /// The same again.
+    ///
+    /// # Errors
+    /// It is not there, or not what was written.
+    pub(crate) fn read_filter(&self) -> Result<Filter> {
+        filter_in(&self.path)
     }
 
     fn write_json(&self, name: &CStr, value: &impl Serialize) -> Result<()> {

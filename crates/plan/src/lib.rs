@@ -22,7 +22,7 @@ mod wire;
 #[cfg(feature = "std")]
 pub use list::ListBuf;
 pub use list::{List, ListIter};
-pub use message::{DONE, Failure, GO_ON, IN_CGROUP, MESSAGE_MAX, Message, OPENED};
+pub use message::{DONE, Failure, GO_ON, IN_CGROUP, LISTENED, MESSAGE_MAX, Message, OPENED};
 #[cfg(feature = "std")]
 pub use plan::Plan;
 pub use step::Step;

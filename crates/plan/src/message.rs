@@ -15,6 +15,9 @@ pub const DONE: u8 = 2;
 /// The byte that [`crate::Step::AwaitCgroup`] waits for; it may come before it is waited for.
 pub const IN_CGROUP: u8 = 4;
 
+/// The byte that [`Message::Listener`] is answered with.
+pub const LISTENED: u8 = 5;
+
 /// The byte that comes with the descriptor that [`Message::OpenSource`] asks for.
 pub const OPENED: u8 = 3;
 
@@ -48,6 +51,9 @@ pub enum Message<'a> {
         /// Index of the [`crate::Step::Relabel`].
         step: u32,
     },
+    /// The filter is loaded, and its listener comes with this message, seccomp_unotify(2). The executor waits for
+    /// [`LISTENED`], and ends if that doesn't come.
+    Listener,
     /// Everything is done but waiting for `start`, or running the program.
     Ready,
     /// The executor goes on in another process, a child of the parent.
@@ -114,6 +120,7 @@ impl<'a> Message<'a> {
                 put(&[10]);
                 put(&step.to_le_bytes());
             }
+            Self::Listener => put(&[11]),
         }
         end
     }
@@ -141,6 +148,7 @@ impl<'a> Message<'a> {
             8 => Self::DelegateCgroup,
             9 => Self::Relabel { step: u32::read(&mut reader)? },
             10 => Self::OpenSource { step: u32::read(&mut reader)? },
+            11 => Self::Listener,
             _ => return None,
         })
     }
@@ -164,6 +172,7 @@ mod tests {
             Message::NetworkDevices,
             Message::Arrived,
             Message::OpenSource { step: 3 },
+            Message::Listener,
             Message::DelegateCgroup,
             Message::Relabel { step: 3 },
         ] {

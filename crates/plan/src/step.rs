@@ -499,7 +499,8 @@ steps! {
     /// Filters the system calls of the program, seccomp(2). The program is the next step, so that nothing else of this
     /// process has to pass.
     Seccomp {
-        /// `SECCOMP_FILTER_FLAG_*`.
+        /// `SECCOMP_FILTER_FLAG_*`; with `SECCOMP_FILTER_FLAG_NEW_LISTENER` somebody takes the listener before
+        /// the program runs, [`crate::Message::Listener`].
         flags: u32,
         /// `struct sock_filter`, one after the other.
         program: &'a [u8],

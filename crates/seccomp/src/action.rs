@@ -1,5 +1,8 @@
 //! What becomes of a call.
 
+use std::fmt;
+
+use crate::errno;
 use crate::error::Error;
 
 /// A filter's answer, `SECCOMP_RET_*` and its data (seccomp(2)).
@@ -39,6 +42,8 @@ impl Action {
     pub const LOG: Self = Self(0x7ffc_0000);
     /// An agent decides, `seccomp_unotify(2)`.
     pub const NOTIFY: Self = Self(0x7fc0_0000);
+    /// A tracer decides; without one the call isn't there.
+    pub const TRACE: Self = Self(TRACE);
     /// The call fails as one that the kernel doesn't know.
     pub const ENOSYS: Self = Self(ERRNO | 38);
 
@@ -85,9 +90,29 @@ impl Action {
         self.0
     }
 
+    /// Whether a tracer decides.
+    pub fn is_traced(self) -> bool {
+        self.0 & !DATA == TRACE
+    }
+
+    /// Whether the thread or the process ends.
+    pub fn is_kill(self) -> bool {
+        self == Self::KILL_THREAD || self == Self::KILL_PROCESS
+    }
+
+    /// The number that the call fails with, where that is what becomes of it.
+    pub fn errno(self) -> Option<u32> {
+        (self.0 & !DATA == ERRNO).then_some(self.0 & DATA)
+    }
+
     /// Whether the call isn't made, whoever watches.
     pub fn is_denial(self) -> bool {
         self.is_stricter(Self::NOTIFY)
+    }
+
+    /// Whether the call is made, logged or not, and nobody is asked.
+    pub fn is_made(self) -> bool {
+        self == Self::ALLOW || self == Self::LOG
     }
 
     /// Whether calls that nobody knew of when the profile was written can be left to it. A tracer is expected to know.
@@ -99,5 +124,41 @@ impl Action {
     pub(crate) fn is_stricter(self, other: Self) -> bool {
         let rank = |action: Self| (action.0 & !DATA).cast_signed();
         rank(self) < rank(other)
+    }
+}
+
+impl Action {
+    /// Its name in a configuration; none of a value that no configuration has.
+    pub fn name(self) -> Option<&'static str> {
+        // SCMP_ACT_KILL is the same as SCMP_ACT_KILL_THREAD, which says more.
+        let kind = if self.0 & !DATA == ERRNO || self.0 & !DATA == TRACE {
+            self.0 & !DATA
+        } else {
+            self.0
+        };
+        NAMES.iter().rev().find(|(_, known)| known.0 == kind).map(|(name, _)| *name)
+    }
+
+    /// The name of the number that the call fails with.
+    pub fn errno_name(self) -> Option<&'static str> {
+        errno::name(self.errno()?)
+    }
+}
+
+/// Its name in a configuration, and the error's name or number where it takes one.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = self.0 & DATA;
+        match self.0 & !DATA {
+            ERRNO => match errno::name(data) {
+                Some(name) => write!(f, "SCMP_ACT_ERRNO ({name})"),
+                None => write!(f, "SCMP_ACT_ERRNO ({data})"),
+            },
+            TRACE => write!(f, "SCMP_ACT_TRACE ({data})"),
+            _ => match self.name() {
+                Some(name) => f.write_str(name),
+                None => write!(f, "{:#010x}", self.0),
+            },
+        }
     }
 }

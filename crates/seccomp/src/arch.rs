@@ -66,6 +66,8 @@ impl Arch {
     pub const X32: Self = Self(1);
     /// 32-bit x86.
     pub const X86: Self = Self(2);
+    /// 32-bit Arm.
+    pub const ARM: Self = Self(3);
     /// 64-bit Arm.
     pub const AARCH64: Self = Self(4);
 
@@ -85,6 +87,27 @@ impl Arch {
     pub fn named(name: &str) -> Option<Self> {
         let name = name.strip_prefix(PREFIX)?;
         Self::all().find(|arch| arch.facts().name == name)
+    }
+
+    /// The one that engines' profiles call so, by libseccomp's names (scmp_arch(1)). Docker has a name of its own for
+    /// one of them.
+    pub(crate) fn engine_named(name: &str) -> Option<Self> {
+        let name = match name {
+            "amd64" => "X86_64",
+            "arm64" => "AARCH64",
+            "mips3l64n32" => "MIPSEL64N32",
+            name if name.bytes().any(|byte| byte.is_ascii_uppercase()) => return None,
+            name => name,
+        };
+        Self::all().find(|arch| arch.facts().name.eq_ignore_ascii_case(name))
+    }
+
+    /// The one that people call so: by its name in a configuration, also without the prefix and in small letters, or by
+    /// that of engines' profiles.
+    pub fn called(name: &str) -> Option<Self> {
+        let upper = name.to_ascii_uppercase();
+        let bare = upper.strip_prefix(PREFIX).unwrap_or(&upper);
+        Self::engine_named(&bare.to_ascii_lowercase())
     }
 
     /// Its name in a configuration.
@@ -113,10 +136,55 @@ impl Arch {
         self.number_in(row)
     }
 
+    /// The architecture whose call this is, where the kernel tells two by the number; none for the number with which a
+    /// tracer has a call left out.
+    pub(crate) fn of_call(self, number: u32) -> Option<Self> {
+        match self.audit() == Self::X86_64.audit() {
+            true if number == u32::MAX => None,
+            true if number >= X32_BIT => Some(Self::X32),
+            true => Some(Self::X86_64),
+            false => Some(self),
+        }
+    }
+
     /// The name of the call with this number.
     pub fn call(self, number: u32) -> Option<&'static str> {
         let mut rows = CALLS.iter().enumerate();
         rows.find(|(row, _)| self.number_in(*row) == Some(number)).map(|(_, (name, _))| *name)
+    }
+
+    /// Its calls in the order of their numbers.
+    pub fn calls(self) -> Vec<(u32, &'static str)> {
+        let rows = CALLS.iter().enumerate();
+        let mut calls: Vec<_> =
+            rows.filter_map(|(row, (name, _))| Some((self.number_in(row)?, *name))).collect();
+        calls.sort_unstable();
+        calls
+    }
+
+    /// The call through which the one with this name can be made, and the first argument that stands for it there.
+    pub fn gate(self, name: &str) -> Option<(&'static str, u32, u32)> {
+        let gate = gate(name)?;
+        let number = self.number_in(gate.row)?;
+        Some((CALLS[gate.row].0, number, gate.argument))
+    }
+
+    /// This one, and those whose programs a kernel of it may run as well (arch/x86, arch/arm64: `CONFIG_COMPAT` and
+    /// `CONFIG_X86_X32_ABI`).
+    pub fn and_compatible(self) -> impl Iterator<Item = Self> {
+        let others: &[&str] = match self.facts().name {
+            "X86_64" => &["SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+            "AARCH64" => &["SCMP_ARCH_ARM"],
+            _ => &[],
+        };
+        std::iter::once(self).chain(others.iter().filter_map(|name| Self::named(name)))
+    }
+
+    /// The one of a call that the kernel tells of, by `AUDIT_ARCH_*` and the call's number. The number with which a tracer has
+    /// a call left out is x86-64's.
+    pub fn told(audit: u32, number: u32) -> Option<Self> {
+        let arch = Self::all().find(|arch| arch.audit() == audit)?;
+        arch.of_call(number).or(Some(arch))
     }
 
     /// The number of the call in this row of the table.
@@ -162,6 +230,13 @@ pub(crate) struct Gate {
     pub(crate) row: usize,
     /// The first argument that stands for the other.
     pub(crate) argument: u32,
+}
+
+/// The call that is made through another one with this first argument.
+pub(crate) fn gated(through: &str, argument: u64) -> Option<&'static str> {
+    let row = row(through)?;
+    let is_it = |gate: Gate| gate.row == row && u64::from(gate.argument) == argument;
+    CALLS.iter().map(|(name, _)| *name).find(|name| gate(name).is_some_and(is_it))
 }
 
 /// The call through which the one with this name can be made, where an architecture has it (socketcall(2),

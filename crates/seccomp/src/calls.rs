@@ -29,7 +29,7 @@ pub(crate) fn ranges<'a>(profile: &'a Profile<'_>, arch: Arch) -> Vec<Range<'a>>
     let entries = entries(profile, arch);
     let mut ranges = Ranges(Vec::with_capacity(entries.len()));
     let mut next = arch.base();
-    let newer = newer(profile, &entries);
+    let newer = news(profile, &entries).map_or(profile.default, |_| Action::ENOSYS);
     if newer != profile.default && arch.has_setup() {
         ranges.push(0, Outcome::Always(newer));
         next = 1;
@@ -48,16 +48,16 @@ pub(crate) fn ranges<'a>(profile: &'a Profile<'_>, arch: Arch) -> Vec<Range<'a>>
 
 /// That a number has rules.
 #[derive(Clone, Copy)]
-struct Entry {
-    number: u32,
+pub(crate) struct Entry {
+    pub(crate) number: u32,
     /// Where in the profile.
-    call: usize,
+    pub(crate) call: usize,
     /// The call that they are about can be made through this one, with this first argument.
-    argument: Option<u32>,
+    pub(crate) argument: Option<u32>,
 }
 
 /// The numbers that rules are about, in order, and of one number the rules in their order.
-fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
+pub(crate) fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(2 * profile.calls.len());
     for (call, Call { row, gate, .. }) in profile.calls.iter().enumerate() {
         if let Some(number) = arch.number_in(*row) {
@@ -76,13 +76,13 @@ fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
     order.iter().map(|key| entries[*key as u32 as usize]).collect()
 }
 
-/// What becomes of calls that are newer than everything that the profile knows: if those have an answer of their own, the
+/// The first call that is newer than everything that the profile knows, if those have an answer of their own: the
 /// kernel's to calls it doesn't know, so that programs fall back to older ones.
-fn newer(profile: &Profile<'_>, entries: &[Entry]) -> Action {
-    if profile.default.lets_through() || entries.is_empty() {
-        return profile.default;
+pub(crate) fn news(profile: &Profile<'_>, entries: &[Entry]) -> Option<u32> {
+    if profile.default.lets_through() || profile.default == Action::ENOSYS {
+        return None;
     }
-    Action::ENOSYS
+    entries.last().map(|entry| entry.number + 1)
 }
 
 fn outcome<'a>(profile: &'a Profile<'_>, entries: &[Entry]) -> Outcome<'a> {
@@ -120,7 +120,7 @@ fn outcome<'a>(profile: &'a Profile<'_>, entries: &[Entry]) -> Outcome<'a> {
 
 /// A rule for a call that is made through another. Its arguments are in memory then, where no filter can look: a rule
 /// that denies does so whatever they are, and one that allows under conditions doesn't.
-fn through(rule: &Rule, argument: u32, default: Action) -> Option<Rule> {
+pub(crate) fn through(rule: &Rule, argument: u32, default: Action) -> Option<Rule> {
     if !rule.conditions.is_empty() && !rule.action.is_stricter(default) {
         return None;
     }

@@ -1,5 +1,7 @@
 //! A condition on an argument.
 
+use std::fmt;
+
 use coble_spec::SyscallArg;
 
 use crate::arch::Arch;
@@ -105,8 +107,8 @@ impl Condition {
         edges.into_iter().flatten()
     }
 
-    /// Whether it is met where those bits have this value.
-    pub(crate) fn is_met(self, value: u64) -> bool {
+    /// Whether it is met where the bits that count have this value.
+    pub(crate) fn holds_for(self, value: u64) -> bool {
         match self.op {
             Op::Ne => value != self.value,
             Op::Lt => value < self.value,
@@ -114,6 +116,51 @@ impl Condition {
             Op::Eq | Op::MaskedEq => value == self.value,
             Op::Ge => value >= self.value,
             Op::Gt => value > self.value,
+        }
+    }
+
+    /// Whether it is met by an argument of this architecture, of which a filter sees as many bits as it has. None if
+    /// that depends on the argument, which isn't known.
+    pub(crate) fn is_met(self, arch: Arch, argument: Option<u64>) -> Option<bool> {
+        let most = if arch.is_wide() { u64::MAX } else { u64::from(u32::MAX) };
+        let own = self.on(arch);
+        match argument {
+            Some(argument) => Some(own.holds_for(argument & most & own.mask)),
+            None => always(own.op, own.value, own.mask & most, most),
+        }
+    }
+}
+
+/// What every argument up to a highest one answers.
+fn always(op: Op, value: u64, mask: u64, most: u64) -> Option<bool> {
+    let (holds, fails) = match op {
+        Op::Ne => (value > most, false),
+        Op::Lt => (value > most, value == 0),
+        Op::Le => (value >= most, false),
+        Op::Eq => (false, value > most),
+        Op::Ge => (value == 0, value > most),
+        Op::Gt => (false, value >= most),
+        Op::MaskedEq => (mask == 0 && value == 0, value & !mask != 0),
+    };
+    if holds { Some(true) } else { fails.then_some(false) }
+}
+
+/// As a comparison in C: `arg0 & 0x7e020000 == 0`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, op, value, mask } = *self;
+        let sign = match op {
+            Op::Ne => "!=",
+            Op::Lt => "<",
+            Op::Le => "<=",
+            Op::Eq => "==",
+            Op::Ge => ">=",
+            Op::Gt => ">",
+            Op::MaskedEq => return write!(f, "arg{index} & {mask:#x} == {value:#x}"),
+        };
+        match value {
+            0..1000 => write!(f, "arg{index} {sign} {value}"),
+            _ => write!(f, "arg{index} {sign} {value:#x}"),
         }
     }
 }

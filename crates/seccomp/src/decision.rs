@@ -97,7 +97,7 @@ impl Graph {
             for condition in rule.conditions.iter().rev() {
                 let mut ranges = Ranges::default();
                 for start in edges([condition]) {
-                    ranges.push(start, if condition.is_met(start) { met } else { unmet });
+                    ranges.push(start, if condition.holds_for(start) { met } else { unmet });
                 }
                 met = self.search(condition.argument(), arch, &ranges);
             }
@@ -136,6 +136,7 @@ impl Graph {
     fn tree(&mut self, word: Word, ranges: &[(u32, Place)]) -> Place {
         let (test, yes, no) = match *ranges {
             [(_, place)] => return place,
+            _ if word.mask != u32::MAX => return self.points(word, ranges),
             [(_, one), (value, other), (end, again)] if one == again && end == value + 1 => {
                 (Test { word, compare: Compare::Eq, value }, other, one)
             }
@@ -146,6 +147,29 @@ impl Graph {
             }
         };
         self.node(Node::Branch { test, yes, no })
+    }
+
+    /// The same for a word of which some bits count: one value after the other, for there is no order in which they are
+    /// compared with. The values of the shortest range come first.
+    fn points(&mut self, word: Word, ranges: &[(u32, Place)]) -> Place {
+        let ends = ranges[1..].iter().map(|(start, _)| start - 1).chain([word.mask]);
+        let lengths = ranges.iter().zip(ends).map(|((start, _), end)| end - start);
+        let shortest = (0..).zip(lengths).min_by_key(|(_, length)| *length);
+        let (nth, length): (usize, u32) = shortest.unwrap_or_default();
+        let (start, yes) = ranges[nth];
+        // The first range stays the one that begins with zero.
+        let value = if nth == 0 { length } else { start };
+        let mut rest = Ranges::default();
+        for (other, &(start, place)) in ranges.iter().enumerate() {
+            match other == nth {
+                true if nth > 0 && length == 0 => {}
+                true if nth > 0 => rest.push(start + 1, place),
+                false if nth == 0 && other == 1 => rest.push(value, place),
+                _ => rest.push(start, place),
+            }
+        }
+        let no = self.tree(word, &rest.0);
+        self.node(Node::Branch { test: Test { word, compare: Compare::Eq, value }, yes, no })
     }
 
     fn node(&mut self, node: Node) -> Place {
@@ -239,7 +263,7 @@ impl Walk<'_> {
             let left = pending.iter().zip(&on).filter_map(|(one, on)| match on {
                 None => Some(*one),
                 Some((bit, condition)) => condition
-                    .is_met(start)
+                    .holds_for(start)
                     .then_some(Pending { conditions: one.conditions & !bit, ..*one }),
             });
             let left = upto_met(left);

@@ -38,6 +38,8 @@ pub(crate) struct Call {
     pub(crate) gate: Option<Gate>,
     /// The first of the rules, and how many.
     pub(crate) rules: (usize, usize),
+    /// Which of the section's entries names it.
+    pub(crate) entry: usize,
 }
 
 impl<'a> Profile<'a> {
@@ -52,8 +54,8 @@ impl<'a> Profile<'a> {
         let (rules, calls, unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut profile = Self { default, archs, rules, calls, unknown };
         for (index, syscall) in section.syscalls.iter().enumerate() {
-            let place = || format!("/syscalls/{index}");
-            profile.add(place, syscall).map_err(|error| error.below(place()))?;
+            let below = |error: Error| error.below(format!("/syscalls/{index}"));
+            profile.add(index, syscall).map_err(below)?;
         }
         Ok(profile)
     }
@@ -70,8 +72,8 @@ impl<'a> Profile<'a> {
         &self.rules[first..][..count]
     }
 
-    /// Errors are told from the entry on, which is in `place`.
-    fn add(&mut self, place: impl Fn() -> String, syscall: &'a Syscall) -> Result<(), Error> {
+    /// Errors are told from the entry on.
+    fn add(&mut self, entry: usize, syscall: &'a Syscall) -> Result<(), Error> {
         if syscall.names.is_empty() {
             return Err(Error::at("/names", "there is no name"));
         }
@@ -84,8 +86,8 @@ impl<'a> Profile<'a> {
         for (index, name) in syscall.names.iter().enumerate() {
             let near = self.calls.last().map_or(0, |call| call.row);
             match row_near(near, name) {
-                Some(row) => self.calls.push(Call { row, gate: gate(name), rules }),
-                None => self.unknown.push((format!("{}/names/{index}", place()), name)),
+                Some(row) => self.calls.push(Call { row, gate: gate(name), rules, entry }),
+                None => self.unknown.push((format!("/syscalls/{entry}/names/{index}"), name)),
             }
         }
         Ok(())

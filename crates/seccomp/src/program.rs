@@ -29,6 +29,14 @@ impl Instruction {
     }
 }
 
+impl Instruction {
+    /// What [`Instruction::to_bytes`] makes of it.
+    pub fn from_bytes([a, b, jt, jf, e, f, g, h]: [u8; 8]) -> Self {
+        let code = u16::from_ne_bytes([a, b]);
+        Self { code, jt, jf, k: u32::from_ne_bytes([e, f, g, h]) }
+    }
+}
+
 /// A filter for seccomp(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program(Vec<Instruction>);
@@ -57,6 +65,26 @@ impl Program {
     /// A filter from elsewhere.
     pub fn new(instructions: Vec<Instruction>) -> Self {
         Self(instructions)
+    }
+
+    /// The same with other answers.
+    #[must_use]
+    pub fn mapped(&self, map: impl Fn(Action) -> Action) -> Self {
+        let other = |one: &Instruction| match one.code {
+            RETURN => Instruction { k: map(Action::of(one.k)).value(), ..*one },
+            _ => *one,
+        };
+        Self(self.0.iter().map(other).collect())
+    }
+
+    /// The answers that it can give.
+    pub fn answers(&self) -> impl Iterator<Item = Action> {
+        self.0.iter().filter(|one| one.code == RETURN).map(|one| Action::of(one.k))
+    }
+
+    /// Whether it can give this answer.
+    pub fn returns(&self, action: Action) -> bool {
+        self.answers().any(|answer| answer == action)
     }
 
     /// The instructions, the first one first.

@@ -14,6 +14,7 @@ mod execute;
 mod fault;
 mod hook;
 mod identity;
+mod listener;
 mod mount;
 mod namespace;
 mod path;

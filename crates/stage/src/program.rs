@@ -7,12 +7,13 @@ use coble_plan::{List, Message};
 use coble_sys::rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, openat, stat};
 use coble_sys::rustix::io::{Errno, read, retry_on_intr};
 use coble_sys::rustix::process::set_parent_process_death_signal;
-use coble_sys::{execve, seccomp_set_mode_filter, sigprocmask};
+use coble_sys::{FILTER_FLAG_NEW_LISTENER, execve, seccomp_set_mode_filter, sigprocmask};
 
 use crate::array::Array;
 use crate::bytes::{Bytes, PathBytes};
 use crate::context::{Context, Filter};
 use crate::fault::{During, Fault, Outcome};
+use crate::listener;
 use crate::rendezvous::tell;
 
 /// A null-terminated array of C strings.
@@ -85,7 +86,10 @@ pub(crate) fn exec(context: &mut Context<'_>, args: List<'_>, env: List<'_>) -> 
 fn load_filter(context: &mut Context<'_>) -> Outcome {
     let Some(Filter { step, flags, program }) = context.filter else { return Ok(()) };
     let exec = core::mem::replace(&mut context.step, step);
-    seccomp_set_mode_filter(flags, program).during("seccomp")?;
+    match flags & FILTER_FLAG_NEW_LISTENER {
+        0 => seccomp_set_mode_filter(flags, program).during("seccomp")?,
+        _ => listener::load(context, flags, program)?,
+    }
     context.step = exec;
     Ok(())
 }

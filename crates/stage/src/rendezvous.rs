@@ -29,6 +29,15 @@ pub(crate) fn hand_over(
     message: Message<'_>,
     descriptor: BorrowedFd<'_>,
 ) -> Outcome {
+    send_with(context.inherited.parent, message, descriptor)
+}
+
+/// Sends a message with a descriptor.
+pub(crate) fn send_with(
+    socket: BorrowedFd<'_>,
+    message: Message<'_>,
+    descriptor: BorrowedFd<'_>,
+) -> Outcome {
     let mut buffer = [0; MESSAGE_MAX];
     let length = message.encode(&mut buffer);
     let mut space = [MaybeUninit::uninit(); coble_sys::rustix::cmsg_space!(ScmRights(1))];
@@ -36,9 +45,7 @@ pub(crate) fn hand_over(
     let descriptors = [descriptor];
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
     let data = [IoSlice::new(&buffer[..length])];
-    sendmsg(context.inherited.parent, &data, &mut control, SendFlags::NOSIGNAL)
-        .during("sendmsg")
-        .map(drop)
+    sendmsg(socket, &data, &mut control, SendFlags::NOSIGNAL).during("sendmsg").map(drop)
 }
 
 /// [`coble_plan::Step::AwaitCgroup`]

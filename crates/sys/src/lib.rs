@@ -11,13 +11,17 @@ mod interface;
 mod mount_setattr;
 mod namespace;
 mod netlink;
+pub mod notification;
 mod open_tree;
 mod process;
+pub mod ptrace;
 mod resource;
 mod seccomp;
 mod signal;
 mod spawn;
 mod streams;
+mod thread;
+pub mod userfaultfd;
 
 pub use clone3::Child;
 pub use exec::{execve, fexecve};
@@ -36,10 +40,13 @@ pub use process::{
 use process::{close_range, close_range_cloexec};
 pub use resource::{resource, rlimit};
 pub use rustix;
-pub use seccomp::seccomp_set_mode_filter;
+pub use seccomp::{
+    FILTER_FLAG_NEW_LISTENER, seccomp_knows, seccomp_new_listener, seccomp_set_mode_filter,
+};
 pub use signal::{
     SignalSet, pidfd_send_signal, sigaction_default, sigaction_ignore, sigaction_is_ignored,
     signalfd, sigprocmask,
 };
 pub use spawn::{SPAWN_FAILED, Spawn};
 pub use streams::open_closed_streams;
+pub use thread::{exit_thread, start_thread};

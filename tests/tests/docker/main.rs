@@ -9,6 +9,7 @@ mod namespaces;
 mod network;
 mod privileges;
 mod process;
+mod seccomp;
 mod status;
 mod terminal;
 

@@ -3,6 +3,7 @@
 use coble_container::Run;
 
 use super::create;
+use super::observe::{self, Reports};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::table::{Command, Flag, ID};
@@ -33,6 +34,9 @@ pub(crate) static COMMAND: Command = Command {
         KEEP,
         create::PID_FILE,
         NO_SUBREAPER,
+        observe::REPORT,
+        observe::RECORD,
+        observe::MERGE,
     ],
     description: &[
         "Does what create, start and delete do, in one command: makes a container from the bundle, runs the \
@@ -40,12 +44,16 @@ pub(crate) static COMMAND: Command = Command {
          process has ended.",
         "With --detach it returns as soon as the process runs, and leaves the container to the other \
          commands. A terminal then needs --console-socket.",
+        "With --seccomp-report or --seccomp-record it answers for the program's system calls as the profile in config.json \
+         does, and says in the end which of them were denied, or which profile is enough; `coble help seccomp denied` and \
+         `coble help seccomp record` have more about it.",
         "If the kernel has killed processes of the container for want of memory, and the status is not 0, a warning \
          says so.",
     ],
     examples: &[
         ("Run the bundle in the current folder", "coble run demo"),
         ("Run a bundle in the background", "coble run --detach --bundle /srv/web web"),
+        ("See which system calls the profile denies", "coble run --seccomp-report demo"),
     ],
     statuses: PROCESS_STATUSES,
     execute,
@@ -61,13 +69,16 @@ pub(crate) const PROCESS_STATUSES: &[(&str, &str)] = &[
 
 fn execute(call: &Call) -> Result<u8, Failure> {
     let flags = &call.flags;
+    let reports = Reports::of(call)?;
     let run = Run {
         create: create::from(call)?,
         detach: flags.has(&DETACH),
         keep: flags.has(&KEEP),
+        observe: reports.observe(),
         no_subreaper: flags.has(&NO_SUBREAPER),
     };
     let finished = run.execute()?;
     call.warn(&finished.warnings);
+    reports.write(finished.observed.as_ref())?;
     Ok(finished.status)
 }

@@ -1,8 +1,11 @@
 //! `coble try`
 
-use coble_container::Try;
+use coble_container::{ExampleHost, Try, example};
+use coble_spec::Seccomp;
 
+use super::observe::{self, Reports};
 use super::run::PROCESS_STATUSES;
+use super::seccomp::source::{Host, Source};
 use crate::call::{Call, CgroupManager, text};
 use crate::failure::Failure;
 use crate::table::{Argument, Command, Count, Flag, ROOT, Values};
@@ -14,6 +17,13 @@ const KEEP: Flag = Flag::value(
     "leave the bundle, with all changes, in DIR: a new folder or an empty one",
 );
 
+const SECCOMP: Flag = Flag::value(
+    "seccomp",
+    None,
+    ("PROFILE", Values::File),
+    "filter of system calls: default (if the flag isn't given), unconfined for none, or a file",
+);
+
 pub(crate) static COMMAND: Command = Command {
     name: "try",
     summary: "run a command in a container over the host's own files, and throw its changes away",
@@ -23,13 +33,16 @@ pub(crate) static COMMAND: Command = Command {
         count: Count::Rest,
         values: Values::Any,
     }],
-    flags: &[KEEP],
+    flags: &[KEEP, SECCOMP, observe::REPORT, observe::RECORD, observe::MERGE],
     description: &[
         "The container sees the host's files through overlays: it can change them, the host keeps them as they \
          are, and the changes are gone when the command ends. Processes, network, host name and IPC are its \
          own, and /dev, /proc, /run and /sys are fresh; there is no way to the network. No image is needed.",
         "A plain user becomes root inside, without any right that the user lacks outside: only what the user \
          could change can be changed. Directories that can't be read are empty.",
+        "A filter of system calls stands between the command and the kernel: the profile default, which has the effect \
+         of Docker's, so that nothing inside can make namespaces or mounts, load programs into the kernel or reach its \
+         rarely used parts. `coble help seccomp` has more about profiles; --seccomp unconfined leaves the filter out.",
         "The current folder and the environment are the caller's, without the variables that lead to sockets of \
          the session, such as SSH_AUTH_SOCK. The changes lie in memory (/dev/shm); with --keep in DIR, from \
          where `coble run` starts the same container again.",
@@ -37,6 +50,11 @@ pub(crate) static COMMAND: Command = Command {
     examples: &[
         ("Look around in a shell", "coble try"),
         ("See what a build changes", "coble try --keep /tmp/build make install"),
+        (
+            "Let a program make a user namespace",
+            "coble try --seccomp unconfined -- unshare --user id",
+        ),
+        ("See which system calls a program is denied", "coble try --seccomp-report -- ping ::1"),
         ("Run one line", "coble try -- sh -c 'id; hostname; ps'"),
     ],
     statuses: &[PROCESS_STATUSES[0], PROCESS_STATUSES[1], PROCESS_STATUSES[3]],
@@ -60,5 +78,22 @@ fn execute(call: &Call) -> Result<u8, Failure> {
     };
     let command = call.arguments.iter().map(|word| text(word, "COMMAND").map(str::to_owned));
     let command = command.collect::<Result<_, _>>()?;
-    Ok(Try { root, keep: call.flags.path(&KEEP), command }.execute()?)
+    let seccomp = filter(call)?;
+    let reports = Reports::of(call)?;
+    let (keep, observe) = (call.flags.path(&KEEP), reports.observe());
+    let finished = Try { root, keep, seccomp, observe, command }.execute()?;
+    reports.write(finished.observed.as_ref())?;
+    Ok(finished.status)
+}
+
+/// The filter that the command runs under, for the capabilities that it has.
+fn filter(call: &Call) -> Result<Option<Seccomp>, Failure> {
+    let name = call.flags.value(&SECCOMP).unwrap_or("default".as_ref());
+    if name == "unconfined" {
+        return Ok(None);
+    }
+    let process = example(ExampleHost::default()).process.unwrap_or_default();
+    let capabilities = process.capabilities.unwrap_or_default().bounding;
+    let source = Source::read(name, &Host::this(&capabilities))?;
+    Ok(Some(source.section().clone()))
 }

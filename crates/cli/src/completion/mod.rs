@@ -4,6 +4,8 @@ mod bash;
 mod fish;
 mod zsh;
 
+use crate::table::{Family, first_words};
+
 /// The shells that there are scripts for.
 pub(crate) const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
@@ -20,8 +22,14 @@ pub(crate) fn script(shell: &str) -> Option<String> {
     }
 }
 
-/// Names of the commands, for `coble help`.
+/// What can be the first word, for `coble help`.
 fn commands() -> String {
-    let names: Vec<_> = crate::table::commands().map(|command| command.name).collect();
-    names.join(" ")
+    let words: Vec<_> = first_words().into_iter().map(|(word, _)| word).collect();
+    words.join(" ")
+}
+
+/// What can be the second word.
+fn seconds(family: &Family) -> String {
+    let words: Vec<_> = family.commands().map(|(word, _)| word).collect();
+    words.join(" ")
 }

@@ -85,7 +85,17 @@ fn good_lines() {
         ("kill -- a -1", "| kill | a -1"),
         ("state -- --debug", "| state | --debug"),
         ("state -", "| state | -"),
+        // commands of two words
+        (
+            "seccomp explain f clone 0=1 --arch x86 1=2",
+            "| seccomp explain arch=x86 | f clone 0=1 1=2",
+        ),
+        ("--debug seccomp convert --cap A --cap B f", "debug | seccomp convert cap=A cap=B | f"),
+        ("help seccomp check", "| help | seccomp check"),
         // questions
+        ("seccomp", "Help | - | "),
+        ("seccomp --help", "Help | - | "),
+        ("seccomp check -h", "Help | seccomp check | "),
         ("", "Help | - | "),
         ("--debug", "Help debug | - | "),
         ("-h", "Help | - | "),
@@ -136,7 +146,13 @@ fn bad_lines() {
         ("exec", "\"exec\" requires a minimum of 1 argument(s)"),
         ("ps", "\"ps\" requires a minimum of 1 argument(s)"),
         ("completion", "\"completion\" requires exactly 1 argument(s)"),
-        ("help a b", "\"help\" requires a maximum of 1 argument(s)"),
+        ("seccomp --raw disasm f", "unknown flag --raw"),
+        (
+            "seccomp moonwalk",
+            "unknown command: No help topic for 'seccomp moonwalk', see \"coble help seccomp\"",
+        ),
+        ("seccomp explain f", "\"seccomp explain\" requires a minimum of 2 argument(s)"),
+        ("seccomp diff f", "\"seccomp diff\" requires exactly 2 argument(s)"),
     ];
     for (line, expected) in cases {
         assert_eq!(read(line).err().as_deref(), Some(expected), "{line}");

@@ -21,6 +21,7 @@ use crate::delegation::{self, refuse_without_cgroup2};
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::filter::Filter;
+use crate::observe::{Observe, Watched};
 use crate::selinux::{MountLabel, refuse_inactive};
 use crate::state::Setgroups;
 use cgroup_wait::CgroupWait;
@@ -73,6 +74,8 @@ pub(crate) struct Options {
     pub await_start: bool,
     /// Mounts of the host that would stay visible without pivot_root(2).
     pub host_mounts: Vec<PathBuf>,
+    /// What is to be found out about the program's system calls.
+    pub observe: Observe,
     /// Sources are those that the parent has opened: the executor can't see the host's files.
     pub only_held: bool,
 }
@@ -87,6 +90,8 @@ pub(crate) struct Launch {
     pub(crate) preserve_fds: u32,
     /// What the container's programs run under.
     pub(crate) filter: Option<Filter>,
+    /// What it is looked at with, where it is.
+    pub(crate) watched: Option<Watched>,
 }
 
 /// THE ORDER in which a container is made.
@@ -94,6 +99,7 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     refuse_what_the_host_lacks(job)?;
     let namespaces = Namespaces::of(job)?;
     let filter = Filter::of(job.spec)?;
+    let watched = job.options.observe.watch(job.spec)?;
     let mut plan = Plan::default();
     let plan_ref = &mut plan;
 
@@ -124,7 +130,8 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     process::labels(job, plan_ref)?;
     mounts::change_root(job, &namespaces, plan_ref)?;
     // From here on the process turns into the program, rights last.
-    process::assume(job, &namespaces, filter.as_ref(), plan_ref)?;
+    let loaded = watched.as_ref().map(|watched| &watched.filter).or(filter.as_ref());
+    process::assume(job, &namespaces, loaded, plan_ref)?;
     let setgroups = process::setgroups(job, &namespaces);
     Ok(Launch {
         namespaces,
@@ -133,6 +140,7 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
         setgroups,
         preserve_fds: job.options.preserve_fds,
         filter,
+        watched,
     })
 }
 

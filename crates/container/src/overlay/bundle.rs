@@ -8,6 +8,8 @@ use std::os::unix::fs::{
 };
 use std::path::Path;
 
+use coble_spec::Seccomp;
+
 use super::config::{Setting, config};
 use super::host::{Host, HostFiles, look_at};
 use super::layout::{Part, Show, layout};
@@ -22,6 +24,8 @@ pub(super) struct Bundle<'a> {
     pub(super) path: &'a Path,
     /// Facts.
     pub(super) host: &'a Host,
+    /// The filter of system calls.
+    pub(super) seccomp: Option<&'a Seccomp>,
     /// The program and its arguments; the caller's shell if empty.
     pub(super) command: &'a [String],
 }
@@ -54,6 +58,7 @@ impl Bundle<'_> {
             rootless: self.host.rootless(),
             parts: &parts,
             layers: &layers,
+            seccomp: self.seccomp,
             command: self.command,
             environment: &self.host.environment,
             directory: self.host.directory.as_deref(),

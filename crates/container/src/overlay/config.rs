@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use coble_spec::{Mount, Namespace, NamespaceKind, Spec};
+use coble_spec::{Mount, Namespace, NamespaceKind, Seccomp, Spec};
 
 use super::layout::{Part, Show, escape};
 use super::points::is_below;
@@ -35,6 +35,8 @@ pub(super) struct Setting<'a> {
     pub(super) parts: &'a [Part],
     /// For each part the name of its directory in `layers`.
     pub(super) layers: &'a [String],
+    /// The filter of system calls.
+    pub(super) seccomp: Option<&'a Seccomp>,
     /// The program and its arguments; the caller's shell if empty.
     pub(super) command: &'a [String],
     /// The caller's environment.
@@ -61,6 +63,9 @@ pub(super) fn config(setting: &Setting<'_>) -> Spec {
         process.rlimits.clear();
     }
     own_network(&mut spec);
+    if let Some(linux) = &mut spec.linux {
+        linux.seccomp = setting.seccomp.cloned();
+    }
     let parts = setting.parts.iter().zip(setting.layers);
     spec.mounts = parts
         .filter_map(|(part, layer)| mount(part, layer, setting))
@@ -163,6 +168,7 @@ mod tests {
             rootless,
             parts: &parts,
             layers: &["boot", "bin", "proc", "usr"].map(str::to_owned),
+            seccomp: None,
             command: &[],
             environment: &[("SHELL".into(), "/bin/zsh".into()), ("DISPLAY".into(), ":0".into())],
             directory: Some("/usr/src"),

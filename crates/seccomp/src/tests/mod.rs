@@ -1,9 +1,13 @@
 //! The compiler against an evaluator that reads the profile as it stands, and the program's answers.
 
+mod difference;
+mod engine;
 mod examples;
+mod explain;
 mod limits;
 mod naive;
 mod random;
+mod survey;
 
 use coble_spec::Seccomp;
 

@@ -9,7 +9,7 @@ use crate::table::CALLS;
 use crate::{Arch, Data, Profile};
 
 /// xorshift64*, the same numbers for the same seed.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -19,15 +19,15 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         (self.next() >> 33) as usize % limit
     }
 
-    fn of<T: Clone>(&mut self, list: &[T]) -> T {
+    pub(super) fn of<T: Clone>(&mut self, list: &[T]) -> T {
         list[self.below(list.len())].clone()
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
@@ -78,7 +78,7 @@ fn action(random: &mut Random) -> (String, Option<u32>) {
     (action.to_owned(), (takes_number && random.chance(50)).then(|| random.of(&[1, 22, 38, 4095])))
 }
 
-fn section(random: &mut Random) -> Seccomp {
+pub(super) fn section(random: &mut Random) -> Seccomp {
     let (default_action, default_errno_ret) = action(random);
     let all: Vec<Arch> = Arch::all().collect();
     let count = random.below(5);
@@ -104,7 +104,7 @@ fn syscall(random: &mut Random, names: &[&str]) -> Syscall {
     Syscall { names, action, errno_ret, args: args.collect() }
 }
 
-fn data(random: &mut Random, native: Arch, section: &Seccomp) -> Data {
+pub(super) fn data(random: &mut Random, native: Arch, section: &Seccomp) -> Data {
     let all: Vec<Arch> = Arch::all().collect();
     let own: Vec<Arch> =
         section.architectures.iter().filter_map(|name| Arch::named(name)).collect();

@@ -289,6 +289,7 @@ pub(super) fn random_case(random: &mut Prng) -> Case {
             ..facts
         },
         options: Options {
+            observe: crate::observe::Observe::default(),
             only_held: false,
             no_pivot: one_in(random, 4),
             no_new_keyring: one_in(random, 4),
