@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use coble_tests::{Bundle, Case};
 use serde_json::{Value, json};
@@ -201,4 +202,73 @@ fn a_plain_user_has_filters() {
         bundle.config["process"]["noNewPrivileges"] = no_new_privileges.into();
         case.run(&bundle).output().fails(1, &["Operation not permitted"]);
     }
+}
+
+/// What a program with a missing interpreter fails with: execve(2) itself, when the filter is in force already.
+fn runs_script(bundle: &mut Bundle) {
+    let script = bundle.inside("/bin/script");
+    fs::write(&script, "#!/nothing\n").unwrap();
+    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.args(&["script"]);
+}
+
+fn denied(calls: &[&str], action: &str) -> Value {
+    let rule = json!({"names": calls, "action": action});
+    json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})
+}
+
+/// The error of execve(2) is told, though the filter denies what the executor would rather do then.
+#[test]
+fn a_failure_under_the_filter_is_told() {
+    let Some(case) = Case::root() else { return };
+    const WORDS: &str = "exec /bin/script: no such file or directory";
+    let calls = ["exit", "exit_group", "write", "writev", "close", "kill", "rt_sigaction"];
+    let mut bundle = filtered(&case, "", json!(null));
+    for action in ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"] {
+        runs_script(&mut bundle);
+        bundle.config["linux"]["seccomp"] = denied(&calls, action);
+        case.run(&bundle).output().fails(1, &[WORDS]);
+        case.create(&bundle).output().ok();
+        case.verb(&["start"]).output().fails(1, &[WORDS]);
+        case.until_stopped();
+        case.delete();
+        // busybox doesn't need them to sleep.
+        bundle.args(&["sleep", "1000"]);
+        case.detach(&bundle);
+        case.exec(&["script"]).output().fails(255, &[WORDS]);
+        case.delete_force();
+    }
+}
+
+/// One that denies execve(2) only under conditions isn't refused: nobody knows where the arguments will lie.
+#[test]
+fn a_filter_that_denies_the_program_itself_ends_it() {
+    let Some(case) = Case::root() else { return };
+    let condition = json!([{"index": 0, "value": 1, "op": "SCMP_CMP_GT"}]);
+    let mut filter = denied(&["execve"], "SCMP_ACT_ERRNO");
+    filter["syscalls"][0]["args"] = condition;
+    let mut bundle = filtered(&case, "true", filter.clone());
+    const WORDS: &str = "exec /bin/sh: operation not permitted";
+    case.run(&bundle).output().fails(1, &[WORDS]);
+    case.create(&bundle).output().ok();
+    case.verb(&["start"]).output().fails(1, &[WORDS]);
+    case.delete_force();
+    // Killed it can't tell anything: the status says that it was SIGSYS.
+    for action in ["SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"] {
+        filter["syscalls"][0]["action"] = action.into();
+        bundle.config["linux"]["seccomp"] = filter.clone();
+        assert_eq!(case.run(&bundle).output().code, Some(128 + 31), "{action}");
+        case.create(&bundle).output().ok();
+        case.verb(&["start"]).output().ok();
+        case.until_stopped();
+        case.delete();
+    }
+    // Nor can it where the filter denies the way to the one who waits.
+    let silent = ["sendto", "sendmsg", "write", "exit_group"];
+    runs_script(&mut bundle);
+    bundle.config["linux"]["seccomp"] = denied(&silent, "SCMP_ACT_KILL_PROCESS");
+    assert_eq!(case.run(&bundle).output().code, Some(128 + 31));
+    bundle.config["linux"]["seccomp"] = denied(&silent, "SCMP_ACT_ERRNO");
+    const SIGILL: i32 = 4;
+    assert_eq!(case.run(&bundle).output().code, Some(128 + SIGILL));
 }

@@ -37,6 +37,12 @@ impl Bundle {
         Ok(Self { path: folder.to_owned() })
     }
 
+    /// Adds a filter of system calls, a text in JSON.
+    pub(crate) fn filter(&self, section: &str) -> Result<()> {
+        let section: Value = serde_json::from_str(section).map_err(|e| e.to_string())?;
+        edit(&self.path, |spec| spec["linux"]["seccomp"] = section)
+    }
+
     /// The root file system's folder.
     pub(crate) fn rootfs(&self) -> PathBuf {
         self.path.join("rootfs")
@@ -49,11 +55,17 @@ fn write_spec(folder: &Path, runtime: &Oci, args: &[&str]) -> Result<()> {
     if !status.success() {
         return Err(format!("{} spec: {status}", runtime.name));
     }
+    edit(folder, |spec| {
+        spec["process"]["terminal"] = json!(false);
+        spec["process"]["args"] = json!(args);
+    })
+}
+
+fn edit(folder: &Path, change: impl FnOnce(&mut Value)) -> Result<()> {
     let path = folder.join("config.json");
     let told = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let text = fs::read(&path).map_err(|e| told(&e))?;
     let mut spec: Value = serde_json::from_slice(&text).map_err(|e| told(&e))?;
-    spec["process"]["terminal"] = json!(false);
-    spec["process"]["args"] = json!(args);
+    change(&mut spec);
     fs::write(&path, spec.to_string()).map_err(|e| told(&e))
 }

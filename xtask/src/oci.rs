@@ -12,6 +12,7 @@ use crate::{Result, process};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A runtime and a state folder of its own.
+#[derive(Clone)]
 pub(crate) struct Oci {
     /// What the tables call it.
     pub(crate) name: String,

@@ -13,7 +13,7 @@ struct Package(&'static str, &'static str);
 pub(crate) const LIBSECCOMP: &str = "/usr/lib/x86_64-linux-gnu/libseccomp.a";
 
 /// Everything the tests call. A test that misses one of them is skipped by name.
-const PACKAGES: [Package; 15] = [
+const PACKAGES: [Package; 16] = [
     Package("busybox-static", "busybox"),
     Package("containerd", "containerd"),
     Package("docker.io", "dockerd"),
@@ -23,6 +23,7 @@ const PACKAGES: [Package; 15] = [
     Package("libseccomp-dev", LIBSECCOMP),
     Package("man-db", "man"),
     Package("mmdebstrap", "mmdebstrap"),
+    Package("podman", "podman"),
     Package("procps", "ps"),
     Package("runc", "runc"),
     Package("strace", "strace"),

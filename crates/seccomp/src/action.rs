@@ -50,14 +50,12 @@ impl Action {
     /// The action with this name in a configuration and its error number; `EPERM` where none is given.
     ///
     /// # Errors
-    /// An unknown name; a number for an action that takes none; one that is too high.
+    /// An unknown name; a number for an action that takes none; one that is too high. The pointer is one of the two.
     pub(crate) fn read(
-        pointer: &str,
-        names: [&str; 2],
+        [action, errno]: [&str; 2],
         name: &str,
         number: Option<u32>,
     ) -> Result<Self, Error> {
-        let [action, errno] = names.map(|member| format!("{pointer}/{member}"));
         let known = NAMES.iter().find(|(known, _)| *known == name);
         let Some((_, known)) = known else {
             return Err(Error::about(action, name, "is no action"));

@@ -21,10 +21,19 @@ impl Program {
     /// The answer; none if the program isn't one that the kernel takes, for it jumps or loads beyond the end, or has
     /// instructions that filters can do without.
     pub fn answer(&self, data: &Data) -> Option<Action> {
+        self.walk(data).map(|(action, _)| action)
+    }
+
+    /// How many instructions the answer takes, from the first to the return.
+    pub fn steps(&self, data: &Data) -> Option<usize> {
+        self.walk(data).map(|(_, steps)| steps)
+    }
+
+    fn walk(&self, data: &Data) -> Option<(Action, usize)> {
         let memory = data.memory();
         let mut accumulator = 0;
         let mut rest = self.instructions();
-        loop {
+        for steps in 1.. {
             let (one, after) = rest.split_first()?;
             let Instruction { code, jt, jf, k } = *one;
             let skip = |is_so: bool| usize::from(if is_so { jt } else { jf });
@@ -42,11 +51,12 @@ impl Program {
                 GREATER => skip(accumulator > k),
                 GREATER_EQUAL => skip(accumulator >= k),
                 SET => skip(accumulator & k != 0),
-                RETURN => return Some(Action::of(k)),
+                RETURN => return Some((Action::of(k), steps)),
                 _ => return None,
             };
             rest = after.get(passed..)?;
         }
+        None
     }
 }
 

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::action::Action;
-use crate::arch::Arch;
+use crate::arch::{Arch, Gate};
 use crate::condition::Condition;
-use crate::profile::{Profile, Rule};
+use crate::profile::{Call, Profile, Rule};
 
 /// What becomes of the calls from a number on, to the next range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,27 +26,28 @@ pub(crate) enum Outcome<'a> {
 /// The ranges of an architecture's calls. The first one begins at the architecture's lowest number, the last one has
 /// no end.
 pub(crate) fn ranges<'a>(profile: &'a Profile<'_>, arch: Arch) -> Vec<Range<'a>> {
-    let mut ranges =
-        Ranges(vec![Range { start: arch.base(), outcome: Outcome::Always(profile.default) }]);
     let entries = entries(profile, arch);
-    let news = news(profile, &entries);
-    if news.is_some() && arch.has_setup() {
-        ranges.push(0, Outcome::Always(Action::ENOSYS));
-        ranges.push(1, Outcome::Always(profile.default));
+    let mut ranges = Ranges(Vec::with_capacity(entries.len()));
+    let mut next = arch.base();
+    let newer = news(profile, &entries).map_or(profile.default, |_| Action::ENOSYS);
+    if newer != profile.default && arch.has_setup() {
+        ranges.push(0, Outcome::Always(newer));
+        next = 1;
     }
     for same in entries.chunk_by(|one, other| one.number == other.number) {
         let number = same[0].number;
+        if number > next {
+            ranges.push(next, Outcome::Always(profile.default));
+        }
         ranges.push(number, outcome(profile, same));
-        ranges.push(number + 1, Outcome::Always(profile.default));
+        next = number + 1;
     }
-    if let Some(first) = news {
-        ranges.push(first, Outcome::Always(Action::ENOSYS));
-    }
+    ranges.push(next, Outcome::Always(newer));
     ranges.0
 }
 
 /// That a number has rules.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 pub(crate) struct Entry {
     pub(crate) number: u32,
     /// Where in the profile.
@@ -57,19 +58,22 @@ pub(crate) struct Entry {
 
 /// The numbers that rules are about, in order, and of one number the rules in their order.
 pub(crate) fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
-    let mut entries = Vec::with_capacity(profile.calls.len() + 32);
-    for (index, call) in profile.calls.iter().enumerate() {
-        let mut push = |row, argument| {
-            let entry = |number| Entry { number, call: index, argument };
-            entries.extend(arch.number_in(row).map(entry));
-        };
-        push(call.row, None);
-        if let Some(gate) = call.gate {
-            push(gate.row, Some(gate.argument));
+    let mut entries = Vec::with_capacity(2 * profile.calls.len());
+    for (call, Call { row, gate, .. }) in profile.calls.iter().enumerate() {
+        if let Some(number) = arch.number_in(*row) {
+            entries.push(Entry { number, call, argument: None });
+        }
+        if let Some(Gate { row, argument }) = *gate
+            && let Some(number) = arch.number_in(row)
+        {
+            entries.push(Entry { number, call, argument: Some(argument) });
         }
     }
-    entries.sort_unstable();
-    entries
+    // They are in their order: numbers to sort are cheaper than entries to sort.
+    let mut order: Vec<u64> =
+        (0..).zip(&entries).map(|(place, entry)| u64::from(entry.number) << 32 | place).collect();
+    order.sort_unstable();
+    order.iter().map(|key| entries[*key as u32 as usize]).collect()
 }
 
 /// The first call that is newer than everything that the profile knows, if those have an answer of their own: the
@@ -82,28 +86,35 @@ pub(crate) fn news(profile: &Profile<'_>, entries: &[Entry]) -> Option<u32> {
 }
 
 fn outcome<'a>(profile: &'a Profile<'_>, entries: &[Entry]) -> Outcome<'a> {
-    let mut found = Vec::new();
-    for entry in entries {
+    // Most calls are so.
+    if let [Entry { call, argument: None, .. }] = entries
+        && let [Rule { action, conditions }] = profile.rules_of(*call)
+        && conditions.is_empty()
+    {
+        return Outcome::Always(*action);
+    }
+    let mut found: Vec<Cow<'a, Rule>> = Vec::new();
+    let mut last = profile.default;
+    'found: for entry in entries {
         for rule in profile.rules_of(entry.call) {
             let rule = match entry.argument {
                 None => Some(Cow::Borrowed(rule)),
                 Some(argument) => through(rule, argument, profile.default).map(Cow::Owned),
             };
             let Some(rule) = rule else { continue };
-            if rule.conditions.is_empty() && found.is_empty() {
-                return Outcome::Always(rule.action);
+            if rule.conditions.is_empty() {
+                last = rule.action;
+                break 'found;
             }
-            let is_last = rule.conditions.is_empty();
             found.push(rule);
-            if is_last {
-                return Outcome::Depends(found);
-            }
         }
     }
+    // Whether these are met makes no difference.
+    while found.pop_if(|rule| rule.action == last).is_some() {}
     if found.is_empty() {
-        return Outcome::Always(profile.default);
+        return Outcome::Always(last);
     }
-    found.push(Cow::Owned(Rule { action: profile.default, conditions: Vec::new() }));
+    found.push(Cow::Owned(Rule { action: last, conditions: Vec::new() }));
     Outcome::Depends(found)
 }
 

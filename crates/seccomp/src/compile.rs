@@ -22,10 +22,19 @@ struct Block {
 }
 
 /// What becomes of a range.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Answer(Action),
     Test(Place),
+}
+
+impl End {
+    fn label(self, assembler: &mut Assembler, tests: &Entries) -> Label {
+        match self {
+            Self::Answer(action) => assembler.end(action),
+            Self::Test(place) => tests[place],
+        }
+    }
 }
 
 impl Profile<'_> {
@@ -41,7 +50,7 @@ impl Profile<'_> {
         let tests = tests(&mut assembler, &graph, &blocks);
         let mut places = Vec::with_capacity(blocks.len());
         for block in blocks.iter().rev() {
-            let root = tree(&mut assembler, &block.ranges, &tests);
+            let root = tree(&mut assembler, &leaves(&block.ranges), &tests);
             places.push((block.audit, assembler.before(LOAD, NUMBER, root)));
         }
         let mut next = assembler.end(Action::KILL_THREAD);
@@ -150,16 +159,41 @@ fn fresh(graph: &Graph, blocks: &[Block]) -> Vec<bool> {
     fresh
 }
 
-/// Finds the range of the number that is loaded.
-fn tree(assembler: &mut Assembler, ranges: &[(u32, End)], tests: &Entries) -> Label {
-    if let [(_, end)] = ranges {
-        return match end {
-            End::Answer(action) => assembler.end(*action),
-            End::Test(place) => tests[*place],
+/// Numbers from the first one on, to the next leaf, which all have one end but for one of them.
+struct Leaf {
+    start: u32,
+    end: End,
+    but: Option<(u32, End)>,
+}
+
+/// A number by itself between others of one kind takes one comparison for equality, and not two to find its range.
+fn leaves(mut ranges: &[(u32, End)]) -> Vec<Leaf> {
+    let mut leaves = Vec::with_capacity(ranges.len());
+    loop {
+        let (start, end, but, rest) = match ranges {
+            [] => return leaves,
+            [(start, end), (one, other), (next, again), rest @ ..]
+                if end == again && *next == one + 1 =>
+            {
+                (*start, *end, Some((*one, *other)), rest)
+            }
+            [(start, end), rest @ ..] => (*start, *end, None, rest),
         };
+        leaves.push(Leaf { start, end, but });
+        ranges = rest;
     }
-    let (lower, upper) = ranges.split_at(ranges.len() / 2);
-    let start = upper[0].0;
+}
+
+/// Finds the leaf of the number that is loaded.
+fn tree(assembler: &mut Assembler, leaves: &[Leaf], tests: &Entries) -> Label {
+    if let [Leaf { end, but, .. }] = leaves {
+        let Some((one, other)) = but else { return end.label(assembler, tests) };
+        let end = end.label(assembler, tests);
+        let other = other.label(assembler, tests);
+        return assembler.branch(Compare::Eq, *one, other, end);
+    }
+    let (lower, upper) = leaves.split_at(leaves.len() / 2);
+    let start = upper[0].start;
     let upper = tree(assembler, upper, tests);
     let lower = tree(assembler, lower, tests);
     assembler.branch(Compare::Ge, start, upper, lower)

@@ -18,6 +18,13 @@ pub(crate) struct Condition {
     pub(crate) mask: u64,
 }
 
+/// What a condition is about: those bits of an argument that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Argument {
+    pub(crate) index: u8,
+    pub(crate) mask: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Op {
     Ne,
@@ -50,16 +57,16 @@ const ARGUMENTS: u32 = 6;
 impl Condition {
     /// # Errors
     /// No such argument; an unknown operator.
-    pub(crate) fn read(pointer: &str, arg: &SyscallArg) -> Result<Self, Error> {
+    pub(crate) fn read(arg: &SyscallArg) -> Result<Self, Error> {
         let index = match u8::try_from(arg.index) {
             Ok(index) if arg.index < ARGUMENTS => index,
             _ => {
                 let reason = format!("{} is no argument; they are 0 to 5", arg.index);
-                return Err(Error::at(format!("{pointer}/index"), reason));
+                return Err(Error::at("/index", reason));
             }
         };
         let op = OPERATORS.iter().find(|(name, _)| *name == arg.op).map(|(_, op)| *op);
-        let unknown = || Error::about(format!("{pointer}/op"), &arg.op, "is no operator");
+        let unknown = || Error::about("/op", &arg.op, "is no operator");
         let op = op.ok_or_else(unknown)?;
         let (mask, value) = match op {
             Op::MaskedEq => (arg.value, arg.value_two & arg.value),
@@ -80,14 +87,35 @@ impl Condition {
         if arch.is_wide() {
             return self;
         }
-        let narrow =
-            |value: u64| if value & SIGN == SIGN { u64::from(value as u32) } else { value };
+        let is_negative = self.value & SIGN == SIGN;
+        let value = if is_negative { u64::from(self.value as u32) } else { self.value };
+        Self { value, mask: u64::from(self.mask as u32), ..self }
+    }
+
+    pub(crate) fn argument(self) -> Argument {
+        Argument { index: self.index, mask: self.mask }
+    }
+
+    /// Where its answer may change: from these values on, and from zero on.
+    pub(crate) fn edges(self) -> impl Iterator<Item = u64> {
+        let (from, behind) = (Some(self.value), self.value.checked_add(1));
+        let edges = match self.op {
+            Op::Lt | Op::Ge => [from, None],
+            Op::Le | Op::Gt => [behind, None],
+            Op::Eq | Op::Ne | Op::MaskedEq => [from, behind],
+        };
+        edges.into_iter().flatten()
+    }
+
+    /// Whether it is met where the bits that count have this value.
+    pub(crate) fn holds_for(self, value: u64) -> bool {
         match self.op {
-            Op::MaskedEq => {
-                let mask = u64::from(self.mask as u32);
-                Self { mask, value: narrow(self.value), ..self }
-            }
-            _ => Self { value: narrow(self.value), ..self },
+            Op::Ne => value != self.value,
+            Op::Lt => value < self.value,
+            Op::Le => value <= self.value,
+            Op::Eq | Op::MaskedEq => value == self.value,
+            Op::Ge => value >= self.value,
+            Op::Gt => value > self.value,
         }
     }
 
@@ -95,19 +123,11 @@ impl Condition {
     /// that depends on the argument, which isn't known.
     pub(crate) fn is_met(self, arch: Arch, argument: Option<u64>) -> Option<bool> {
         let most = if arch.is_wide() { u64::MAX } else { u64::from(u32::MAX) };
-        let Self { op, value, mask, .. } = self.on(arch);
-        let Some(found) = argument.map(|argument| argument & most) else {
-            return always(op, value, mask & most, most);
-        };
-        Some(match op {
-            Op::Ne => found != value,
-            Op::Lt => found < value,
-            Op::Le => found <= value,
-            Op::Eq => found == value,
-            Op::Ge => found >= value,
-            Op::Gt => found > value,
-            Op::MaskedEq => found & mask == value,
-        })
+        let own = self.on(arch);
+        match argument {
+            Some(argument) => Some(own.holds_for(argument & most & own.mask)),
+            None => always(own.op, own.value, own.mask & most, most),
+        }
     }
 }
 

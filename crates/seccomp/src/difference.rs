@@ -130,15 +130,16 @@ impl Walk<'_> {
         offset: u32,
         mask: u32,
     ) -> Result<(), TooComplex> {
-        let yes = way.facts.with(offset, mask, one, true, &mut self.effort)?;
-        let no = way.facts.with(offset, mask, one, false, &mut self.effort)?;
-        way.at += skip(one, yes.is_some());
+        let mut outcomes = way.facts.outcomes(offset, mask, one, &mut self.effort)?;
+        let (last, facts) = outcomes.pop().ok_or(TooComplex)?;
+        let Way { first, at, accumulator, .. } = *way;
+        way.at += skip(one, last);
         // What is known doesn't grow where there is but one outcome.
-        if let (Some(yes), Some(no)) = (yes, no) {
-            let at = way.at - skip(one, true) + skip(one, false);
-            let Way { first, accumulator, .. } = *way;
-            self.waiting.push(Way { first, at, accumulator, facts: no });
-            way.facts = yes;
+        if !outcomes.is_empty() {
+            way.facts = facts;
+        }
+        for (outcome, facts) in outcomes {
+            self.waiting.push(Way { first, at: at + skip(one, outcome), accumulator, facts });
         }
         Ok(())
     }
@@ -198,6 +199,35 @@ impl Facts {
     /// Whether the word is the upper half of an argument.
     fn is_upper(&self, offset: u32) -> bool {
         offset.is_multiple_of(8) != self.arch.is_little_endian()
+    }
+
+    /// The outcomes that a comparison can have, and what is known then. Numbers of calls are kept as ranges, so that those
+    /// beside one are two.
+    fn outcomes(
+        &self,
+        offset: u32,
+        mask: u32,
+        one: Instruction,
+        effort: &mut Effort,
+    ) -> Result<Vec<(bool, Self)>, TooComplex> {
+        let mut with = |facts: &Self, code, outcome| {
+            facts.with(offset, mask, Instruction { code, ..one }, outcome, effort)
+        };
+        let mut outcomes = Vec::new();
+        if offset == 0 && one.code == EQUAL && mask == u32::MAX {
+            for code in [GREATER, GREATER_EQUAL] {
+                outcomes.push((false, with(self, code, code == GREATER)?));
+            }
+            let above = with(self, GREATER_EQUAL, true)?;
+            let equal = above.map(|facts| with(&facts, GREATER, false)).transpose()?;
+            outcomes.push((true, equal.flatten()));
+        } else {
+            for outcome in [false, true] {
+                outcomes.push((outcome, with(self, one.code, outcome)?));
+            }
+        }
+        let possible = |(outcome, facts): (bool, Option<Self>)| Some((outcome, facts?));
+        Ok(outcomes.into_iter().filter_map(possible).collect())
     }
 
     fn with(

@@ -18,6 +18,11 @@ impl Error {
         Self { pointer: pointer.into(), word: String::new(), reason: reason.into() }
     }
 
+    /// The same in a place whose pointer is this.
+    pub(crate) fn below(self, place: impl AsRef<str>) -> Self {
+        Self { pointer: format!("{}{}", place.as_ref(), self.pointer), ..self }
+    }
+
     pub(crate) fn about(pointer: impl Into<String>, word: &str, reason: &str) -> Self {
         Self { pointer: pointer.into(), word: word.to_owned(), reason: reason.to_owned() }
     }

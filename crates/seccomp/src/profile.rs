@@ -48,13 +48,14 @@ impl<'a> Profile<'a> {
     /// # Errors
     /// What can't be meant: an unknown action, operator or architecture, an error number where none is taken.
     pub fn read(section: &'a Seccomp, native: Arch) -> Result<Self, Error> {
-        let names = ["defaultAction", "defaultErrnoRet"];
-        let default = Action::read("", names, &section.default_action, section.default_errno_ret)?;
+        let names = ["/defaultAction", "/defaultErrnoRet"];
+        let default = Action::read(names, &section.default_action, section.default_errno_ret)?;
         let archs = archs(section, native)?;
         let (rules, calls, unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut profile = Self { default, archs, rules, calls, unknown };
         for (index, syscall) in section.syscalls.iter().enumerate() {
-            profile.add(index, syscall)?;
+            let below = |error: Error| error.below(format!("/syscalls/{index}"));
+            profile.add(index, syscall).map_err(below)?;
         }
         Ok(profile)
     }
@@ -71,21 +72,22 @@ impl<'a> Profile<'a> {
         &self.rules[first..][..count]
     }
 
-    fn add(&mut self, index: usize, syscall: &'a Syscall) -> Result<(), Error> {
-        let pointer = format!("/syscalls/{index}");
+    /// Errors are told from the entry on.
+    fn add(&mut self, entry: usize, syscall: &'a Syscall) -> Result<(), Error> {
         if syscall.names.is_empty() {
-            return Err(Error::at(format!("{pointer}/names"), "there is no name"));
+            return Err(Error::at("/names", "there is no name"));
         }
-        let names = ["action", "errnoRet"];
-        let action = Action::read(&pointer, names, &syscall.action, syscall.errno_ret)?;
+        let names = ["/action", "/errnoRet"];
+        let action = Action::read(names, &syscall.action, syscall.errno_ret)?;
         let first = self.rules.len();
-        self.rules.extend(rules(&pointer, action, syscall)?);
+        self.rules.extend(rules(action, syscall)?);
         let rules = (first, self.rules.len() - first);
-        for (place, name) in syscall.names.iter().enumerate() {
+        self.calls.reserve(syscall.names.len());
+        for (index, name) in syscall.names.iter().enumerate() {
             let near = self.calls.last().map_or(0, |call| call.row);
             match row_near(near, name) {
-                Some(row) => self.calls.push(Call { row, gate: gate(name), rules, entry: index }),
-                None => self.unknown.push((format!("{pointer}/names/{place}"), name)),
+                Some(row) => self.calls.push(Call { row, gate: gate(name), rules, entry }),
+                None => self.unknown.push((format!("/syscalls/{entry}/names/{index}"), name)),
             }
         }
         Ok(())
@@ -107,8 +109,9 @@ fn archs(section: &Seccomp, native: Arch) -> Result<Vec<Arch>, Error> {
 
 /// The rules that an entry makes: one; or, where it names an argument twice, one for each condition, any of which is
 /// enough then (as libseccomp's callers have always read it).
-fn rules(pointer: &str, action: Action, syscall: &Syscall) -> Result<Vec<Rule>, Error> {
-    let read = |(index, arg)| Condition::read(&format!("{pointer}/args/{index}"), arg);
+fn rules(action: Action, syscall: &Syscall) -> Result<Vec<Rule>, Error> {
+    let read =
+        |(index, arg)| Condition::read(arg).map_err(|error| error.below(format!("/args/{index}")));
     let mut conditions =
         syscall.args.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
     let repeated = |condition: &Condition| {

@@ -157,7 +157,6 @@ impl Assembler {
         let yes = self.near(yes, REACH);
         let code = match compare {
             Compare::Eq => EQUAL,
-            Compare::Gt => GREATER,
             Compare::Ge => GREATER_EQUAL,
         };
         let skip = |label: Label| (self.code.len() - label.0) as u8; // `near` has seen to it

@@ -46,7 +46,7 @@ impl Seen {
             }
         }
         for Syscall { names, action, errno_ret, .. } in &profile.syscalls {
-            let answer = Action::read("", ["action", "errnoRet"], action, *errno_ret);
+            let answer = Action::read(["/action", "/errnoRet"], action, *errno_ret);
             match answer.map(Action::errno) {
                 Ok(None) => self.used.extend(names.iter().cloned()),
                 Ok(Some(errno)) => {
@@ -61,8 +61,7 @@ impl Seen {
     /// they were seen, the rules for these calls. Rules whose action isn't the filter's own to carry out stay.
     pub fn narrowed(&self, profile: &Seccomp) -> Seccomp {
         let default = Action::read(
-            "",
-            ["defaultAction", "defaultErrnoRet"],
+            ["/defaultAction", "/defaultErrnoRet"],
             &profile.default_action,
             profile.default_errno_ret,
         );

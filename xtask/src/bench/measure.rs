@@ -19,6 +19,8 @@ const LIMITS: [u64; 2] = [64 << 20, 128 << 20];
 pub(super) enum Benchmark {
     /// `run` of `/bin/true`.
     Run,
+    /// The same with the default filter of an engine.
+    RunFiltered,
     /// `create` and `start`, without what comes before and after.
     CreateStart,
     /// `state` of a running container.
@@ -37,8 +39,9 @@ pub(super) enum Benchmark {
 
 impl Benchmark {
     /// Those that need no systemd; what needs more than a bare cgroup comes last.
-    pub(super) const PLAIN: [Self; 7] = [
+    pub(super) const PLAIN: [Self; 8] = [
         Self::Run,
+        Self::RunFiltered,
         Self::CreateStart,
         Self::State,
         Self::Exec,
@@ -50,6 +53,7 @@ impl Benchmark {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Run => "run",
+            Self::RunFiltered => "run+seccomp",
             Self::CreateStart => "create+start",
             Self::State => "state",
             Self::Exec => "exec",
@@ -76,6 +80,8 @@ pub(super) struct Measurement<'a> {
     pub(super) benchmark: Benchmark,
     /// Runs `/bin/true`.
     pub(super) short: &'a Bundle,
+    /// Does so under the default filter of an engine.
+    pub(super) filtered: &'a Bundle,
     /// Runs until it is killed.
     pub(super) long: &'a Bundle,
 }
@@ -110,7 +116,10 @@ impl Measurement<'_> {
                 };
                 Some((0..count).map(|_| sample()).collect())
             }
-            (Peer::Floor(_), _) => None,
+            (Peer::Plain(runtime), Benchmark::RunFiltered) => {
+                Some((0..count).map(|_| run(runtime, self.short)).collect())
+            }
+            (Peer::Floor(_) | Peer::Plain(_), _) => None,
             (Peer::Oci(runtime), benchmark) if benchmark.is_visit() => {
                 Some(self.visits(runtime, count))
             }
@@ -136,14 +145,8 @@ impl Measurement<'_> {
                 let deleted = succeed(&mut runtime.delete(&id), DEADLINE);
                 Ok(time? + deleted?)
             }
-            _ => {
-                let time = succeed(&mut runtime.run(&self.short.path, &id), DEADLINE);
-                if time.is_err() {
-                    // What the failed run left; its own error is the one to tell.
-                    let _ = succeed(&mut runtime.delete(&id), DEADLINE);
-                }
-                time
-            }
+            Benchmark::RunFiltered => run(runtime, self.filtered),
+            _ => run(runtime, self.short),
         }
     }
 
@@ -171,6 +174,16 @@ impl Measurement<'_> {
             Err(why) => samples.into_iter().chain([Err(why)]).collect(),
         }
     }
+}
+
+fn run(runtime: &Oci, bundle: &Bundle) -> Result<Duration> {
+    let id = id();
+    let time = succeed(&mut runtime.run(&bundle.path, &id), DEADLINE);
+    if time.is_err() {
+        // What the failed run left; its own error is the one to tell.
+        let _ = succeed(&mut runtime.delete(&id), DEADLINE);
+    }
+    time
 }
 
 /// A name that no container had before.

@@ -6,6 +6,9 @@
 //! is on a host that systemd starts; on a disk the file system's journal would be measured with it.
 
 mod crun;
+#[path = "../../../crates/seccomp/benches/compile/docker.rs"]
+mod docker;
+mod filter;
 mod machine;
 mod measure;
 mod options;
@@ -62,6 +65,9 @@ fn measure(
 ) -> Result<()> {
     let runtime = peers.iter().find_map(Peer::oci).ok_or("no peer that is a runtime")?;
     let short = Bundle::make(&scratch.join("short"), runtime, &["/bin/true"])?;
+    let filtered = Bundle::make(&scratch.join("filtered"), runtime, &["/bin/true"])?;
+    let [_, (_, profile)] = docker::profiles();
+    filtered.filter(&profile)?;
     let long = Bundle::make(&scratch.join("long"), runtime, &["/bin/sleep", "100000"])?;
     machine::print(peers);
     let mut broken = 0;
@@ -69,10 +75,18 @@ fn measure(
         if benchmark.needs_memory() && !cgroups::has_controller("memory") {
             cgroups::enter_legacy_view()?;
         }
-        let measurement = Measurement { benchmark, short: &short, long: &long };
-        let times = measurement.rounds(peers, options.rounds, options.batch);
-        times::print(benchmark.name(), peers, &times);
-        broken += times::judge(benchmark.name(), &Table::read("times")?, peers, &times);
+        let peers = match benchmark {
+            Benchmark::RunFiltered => Peer::and_plain(peers),
+            _ => peers.to_vec(),
+        };
+        let measurement =
+            Measurement { benchmark, short: &short, filtered: &filtered, long: &long };
+        let times = measurement.rounds(&peers, options.rounds, options.batch);
+        times::print(benchmark.name(), &peers, &times);
+        broken += times::judge(benchmark.name(), &Table::read("times")?, &peers, &times);
+    }
+    if options.wants(filter::NAME) {
+        broken += filter::judge(scratch, &Table::read("times")?)?;
     }
     match broken {
         0 => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::filter;
 use super::measure::Benchmark;
 use crate::Result;
 use crate::flags::Flags;
@@ -56,9 +57,15 @@ impl Options {
         options.check()
     }
 
+    /// Whether what is measured without the peers is to be.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        matches!(self.place, Place::Here) && self.only.as_ref().is_none_or(|only| only == name)
+    }
+
     fn check(self) -> Result<Self> {
         if let Some(only) = &self.only {
-            let names: Vec<&str> = Benchmark::PLAIN.iter().map(Benchmark::name).collect();
+            let names = Benchmark::PLAIN.iter().map(Benchmark::name);
+            let names: Vec<&str> = names.chain([filter::NAME]).collect();
             if !names.contains(&only.as_str()) {
                 return Err(format!("--only {only}: there are {}", names.join(", ")));
             }

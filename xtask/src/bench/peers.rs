@@ -11,12 +11,18 @@ use crate::{Result, cargo, packages, process};
 const INSTALLED: &str = "installed";
 
 /// One column of the table.
+#[derive(Clone)]
 pub(super) enum Peer {
     /// The program that makes just the system calls that a container needs; it can only `run`.
     Floor(PathBuf),
     /// A runtime.
     Oci(Oci),
+    /// coble without what a benchmark adds to the plain configuration.
+    Plain(Oci),
 }
+
+/// What the tables call coble without what a benchmark adds.
+const PLAIN: &str = "plain";
 
 impl Peer {
     /// What the tables call it.
@@ -24,7 +30,14 @@ impl Peer {
         match self {
             Self::Floor(_) => "floor",
             Self::Oci(runtime) => &runtime.name,
+            Self::Plain(_) => PLAIN,
         }
+    }
+
+    /// The peers, and coble without what the benchmark adds.
+    pub(super) fn and_plain(peers: &[Self]) -> Vec<Self> {
+        let own = peers.iter().filter_map(Self::oci).find(|runtime| runtime.name == "coble");
+        peers.iter().cloned().chain(own.cloned().map(Self::Plain)).collect()
     }
 
     /// Has systemd make its cgroups.
@@ -44,7 +57,7 @@ impl Peer {
     /// The runtime, if it is one.
     pub(super) fn oci(&self) -> Option<&Oci> {
         match self {
-            Self::Floor(_) => None,
+            Self::Floor(_) | Self::Plain(_) => None,
             Self::Oci(runtime) => Some(runtime),
         }
     }

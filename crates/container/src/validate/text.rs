@@ -75,7 +75,8 @@ pub(super) fn without_nul(object: &impl Serialize) -> Result<(), Invalid> {
 /// the text may hold a backslash that is followed by `u0000`.
 pub(super) fn may_have_nul(text: &[u8]) -> bool {
     const NUL: &[u8] = br"\u0000";
-    text.windows(NUL.len()).any(|part| part == NUL)
+    // Few have a backslash, and to look for one byte is ten times as fast.
+    text.contains(&NUL[0]) && text.windows(NUL.len()).any(|part| part == NUL)
 }
 
 /// Where the first string with a NUL stands.

@@ -122,7 +122,7 @@ fn what_is_told_is_all_there_is() {
             }
             *if found.is_empty() { &mut equal } else { &mut different } += 1;
             for _ in 0..20 {
-                let mut data = data(&mut random, &section);
+                let mut data = data(&mut random, Arch::X86_64, &section);
                 data.arch = arch;
                 let answers = [&one, &other].map(|program| program.answer(&data));
                 let is_own = match arch {

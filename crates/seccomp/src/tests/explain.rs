@@ -19,7 +19,7 @@ fn the_answer_is_the_programs_own() {
         let profile = Profile::read(&section, Arch::X86_64).expect("a profile");
         let Ok(program) = profile.compile() else { continue };
         for _ in 0..100 {
-            let data = data(&mut random, &section);
+            let data = data(&mut random, Arch::X86_64, &section);
             let answer = program.answer(&data).expect("an end");
             let whole = profile.explain(&asked(&data, &mut random, 0));
             let [case] = &whole[..] else { panic!("{data:x?}: {whole:?}") };

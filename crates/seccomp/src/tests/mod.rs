@@ -4,6 +4,7 @@ mod difference;
 mod engine;
 mod examples;
 mod explain;
+mod limits;
 mod naive;
 mod random;
 mod survey;
@@ -22,12 +23,18 @@ fn compile(section: &Seccomp) -> Program {
 
 /// Both answers must be the same.
 fn compare(section: &Seccomp, program: &Program, data: &Data) {
+    compare_on(Arch::X86_64, section, program, data);
+}
+
+/// The same for a kernel of another architecture; gives the answer.
+fn compare_on(native: Arch, section: &Seccomp, program: &Program, data: &Data) -> u32 {
     let answer = program.answer(data).expect("an end").value();
-    let expected = naive::answer(section, data);
+    let expected = naive::answer(section, native, data);
     assert_eq!(
         format!("{answer:#x}"),
         format!("{expected:#x}"),
         "{data:x?}\n{}\n{program}",
         serde_json::to_string(section).expect("JSON")
     );
+    answer
 }

@@ -7,14 +7,15 @@ use crate::{Arch, Data};
 const ENOSYS: u32 = 0x0005_0000 + 38;
 const KILL_THREAD: u32 = 0;
 
-pub(super) fn answer(section: &Seccomp, data: &Data) -> u32 {
-    let mut archs = vec![Arch::X86_64];
+pub(super) fn answer(section: &Seccomp, native: Arch, data: &Data) -> u32 {
+    let mut archs = vec![native];
     archs.extend(
         section.architectures.iter().map(|name| Arch::named(name).expect("an architecture")),
     );
     let default = action(&section.default_action, section.default_errno_ret);
     let is_x86_64 = data.arch.audit() == Arch::X86_64.audit();
-    if is_x86_64 && data.number == u32::MAX {
+    let has_x86_64 = archs.contains(&Arch::X86_64) || archs.contains(&Arch::X32);
+    if is_x86_64 && has_x86_64 && data.number == u32::MAX {
         return default;
     }
     let arch = match data.number & 0x4000_0000 != 0 || data.number > 0x4000_0000 {

@@ -1,8 +1,10 @@
 //! Random profiles and random calls.
 
+use std::collections::BTreeSet;
+
 use coble_spec::{Seccomp, Syscall, SyscallArg};
 
-use super::compare;
+use super::compare_on;
 use crate::table::CALLS;
 use crate::{Arch, Data, Profile};
 
@@ -102,12 +104,12 @@ fn syscall(random: &mut Random, names: &[&str]) -> Syscall {
     Syscall { names, action, errno_ret, args: args.collect() }
 }
 
-pub(super) fn data(random: &mut Random, section: &Seccomp) -> Data {
+pub(super) fn data(random: &mut Random, native: Arch, section: &Seccomp) -> Data {
     let all: Vec<Arch> = Arch::all().collect();
     let own: Vec<Arch> =
         section.architectures.iter().filter_map(|name| Arch::named(name)).collect();
     let arch = match random.below(3) {
-        0 => Arch::X86_64,
+        0 => native,
         1 if !own.is_empty() => random.of(&own),
         _ => random.of(&all),
     };
@@ -137,15 +139,23 @@ pub(super) fn data(random: &mut Random, section: &Seccomp) -> Data {
     Data { arch, number, args }
 }
 
+/// What matters of an architecture for a filter.
+fn kind(arch: Arch) -> (bool, bool, bool) {
+    (arch.is_wide(), arch.is_little_endian(), arch == Arch::X32)
+}
+
 #[test]
 fn any_profile_answers_as_it_reads() {
+    let all: Vec<Arch> = Arch::all().collect();
     let mut longest = 0;
+    let mut seen = BTreeSet::new();
     let count =
         std::env::var("COBLE_SECCOMP_COUNT").map_or(400, |count| count.parse().expect("a number"));
     for seed in 1..=count {
         let mut random = Random(seed * 0x9e37_79b9);
         let section = section(&mut random);
-        let program = match Profile::read(&section, Arch::X86_64).expect("a profile").compile() {
+        let native = if random.chance(50) { Arch::X86_64 } else { random.of(&all) };
+        let program = match Profile::read(&section, native).expect("a profile").compile() {
             Ok(program) => program,
             Err(error) => {
                 assert!(error.reason.contains("instructions"), "{error}");
@@ -154,8 +164,13 @@ fn any_profile_answers_as_it_reads() {
         };
         longest = longest.max(program.instructions().len());
         for _ in 0..150 {
-            compare(&section, &program, &data(&mut random, &section));
+            let data = data(&mut random, native, &section);
+            let answer = compare_on(native, &section, &program, &data);
+            seen.insert((kind(data.arch), answer & 0xffff_0000));
         }
     }
     assert!(longest > 300, "jumps beyond the reach of a comparison are among them: {longest}");
+    // SCMP_ACT_KILL is SCMP_ACT_KILL_THREAD.
+    let (kinds, actions) = (5, ACTIONS.len() - 1);
+    assert_eq!(seen.len(), kinds * actions, "each action, on each kind of architecture: {seen:x?}");
 }
