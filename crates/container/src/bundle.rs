@@ -7,6 +7,7 @@ use coble_spec::Spec;
 
 use crate::create::Create;
 use crate::error::{Error, Result};
+use crate::filter::Filter;
 use crate::validate::{validate, validate_read};
 
 /// A bundle that was read and checked.
@@ -17,6 +18,8 @@ pub(crate) struct Bundle {
     /// Absolute, without symbolic links.
     pub(crate) rootfs: PathBuf,
     pub(crate) spec: Spec,
+    /// What the container's programs run under.
+    pub(crate) filter: Option<Filter>,
     /// Whether the configuration is another one than the bundle's `config.json`.
     pub(crate) is_given: bool,
 }
@@ -31,14 +34,20 @@ impl Bundle {
         let path =
             path.canonicalize().map_err(|error| Error::at("open the bundle", path, error))?;
         let is_given = create.spec.is_some() || create.config.is_some();
-        let spec = match (&create.spec, &create.config) {
+        let (spec, name) = match (&create.spec, &create.config) {
             (Some(_), Some(_)) => return Err(Error::new("a configuration and a file with one")),
-            (Some(spec), None) => checked(spec)?,
-            (None, Some(file)) => read_config(file)?,
-            (None, None) => read_config(&path.join("config.json"))?,
+            (Some(spec), None) => (checked(spec)?, PathBuf::from("config")),
+            (None, Some(file)) => (read_config(file)?, file.clone()),
+            (None, None) => {
+                let file = path.join("config.json");
+                (read_config(&file)?, file)
+            }
         };
+        let filter = Filter::of(&spec).map_err(|error| {
+            Error::config(&error.pointer, format!("{}: {error}", name.display()))
+        })?;
         let rootfs = find_rootfs(&path, &spec)?;
-        Ok(Self { path, rootfs, spec, is_given })
+        Ok(Self { path, rootfs, spec, filter, is_given })
     }
 }
 
@@ -47,7 +56,7 @@ fn checked(spec: &Spec) -> Result<Spec> {
     Ok(spec.clone())
 }
 
-/// A `config.json` that was checked.
+/// A `config.json` that was checked, but for its filter.
 ///
 /// # Errors
 /// It is not there, or bad.

@@ -9,8 +9,7 @@ use coble_spec::{Process, Seccomp, Spec};
 use coble_sys::{FILTER_FLAG_NEW_LISTENER, seccomp_knows};
 
 use crate::agent::Agent;
-use crate::error::{Error, Result};
-use crate::validate::{Invalid, quoted};
+use crate::validate::{FAIL_UNKNOWN_SYSCALL, Invalid, quoted};
 
 /// `struct sock_filter` has eight bytes (include/uapi/linux/filter.h).
 const INSTRUCTION: usize = 8;
@@ -55,28 +54,32 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// The configuration's.
-    pub(crate) fn of(spec: &Spec) -> Result<Option<Self>> {
+    /// The configuration's, of which nothing was judged before.
+    ///
+    /// # Errors
+    /// Those of [`Filter::compile`], and of [`check`].
+    pub(crate) fn of(spec: &Spec) -> std::result::Result<Option<Self>, Invalid> {
         let section = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
-        section.map(Self::compile).transpose().map_err(|invalid| {
-            let invalid = invalid.below(POINTER);
-            Error::config(&invalid.pointer, format!("config.json: {invalid}"))
-        })
+        let compiled = section.map(|section| Self::with_program(section, knows_all(spec)));
+        let filter = compiled.transpose().map_err(|invalid| invalid.below(POINTER))?;
+        Ok(filter.map(|(filter, _)| filter))
     }
 
     /// # Errors
     /// What can't be meant or can't be carried out; pointers begin at the section.
     pub(crate) fn compile(section: &Seccomp) -> std::result::Result<Self, Invalid> {
-        Self::with_program(section).map(|(filter, _)| filter)
+        Self::with_program(section, false).map(|(filter, _)| filter)
     }
 
     /// The same, and the program itself.
     ///
     /// # Errors
     /// Those of [`Filter::compile`].
-    pub(crate) fn with_program(section: &Seccomp) -> std::result::Result<(Self, Program), Invalid> {
-        let mut flags = flags(section)?;
-        let profile = Profile::read(section, Arch::NATIVE).map_err(wrong)?;
+    pub(crate) fn with_program(
+        section: &Seccomp,
+        knows_all: bool,
+    ) -> std::result::Result<(Self, Program), Invalid> {
+        let (mut flags, profile) = read(section, knows_all)?;
         let program = profile.compile().map_err(wrong)?;
         let execve = Arch::NATIVE.number("execve").unwrap_or_default();
         let data = Data { arch: Arch::NATIVE, number: execve, args: [1; 6] };
@@ -186,16 +189,26 @@ fn flags(section: &Seccomp) -> std::result::Result<u32, Invalid> {
 /// # Errors
 /// What can't be meant; pointers begin at the section.
 pub(crate) fn check(section: &Seccomp, knows_all: bool) -> std::result::Result<(), Invalid> {
+    read(section, knows_all).map(drop)
+}
+
+/// Whether a name that is no system call's is an error.
+pub(crate) fn knows_all(spec: &Spec) -> bool {
+    spec.annotations.contains_key(FAIL_UNKNOWN_SYSCALL)
+}
+
+/// Its flags, and the rest.
+fn read(section: &Seccomp, knows_all: bool) -> std::result::Result<(u32, Profile<'_>), Invalid> {
     if section.listener_path.is_empty() && !section.listener_metadata.is_empty() {
         return Err(Invalid::new("/listenerMetadata", "there is no listenerPath"));
     }
-    flags(section)?;
+    let flags = flags(section)?;
     let profile = Profile::read(section, Arch::NATIVE).map_err(wrong)?;
     match profile.unknown().first() {
         Some((pointer, name)) if knows_all => {
             Err(Invalid::new(pointer, format!("{} is no system call", quoted(name))))
         }
-        _ => Ok(()),
+        _ => Ok((flags, profile)),
     }
 }
 
@@ -273,7 +286,9 @@ mod tests {
         let compile = |path: &str, flags: &[&str]| {
             let mut value = notified();
             value["listenerPath"] = path.into();
-            value["listenerMetadata"] = "words".into();
+            if !path.is_empty() {
+                value["listenerMetadata"] = "words".into();
+            }
             value["flags"] = json!(flags);
             Filter::compile(&section(value))
         };

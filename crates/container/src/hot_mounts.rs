@@ -54,6 +54,7 @@ pub fn add_mounts(root: &Path, id: &str, mounts: &[Mount]) -> Result<()> {
     };
     let job = Job {
         spec: &spec,
+        filter: None,
         id,
         bundle: Path::new(&target.record.bundle),
         rootfs: Path::new(&target.record.rootfs),

@@ -196,6 +196,7 @@ impl Making {
         let legacy = cgroup.map(Cgroup::mounts).unwrap_or_default();
         let launch = compile(&Job {
             spec: &self.bundle.spec,
+            filter: self.bundle.filter.as_ref(),
             id: &self.id,
             bundle: &self.bundle.path,
             rootfs: &self.bundle.rootfs,
@@ -397,7 +398,7 @@ impl Making {
 
     /// Who answers the notifications of the filter.
     fn agent(&self) -> Option<&Agent> {
-        self.launch.filter.as_ref()?.agent.as_ref()
+        self.bundle.filter.as_ref()?.agent.as_ref()
     }
 
     /// Gives the listener of the filter to the agent.

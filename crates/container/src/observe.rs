@@ -87,7 +87,7 @@ impl Observe {
                 return Err(Error::config(POINTER, format!("config.json: {words}")));
             }
         };
-        let (filter, program) = Filter::with_program(&section).map_err(|invalid| {
+        let (filter, program) = Filter::with_program(&section, false).map_err(|invalid| {
             let invalid = invalid.below(POINTER);
             Error::config(&invalid.pointer, format!("config.json: {invalid}"))
         })?;

@@ -49,6 +49,7 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
     let job = Job {
         hook_output: [-1; 2],
         spec: &bundle.spec,
+        filter: bundle.filter.as_ref(),
         id: &create.id,
         bundle: &bundle.path,
         rootfs: &bundle.rootfs,

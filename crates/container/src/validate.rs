@@ -26,7 +26,7 @@ use coble_spec::{Linux, Process, Resources, Spec};
 use crate::filter;
 use crate::memory_policy::resolve;
 
-pub(crate) use annotations::PREFIXES as ANNOTATION_PREFIXES;
+pub(crate) use annotations::{FAIL_UNKNOWN_SYSCALL, PREFIXES as ANNOTATION_PREFIXES};
 pub(crate) use hooks::kinds as hook_kinds;
 pub use id::{MAX_ID, validate_id};
 pub(crate) use intel_rdt::check as check_intel_rdt;
@@ -76,16 +76,21 @@ impl std::error::Error for Invalid {}
 pub fn validate(spec: &Spec) -> Result<(), Invalid> {
     text::version(&spec.oci_version)?;
     text::without_nul(spec)?;
-    members(spec)
+    members(spec)?;
+    let Some(section) = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) else {
+        return Ok(());
+    };
+    filter::check(section, filter::knows_all(spec))
+        .map_err(|invalid| invalid.below(filter::POINTER))
 }
 
 /// The same for a configuration that was read from `text`, which mostly shows at a glance that no string has a
-/// NUL.
+/// NUL; but for `linux.seccomp`, which is judged by whoever makes a filter of it.
 pub(crate) fn validate_read(spec: &Spec, text: &[u8]) -> Result<(), Invalid> {
-    if text::may_have_nul(text) {
-        return validate(spec);
-    }
     text::version(&spec.oci_version)?;
+    if text::may_have_nul(text) {
+        text::without_nul(spec)?;
+    }
     members(spec)
 }
 
@@ -97,7 +102,6 @@ fn members(spec: &Spec) -> Result<(), Invalid> {
     let process =
         process.ok_or_else(|| Invalid::at("/process", "process property must not be empty"))?;
     process::check(process).map_err(|invalid| invalid.below("/process"))?;
-    seccomp(spec, linux)?;
     annotations::check(spec)?;
     namespaces::check(spec, linux)?;
     net_devices::check(linux)?;
@@ -111,12 +115,6 @@ fn members(spec: &Spec) -> Result<(), Invalid> {
         intel_rdt::check(rdt).map_err(|invalid| invalid.below("/linux/intelRdt"))?;
     }
     spec.hooks.as_ref().map_or(Ok(()), hooks::check)
-}
-
-fn seccomp(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
-    let Some(section) = &linux.seccomp else { return Ok(()) };
-    let knows_all = spec.annotations.contains_key(annotations::FAIL_UNKNOWN_SYSCALL);
-    filter::check(section, knows_all).map_err(|invalid| invalid.below(filter::POINTER))
 }
 
 /// Checks the process of an `exec` by itself; pointers start at the process object.

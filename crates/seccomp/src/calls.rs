@@ -69,11 +69,35 @@ pub(crate) fn entries(profile: &Profile<'_>, arch: Arch) -> Vec<Entry> {
             entries.push(Entry { number, call, argument: Some(argument) });
         }
     }
-    // They are in their order: numbers to sort are cheaper than entries to sort.
-    let mut order: Vec<u64> =
-        (0..).zip(&entries).map(|(place, entry)| u64::from(entry.number) << 32 | place).collect();
-    order.sort_unstable();
-    order.iter().map(|key| entries[*key as u32 as usize]).collect()
+    in_order(entries, arch.base())
+}
+
+/// Sorts by number, and leaves entries of one number in their order. Numbers are dense, so that counting them is the
+/// shortest way.
+fn in_order(mut entries: Vec<Entry>, base: u32) -> Vec<Entry> {
+    const MOST: usize = 1024;
+    let place = |entry: &Entry| (entry.number - base) as usize;
+    if entries.iter().any(|entry| place(entry) >= MOST) {
+        // Those that 32-bit Arm has of its own.
+        entries.sort_by_key(|entry| entry.number);
+        return entries;
+    }
+    let mut ends = [0_u32; MOST];
+    for entry in &entries {
+        ends[place(entry)] += 1;
+    }
+    let mut end = 0;
+    for count in &mut ends {
+        end += *count;
+        *count = end;
+    }
+    let mut sorted = entries.clone();
+    for entry in entries.iter().rev() {
+        let end = &mut ends[place(entry)];
+        *end -= 1;
+        sorted[*end as usize] = *entry;
+    }
+    sorted
 }
 
 /// The first call that is newer than everything that the profile knows, if those have an answer of their own: the

@@ -38,6 +38,8 @@ pub(crate) use text::{c_string, clean};
 /// What is to be compiled, and what else the plan depends on.
 pub(crate) struct Job<'a> {
     pub(crate) spec: &'a Spec,
+    /// What its programs run under.
+    pub(crate) filter: Option<&'a Filter>,
     pub(crate) id: &'a str,
     /// Absolute.
     pub(crate) bundle: &'a Path,
@@ -88,9 +90,7 @@ pub(crate) struct Launch {
     pub(crate) no_new_keyring: bool,
     pub(crate) setgroups: Setgroups,
     pub(crate) preserve_fds: u32,
-    /// What the container's programs run under.
-    pub(crate) filter: Option<Filter>,
-    /// What it is looked at with, where it is.
+    /// What the program's calls are looked at with, where they are.
     pub(crate) watched: Option<Watched>,
 }
 
@@ -98,7 +98,6 @@ pub(crate) struct Launch {
 pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     refuse_what_the_host_lacks(job)?;
     let namespaces = Namespaces::of(job)?;
-    let filter = Filter::of(job.spec)?;
     let watched = job.options.observe.watch(job.spec)?;
     let mut plan = Plan::default();
     let plan_ref = &mut plan;
@@ -130,7 +129,7 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     process::labels(job, plan_ref)?;
     mounts::change_root(job, &namespaces, plan_ref)?;
     // From here on the process turns into the program, rights last.
-    let loaded = watched.as_ref().map(|watched| &watched.filter).or(filter.as_ref());
+    let loaded = watched.as_ref().map(|watched| &watched.filter).or(job.filter);
     process::assume(job, &namespaces, loaded, plan_ref)?;
     let setgroups = process::setgroups(job, &namespaces);
     Ok(Launch {
@@ -139,7 +138,6 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
         no_new_keyring: job.options.no_new_keyring,
         setgroups,
         preserve_fds: job.options.preserve_fds,
-        filter,
         watched,
     })
 }

@@ -99,7 +99,9 @@ impl Case {
     /// Hands the job to `act`; its parts live no longer than that.
     fn job<T>(&self, act: impl FnOnce(&Job<'_>, &Cgroup) -> T) -> T {
         let cgroup = self.cgroup();
+        let filter = crate::filter::Filter::of(&self.spec).unwrap();
         let job = Job {
+            filter: filter.as_ref(),
             hook_output: [-1; 2],
             spec: &self.spec,
             id: "box",

@@ -17,7 +17,7 @@ use crate::subgroup::{self, SUBGROUP};
 pub(crate) const PREFIXES: [&str; 2] = ["coble.", "run.oci."];
 
 /// Fail for a name in `linux.seccomp` that is no system call's.
-pub(super) const FAIL_UNKNOWN_SYSCALL: &str = "run.oci.seccomp_fail_unknown_syscall";
+pub(crate) const FAIL_UNKNOWN_SYSCALL: &str = "run.oci.seccomp_fail_unknown_syscall";
 
 pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
     let annotations = spec.annotations.iter();
