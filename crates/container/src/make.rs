@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod hooks;
+mod listen;
 mod record;
 
 use std::ffi::OsStr;
@@ -10,14 +11,13 @@ use std::path::PathBuf;
 use coble_cgroup::Cgroup;
 use coble_plan::{Step, verify};
 use coble_spec::NamespaceKind;
-use coble_sys::rustix::fd::{AsFd, OwnedFd};
+use coble_sys::rustix::fd::AsFd;
 
-use crate::agent::{self, Agent};
 use crate::bundle::Bundle;
 use crate::capability;
 use crate::child::Spawned;
 use crate::compile::{Job, Launch, Options, compile, listed};
-use crate::console::{check_console, send_console};
+use crate::console::check_console;
 use crate::create::Create;
 use crate::delegation;
 use crate::delete::end_all;
@@ -30,9 +30,8 @@ use crate::hooks::run_poststop;
 use crate::host_mounts::kernel_mounts;
 use crate::host_namespaces::refuse_host_sysctls;
 use crate::id_map::map_ids;
-use crate::interrupt::{Interrupt, Watch};
+use crate::interrupt::Interrupt;
 use crate::loan::Loan;
-use crate::mount_mapper::MountMapper;
 use crate::network_devices::{NetworkDevices, refuse_host_devices};
 use crate::no_cgroup::locate;
 use crate::notify::{self, Notify};
@@ -41,8 +40,7 @@ use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::resctrl::{Group, Resctrl};
-use crate::selinux::{self, MountLabel, refuse_inactive};
-use crate::sources::open_source;
+use crate::selinux::{MountLabel, refuse_inactive};
 use crate::status::has_own_pids;
 use crate::store::Entry;
 use crate::streams::Streams;
@@ -281,98 +279,6 @@ impl Making {
         }
     }
 
-    /// Listens to the executor until the container waits for `start`, or the program runs.
-    ///
-    /// # Errors
-    /// A step that failed, or a hook.
-    pub(crate) fn await_ready(&mut self) -> Result<()> {
-        self.hear_out().map_err(|error| self.explain_memory(error))
-    }
-
-    fn hear_out(&mut self) -> Result<()> {
-        let mut is_ready = false;
-        let mut mapper = MountMapper::default();
-        loop {
-            match self.listen()? {
-                Said::Nothing if is_ready => {
-                    // The program runs, and the network namespace is its own to end.
-                    self.devices = None;
-                    return self.entry.set_made();
-                }
-                Said::Nothing => return Err(self.silence()?.within(NOT_STARTED)),
-                Said::DelegateCgroup => {
-                    self.delegate_cgroup()?;
-                    self.executor()?.answer_done()?;
-                }
-                Said::NetworkDevices => {
-                    self.give_devices()?;
-                    self.executor()?.answer()?;
-                }
-                Said::RuntimeHooks => {
-                    self.run_hooks()?;
-                    self.executor()?.answer()?;
-                }
-                Said::Console(console) => {
-                    match &self.console_socket {
-                        Some(socket) => send_console(socket, console)?,
-                        None => self.relay = Some(Relay::begin(console)?),
-                    }
-                    self.executor()?.answer()?;
-                }
-                Said::Mount(step, mount) => {
-                    let pid = self.executor()?.pid;
-                    mapper
-                        .map(&self.launch.plan, step, mount.as_fd(), pid)
-                        .map_err(|error| error.within(NOT_STARTED))?;
-                    self.executor()?.answer_done()?;
-                }
-                Said::Relabel(step, file) => {
-                    selinux::relabel(&self.launch.plan, step, file.as_fd())
-                        .map_err(|error| error.within(NOT_STARTED))?;
-                    self.executor()?.answer_done()?;
-                }
-                Said::Source(step) => {
-                    let executor = self.executor()?;
-                    let source = open_source(&self.launch.plan, step, executor)
-                        .map_err(|error| error.within(NOT_STARTED))?;
-                    executor.answer_opened(source.as_fd())?;
-                }
-                Said::Ready if self.purpose == Purpose::Create => {
-                    self.agent().map_or(Ok(()), Agent::look_for)?;
-                    return self.entry.set_made();
-                }
-                Said::Ready => is_ready = true,
-                Said::Moved(pid) => {
-                    let executor = self.executor.as_mut();
-                    if executor.map_or(Ok(false), |executor| executor.follow(pid))? {
-                        self.lend()?;
-                        self.write_record()?;
-                    }
-                }
-                Said::Listener(listener) => self.give_listener(listener)?,
-                Said::Failed { step, errno, action, detail } => {
-                    let plan = &self.launch.plan;
-                    return Err(explain(plan, step, errno, &action, &detail).within(NOT_STARTED));
-                }
-            }
-        }
-    }
-
-    /// Hears what the executor says next. Meanwhile the program's calls are answered for, of which running it is the
-    /// first.
-    fn listen(&mut self) -> Result<Said> {
-        while let Some(supervisor) = &mut self.supervisor {
-            let executor =
-                self.executor.as_ref().ok_or_else(|| Error::new("no executor was started"))?;
-            let watch = Watch { interrupt: self.interrupt.as_ref(), process: None };
-            if watch.first_of(executor.as_fd(), &supervisor.watch().collect::<Vec<_>>())? {
-                break;
-            }
-            supervisor.attend()?;
-        }
-        self.executor()?.listen(self.interrupt.as_ref())
-    }
-
     /// Gives the executor what it can't take itself in a user namespace.
     fn lend(&self) -> Result<()> {
         if !self.launch.namespaces.has(NamespaceKind::User) {
@@ -394,24 +300,6 @@ impl Making {
         };
         let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::new("no cgroup was located"))?;
         Ok(cgroup.delegate(&path, pid, owner)?)
-    }
-
-    /// Who answers the notifications of the filter.
-    fn agent(&self) -> Option<&Agent> {
-        self.bundle.filter.as_ref()?.agent.as_ref()
-    }
-
-    /// Gives the listener of the filter to the agent.
-    fn give_listener(&mut self, listener: OwnedFd) -> Result<()> {
-        if let Some(watched) = self.launch.watched.take() {
-            let executor = self.executor()?;
-            self.supervisor = Some(Supervisor::begin(listener, watched, executor.pid)?);
-            return self.executor()?.answer_listened();
-        }
-        let executor = self.executor()?;
-        let agent = self.agent().ok_or_else(agent::none)?;
-        agent.send(listener.as_fd(), executor.pid, &self.state_text("created")?)?;
-        executor.answer_listened()
     }
 
     fn give_devices(&mut self) -> Result<()> {
