@@ -194,6 +194,33 @@ fn architectures_that_are_not_named_are_killed() {
     assert!([0, ENOSYS].contains(&found), "{found}");
 }
 
+/// Calls that are left to another process, and profiles that are recorded, are those of the program's own kind.
+#[test]
+fn calls_are_looked_at_as_what_they_are() {
+    let Some((case, mut bundle)) = callers() else { return };
+    let file = case.folder("told").join("told.json");
+    let told = || serde_json::from_slice::<Value>(&fs::read(&file).unwrap()).unwrap();
+    let report = format!("--seccomp-report={}", file.display());
+    let record = format!("--seccomp-record={}", file.display());
+    for (way, arch) in
+        [(NATIVE, "SCMP_ARCH_X86_64"), (I386, "SCMP_ARCH_X86"), (MIXED, "SCMP_ARCH_X86")]
+    {
+        let (program, how, call) = way;
+        bundle.args(&[program, how, call]);
+        bundle.config["linux"]["seccomp"] = getpgrp("SCMP_ACT_ERRNO", Some(28));
+        case.run_with(&bundle, &[&report]).output().exits(28);
+        let denied = &told()["denied"][0];
+        assert_eq!((&denied["call"], &denied["architecture"]), (&json!("getpgrp"), &json!(arch)));
+        assert_eq!((&denied["errno"], &denied["count"]), (&json!("ENOSPC"), &json!(1)));
+
+        bundle.config["linux"]["seccomp"] = but(json!([]));
+        case.run_with(&bundle, &[&record]).output().ok();
+        let profile = told();
+        assert!(profile["architectures"].as_array().unwrap().contains(&json!(arch)), "{profile}");
+        assert_eq!(outcome(&case, &mut bundle, &profile, &[program, how, call]), 0);
+    }
+}
+
 /// What isn't allowed isn't made through socketcall(2) either.
 #[test]
 fn sockets_are_denied_through_their_gate() {
