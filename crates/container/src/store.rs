@@ -237,7 +237,8 @@ impl Entry {
 
     /// Keeps what further processes of the container run under.
     pub(crate) fn write_filter(&self, filter: &Filter) -> Result<()> {
-        self.write_file(FILTER, &filter.to_bytes())
+        // Nobody looks for it before the record is there, which is written next.
+        self.write_new(FILTER, &filter.to_bytes())
     }
 
     /// The same again.
@@ -256,10 +257,15 @@ impl Entry {
 
     /// Whole or not at all.
     fn write_file(&self, name: &CStr, text: &[u8]) -> Result<()> {
+        self.write_new(STATE_NEW, text)?;
+        renameat(&self.directory, STATE_NEW, &self.directory, name)
+            .map_err(|errno| self.failed("write", name, errno))
+    }
+
+    fn write_new(&self, name: &CStr, text: &[u8]) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
         let failed = |errno| self.failed("write", name, errno);
-        let file =
-            openat(&self.directory, STATE_NEW, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        let file = openat(&self.directory, name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
         let mut rest = text;
         while !rest.is_empty() {
             match write(&file, rest).map_err(failed)? {
@@ -267,7 +273,7 @@ impl Entry {
                 length => rest = &rest[length..],
             }
         }
-        renameat(&self.directory, STATE_NEW, &self.directory, name).map_err(failed)
+        Ok(())
     }
 
     /// Reads `state.json`; `None` if the container never got that far.
@@ -317,13 +323,16 @@ impl Entry {
     /// Removes the directory, with the files that every container has, and those of one that was not started or
     /// has more than others if they are there.
     pub(crate) fn remove(&self) -> Result<()> {
-        self.unlink(&[STATE, CGROUP])?;
-        match self.remove_directory() {
-            Err(Errno::NOTEMPTY | Errno::EXIST) => {}
-            outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
+        let usual: [&[&CStr]; 2] = [&[STATE, CGROUP], &[FILTER]];
+        for names in usual {
+            self.unlink(names)?;
+            match self.remove_directory() {
+                Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+                outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
+            }
         }
         // A runc that was killed early has left no more than its fifo.
-        self.unlink(&[MAKING, START, CONFIG, FILTER, HELD, STATE_NEW, RESCTRL, OOM, runc::FIFO])?;
+        self.unlink(&[MAKING, START, CONFIG, HELD, STATE_NEW, RESCTRL, OOM, runc::FIFO])?;
         self.remove_notify()?;
         self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
     }
