@@ -30,6 +30,7 @@ use crate::hooks::run_poststop;
 use crate::host_mounts::kernel_mounts;
 use crate::host_namespaces::refuse_host_sysctls;
 use crate::id_map::map_ids;
+use crate::id_ranges;
 use crate::interrupt::{Interrupt, Watch};
 use crate::loan::Loan;
 use crate::mount_mapper::MountMapper;
@@ -122,6 +123,7 @@ impl Making {
         let hook_output = HookOutput::for_create(spec.hooks.as_ref(), &spec.annotations)?;
         let facts = Facts::look()?;
         refuse_host_devices(&bundle.spec, &facts)?;
+        id_ranges::check(&bundle.spec, &facts)?;
         let stays = purpose == Purpose::Foreground;
         let interrupt = stays.then(Interrupt::watch).transpose()?;
         let entry = Entry::make(&create.root, &create.id)?;

@@ -10,7 +10,7 @@ use super::{Job, Namespaces};
 use crate::capability::Sets;
 use crate::error::{Error, Result};
 use crate::filter::{self, Filter, kept_capabilities};
-use crate::id_map::is_own_only;
+use crate::id_map::denies_groups;
 use crate::memory_policy::policy_step;
 use crate::rlimit;
 use crate::selinux::refuse_inactive;
@@ -141,18 +141,17 @@ fn keeps_groups(spec: &Spec) -> bool {
     spec.annotations.get(KEEP_GROUPS).is_some_and(|value| value != "0")
 }
 
-/// Who maps no group but the own one has to deny setgroups(2) first; newgidmap(1) leaves it alone.
+/// What setgroups(2) will do. A user namespace that is made in one where it is denied has it denied too.
 pub(super) fn setgroups(job: &Job<'_>, namespaces: &Namespaces) -> Setgroups {
-    let mappings = job.spec.linux.as_ref().map_or(&[][..], |linux| &linux.gid_mappings);
+    let is_denied = job.spec.linux.as_ref().is_some_and(|linux| denies_groups(linux, job.facts));
     if keeps_groups(job.spec) {
         Setgroups::Kept
     } else if namespaces.joins(NamespaceKind::User) {
         Setgroups::Unknown
-    } else if namespaces.makes(NamespaceKind::User)
-        && job.facts.is_rootless()
-        && is_own_only(mappings, job.facts.gid)
-    {
+    } else if namespaces.makes(NamespaceKind::User) && is_denied {
         Setgroups::Denied
+    } else if !job.facts.is_initial_user_namespace {
+        Setgroups::Unknown
     } else {
         Setgroups::Allowed
     }
