@@ -35,7 +35,7 @@ use crate::interrupt::{Interrupt, Watch};
 use crate::loan::Loan;
 use crate::mount_mapper::MountMapper;
 use crate::network_devices::{NetworkDevices, refuse_host_devices};
-use crate::no_cgroup::locate;
+use crate::no_cgroup::{MayLack, locate};
 use crate::notify::{self, Notify};
 use crate::observe::Observe;
 use crate::pidfd_socket::PidfdSocket;
@@ -88,6 +88,9 @@ pub(crate) struct Making {
     pidfd_sockets: Vec<PidfdSocket>,
     /// No cgroup was wanted.
     no_cgroup: bool,
+    may_lack: MayLack,
+    /// For want of rights, a part of it at least.
+    lacks_cgroup: bool,
     hook_output: HookOutput,
     kept: bool,
 }
@@ -117,6 +120,7 @@ impl Making {
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
             observe,
             only_held: false,
+            rootless: create.rootless,
         };
         let pidfd_sockets = PidfdSocket::all(create, &bundle.spec.annotations)?;
         let spec = &bundle.spec;
@@ -127,6 +131,7 @@ impl Making {
         let stays = purpose == Purpose::Foreground;
         let interrupt = stays.then(Interrupt::watch).transpose()?;
         let entry = Entry::make(&create.root, &create.id)?;
+        let may_lack = MayLack::of(create.rootless, &bundle.spec, &facts);
         let mut making = Self {
             bundle,
             entry,
@@ -147,6 +152,8 @@ impl Making {
             streams: create.streams.clone(),
             pidfd_sockets,
             no_cgroup: create.no_cgroup,
+            may_lack,
+            lacks_cgroup: false,
             hook_output,
             kept: false,
         };
