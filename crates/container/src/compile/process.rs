@@ -179,7 +179,7 @@ pub(crate) fn assume_process(
     plan.push(Step::Bound { keep: sets.bounding }, format!("{origin}/capabilities{member}"));
     let directory = c_string(clean(&process.cwd))?;
     plan.push(Step::ChangeDirectory { path: &directory }, format!("{origin}/cwd"));
-    user(assumption, plan);
+    user(assumption, plan)?;
     let kept = kept_capabilities(process, assumption.filter.is_some());
     let step = Step::SetCapabilities {
         effective: sets.effective | kept,
@@ -222,8 +222,14 @@ fn capabilities(process: &Process, origin: &str) -> Result<Sets> {
     })
 }
 
-fn user(assumption: &Assumption<'_>, plan: &mut Plan) {
+fn user(assumption: &Assumption<'_>, plan: &mut Plan) -> Result<()> {
     let user = &assumption.process.user;
+    if assumption.setgroups == Setgroups::Denied && !user.additional_gids.is_empty() {
+        let pointer = format!("{}/user/additionalGids", assumption.origin);
+        // The words of runc.
+        let words = "cannot set any additional groups in a rootless container";
+        return Err(Error::config(&pointer, format!("{pointer}: {words}")));
+    }
     let terminal = u32::from(assumption.process.terminal);
     plan.push(Step::OwnStreams { uid: user.uid, terminal }, "");
     let groups: ListBuf = user.additional_gids.iter().map(ToString::to_string).collect();
@@ -239,6 +245,7 @@ fn user(assumption: &Assumption<'_>, plan: &mut Plan) {
         },
     };
     plan.push(step, format!("{}/user", assumption.origin));
+    Ok(())
 }
 
 fn program(
