@@ -2,9 +2,9 @@
 
 mod cgroup;
 mod hooks;
+mod readiness;
 mod record;
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use coble_cgroup::Cgroup;
@@ -42,7 +42,7 @@ use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::resctrl::{Group, Resctrl};
-use crate::selinux::{self, MountLabel, refuse_inactive};
+use crate::selinux;
 use crate::sources::open_source;
 use crate::status::has_own_pids;
 use crate::store::Entry;
@@ -168,26 +168,6 @@ impl Making {
         making.launch = making.compile(options)?;
         making.start_executor().map_err(|error| making.explain_memory(error))?;
         Ok(making)
-    }
-
-    /// The way to the service manager: at once where the program runs at once, else `start` opens it.
-    fn make_notify(&mut self, socket: &OsStr) -> Result<()> {
-        if !listed(&self.bundle.spec).iter().any(|own| own.kind == NamespaceKind::Mount) {
-            let words =
-                "NOTIFY_SOCKET: a container without a mount namespace can't be given a socket";
-            return Err(Error::new(words));
-        }
-        let linux = self.bundle.spec.linux.as_ref();
-        let label = linux.map_or_else(String::new, |linux| linux.mount_label.clone());
-        if !label.is_empty() {
-            refuse_inactive(self.facts.has_selinux, "config.json", MountLabel::POINTER)?;
-        }
-        self.entry.make_notify(&label)?;
-        self.bundle.spec.mounts.push(notify::mount(&self.entry));
-        if self.purpose != Purpose::Create {
-            self.notify = Some(Notify::begin(&self.entry, socket, &label)?);
-        }
-        Ok(())
     }
 
     fn make_group(&mut self, resctrl: &Resctrl) -> Result<()> {
