@@ -1,5 +1,7 @@
 //! A plain user with a name.
 
+use std::path::Path;
+
 use rustix::process::geteuid;
 
 use crate::case::{Case, PLAIN_ID};
@@ -53,6 +55,12 @@ impl<'a> NamedUser<'a> {
     pub fn prepared(mut self, line: &str) -> Self {
         self.setup = format!("{} && {line}", self.setup);
         self
+    }
+
+    /// A line for [`NamedUser::prepared`]: set-user-ID programs in a folder count, whatever the mount that it is on says.
+    #[must_use]
+    pub fn with_suid(folder: &Path) -> String {
+        format!("mount --bind {0} {0} && mount -o remount,bind,suid {0}", folder.display())
     }
 
     /// Any command as this user.
