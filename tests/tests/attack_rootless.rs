@@ -117,7 +117,9 @@ fn the_hosts_network_keeps_its_parameters() {
 #[test]
 fn no_file_of_sysfs_can_be_written() {
     both(|case, bundle| {
-        bundle.sh(&writable("/sys/kernel /sys/power /sys/module /sys/fs /sys/class /sys/bus"));
+        // Cgroups that are the caller's own have tests of their own: this mount gives them to the container.
+        let folders = "/sys/kernel /sys/power /sys/module /sys/fs/[!c]* /sys/class /sys/bus";
+        bundle.sh(&writable(folders));
         let said = case.run(bundle).output().stdout();
         // These are open to everybody, and the kernel asks for rights at each write.
         let own = |line: &&str| !line.starts_with("/sys/kernel/security/");
