@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use coble_tests::{Bundle, Case, wait};
@@ -35,12 +35,29 @@ fn all_rights(bundle: &mut Bundle) {
     bundle.writable();
 }
 
+/// Gives a file to the user who has the root file system: for a plain user's container that is its root.
+fn give(file: &Path, bundle: &Bundle) {
+    let owner = fs::metadata(bundle.rootfs()).unwrap();
+    chown(file, Some(owner.uid()), Some(owner.gid())).unwrap();
+}
+
 #[test]
 fn the_runtime_cannot_be_the_containers_program() {
-    let Some(mut case) = Case::root() else { return };
+    let Some(case) = Case::root() else { return };
+    run_the_runtime(case);
+}
+
+#[test]
+fn nor_that_of_a_plain_user_whose_own_the_runtime_is() {
+    let Some(case) = Case::plain() else { return };
+    run_the_runtime(case);
+}
+
+fn run_the_runtime(mut case: Case) {
     let binary = case.use_copy();
     let before = fs::read(&binary).unwrap();
     let mut bundle = case.bundle();
+    give(&binary, &bundle);
     all_rights(&mut bundle);
     for name in ["/bin/trick", "/bin/link"] {
         let _ = fs::remove_file(bundle.inside(name));
@@ -82,6 +99,14 @@ fn nor_does_one_that_may_trace_every_other() {
     attack(case, bundle);
 }
 
+#[test]
+fn nor_does_a_plain_users_whose_own_the_runtime_is() {
+    let Some(case) = Case::plain() else { return };
+    let mut bundle = case.bundle();
+    all_rights(&mut bundle);
+    attack(case, bundle);
+}
+
 /// Runs the attacker as the container's program while others enter.
 #[track_caller]
 fn attack(mut case: Case, mut bundle: Bundle) {
@@ -91,6 +116,8 @@ fn attack(mut case: Case, mut bundle: Bundle) {
     fs::copy(env!("CARGO_BIN_EXE_attacker"), bundle.inside("/bin/attacker")).unwrap();
     fs::create_dir(bundle.inside("/opt")).unwrap();
     fs::copy(bundle.inside("/bin/busybox"), bundle.inside("/opt/sleep")).unwrap();
+    give(&bundle.inside("/opt/sleep"), &bundle);
+    give(&binary, &bundle);
     bundle.args(&["attacker", sentinel.to_str().unwrap()]);
     case.detach(&bundle);
     let log = || fs::read_to_string(bundle.inside("/tmp/log")).unwrap_or_default();

@@ -146,6 +146,18 @@ fn in_a_user_namespace(case: &Case) -> Option<Output> {
     Some(run.arg(&bundle.path).arg(&case.id).output())
 }
 
+fn as_plain_user(case: &Case) -> Option<Output> {
+    let mut bundle = case.bundle();
+    bundle.user_namespace(54321, 1).without_mount("/dev/pts");
+    bundle.config["linux"]["resources"] = json!({"pids": {"limit": 5}});
+    bundle.write();
+    case.tool("chown").args(["54321:54321"]).arg(case.state_root()).output().ok();
+    let user =
+        case.tool("setpriv").args(["--reuid", "54321", "--regid", "54321", "--clear-groups"]);
+    let run = user.arg(case.program()).arg("--root").arg(case.state_root());
+    Some(run.args(["run", "--bundle"]).arg(&bundle.path).arg(&case.id).output())
+}
+
 fn without_resctrl(case: &Case) -> Option<Output> {
     if fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" - resctrl ") {
         skip("resctrl is mounted here");
@@ -401,6 +413,10 @@ words! {
     new devices_of_a_plain_user 1: "network devices are not supported for rootless containers",
         "`linux.netDevices`", "runc's tests",
         |case| in_a_user_namespace(&case);
+    new limits_of_a_plain_user 1:
+        "rootless needs no limits + no cgrouppath when no permission is granted for cgroups",
+        "a limit, where rights over cgroups are missing", "runc's tests",
+        |case| as_plain_user(&case);
     new a_device_that_is_missing 1: "link not found for interface",
         "`linux.netDevices`", "runc's tests",
         |case| run(&case, |bundle| {

@@ -19,6 +19,8 @@ pub struct Cgroup {
     pub(crate) places: Vec<Place>,
     /// The configuration says where: then it is no good anywhere else, nor can it be left out.
     pub(crate) is_explicit: bool,
+    /// Why it is missing from a hierarchy where nobody has said where it is to be.
+    pub(crate) missing: Option<Error>,
     /// The unit whose cgroup it is, if systemd makes it.
     pub(crate) unit: Option<Unit>,
     directory: OnceLock<OwnedFd>,
@@ -36,12 +38,16 @@ impl Cgroup {
         let path = CgroupsPath::parse(cgroups_path, id)?;
         let unified = hierarchy.unified.iter().map(|mount| in_unified(mount, &path));
         let legacy = hierarchy.legacy.iter().map(|mount| in_legacy(mount, &path));
-        Ok(Self {
-            places: unified.chain(legacy).collect::<Result<_, _>>()?,
-            is_explicit: !cgroups_path.is_empty(),
-            unit: None,
-            directory: OnceLock::new(),
-        })
+        let (is_explicit, mut missing) = (!cgroups_path.is_empty(), None);
+        let mut places = Vec::new();
+        for place in unified.chain(legacy) {
+            match place {
+                // A mount of the host's in a cgroup namespace: the own cgroup is not in sight there.
+                Err(error @ Error::Value { .. }) if !is_explicit => missing = Some(error),
+                place => places.push(place?),
+            }
+        }
+        Ok(Self { places, is_explicit, missing, unit: None, directory: OnceLock::new() })
     }
 
     /// No cgroup at all: the container's processes stay where their makers are.
@@ -78,7 +84,7 @@ impl Cgroup {
     }
 
     pub(crate) fn placed(places: Vec<Place>, unit: Option<Unit>) -> Self {
-        Self { places, is_explicit: true, unit, directory: OnceLock::new() }
+        Self { places, is_explicit: true, missing: None, unit, directory: OnceLock::new() }
     }
 
     /// Its directories, one in each hierarchy.
@@ -183,6 +189,7 @@ fn own_unified() -> Result<Own, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Creation;
 
     fn mount(controllers: &str, point: &str, own: Own) -> Mount {
         Mount { point: point.to_owned(), controllers: controllers.to_owned(), own }
@@ -223,8 +230,13 @@ mod tests {
     fn relative_to_what_can_not_be_seen_is_an_error() {
         let unified = Some(mount("", "/cg", Own::Outside("/../x".to_owned())));
         let hierarchy = Hierarchy { unified, legacy: Vec::new() };
-        let error = Cgroup::locate(&hierarchy, "", "id").unwrap_err().to_string();
-        assert!(error.contains("the own cgroup /../x is not below /cg"), "{error}");
+        let error = Cgroup::locate(&hierarchy, "a", "id").unwrap_err();
+        let words = "the own cgroup /../x is not below /cg";
+        assert!(error.to_string().contains(words), "{error}");
+        // Without a path only who has the rights has to have it there.
+        let mut implicit = Cgroup::locate(&hierarchy, "", "id").unwrap();
+        assert_eq!(implicit.create(false), Err(error));
+        assert_eq!(implicit.create(true), Ok(Creation::NoPermission));
     }
 
     #[test]

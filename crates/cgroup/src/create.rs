@@ -25,8 +25,8 @@ impl Cgroup {
     ///
     /// One that systemd is to make is only looked at: [`Cgroup::start_unit`] makes it.
     ///
-    /// With `rootless` a hierarchy that can't be written to is left out, unless the configuration named a
-    /// path.
+    /// With `rootless` a hierarchy that can't be written to, or where this process's own cgroup is not in sight, is
+    /// left out, unless the configuration named a path.
     ///
     /// # Errors
     /// [`Error::NotEmpty`] or [`Error::Frozen`] for a cgroup that is in use already; [`Error::FrozenAbove`];
@@ -36,7 +36,11 @@ impl Cgroup {
             return self.expect_unit();
         }
         let may_lack = rootless && !self.is_explicit;
-        let mut creation = Creation::Done;
+        let mut creation = match &self.missing {
+            None => Creation::Done,
+            Some(_) if may_lack => Creation::NoPermission,
+            Some(error) => return Err(error.clone()),
+        };
         let mut index = 0;
         while index < self.places.len() {
             match make(&mut self.places[index]) {

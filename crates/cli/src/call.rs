@@ -35,8 +35,15 @@ impl Call {
             None | Some("cgroupfs" | "systemd" | "disabled") => {}
             Some(other) => return Err(Failure::new(format!("unknown cgroup manager {other:?}"))),
         }
+        self.rootless().map(drop)
+    }
+
+    /// Whether a cgroup may be missing for want of rights; `None` leaves that to the rights themselves.
+    pub(crate) fn rootless(&self) -> Result<Option<bool>, Failure> {
         match self.global.text(&ROOTLESS)?.map(str::to_ascii_lowercase).as_deref() {
-            None | Some("" | "auto" | "true" | "t" | "1" | "false" | "f" | "0") => Ok(()),
+            None | Some("" | "auto") => Ok(None),
+            Some("true" | "t" | "1") => Ok(Some(true)),
+            Some("false" | "f" | "0") => Ok(Some(false)),
             Some(mode) => Err(Failure::new(format!(
                 "invalid value {mode:?} for --rootless: not true, false or auto"
             ))),
@@ -47,8 +54,18 @@ impl Call {
     pub(crate) fn root(&self) -> Result<PathBuf, Failure> {
         match self.global.value(&ROOT) {
             Some(root) => absolute_root(root),
-            None => Ok(coble_container::default_root()?),
+            None => self.default_root(),
         }
+    }
+
+    fn default_root(&self) -> Result<PathBuf, Failure> {
+        if let Some(root) = coble_container::usual_root() {
+            return Ok(root);
+        }
+        let root = coble_container::temporary_root()?;
+        let shown = root.display();
+        self.log.warning(&format!("XDG_RUNTIME_DIR is not set: the state is in {shown}"));
+        Ok(root)
     }
 
     /// The container's name; it is there because the command's table asks for it.

@@ -33,7 +33,10 @@ fn of_coble() -> String {
     examples(&mut page, help::EXAMPLES);
     statuses(&mut page, &[]);
     line(&mut page, ".SH FILES\n.TP\n.I /run/coble\nState of the containers of root.");
-    line(&mut page, ".TP\n.I $XDG_RUNTIME_DIR/coble\nState of a plain user's containers.");
+    line(
+        &mut page,
+        ".TP\n.I $XDG_RUNTIME_DIR/coble\nState of a plain user's containers; without that variable\n.IR /tmp/coble-UID .",
+    );
     line(&mut page, ".SH ENVIRONMENT\n.TP\n.B XDG_RUNTIME_DIR\nSee FILES.");
     line(
         &mut page,

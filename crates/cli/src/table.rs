@@ -294,7 +294,7 @@ pub(crate) const ROOT: Flag = Flag::value(
     "root",
     None,
     ("DIR", Values::Directory),
-    "folder of the containers' state (default: /run/coble, for a plain user $XDG_RUNTIME_DIR/coble)",
+    "folder of the containers' state (default: /run/coble; for a plain user $XDG_RUNTIME_DIR/coble, else /tmp/coble-UID)",
 )
 .under(ABOUT_PLACES);
 pub(crate) const SYSTEMD_CGROUP: Flag = Flag::switch(
@@ -314,7 +314,7 @@ pub(crate) const ROOTLESS: Flag = Flag::value(
     "rootless",
     None,
     ("MODE", Values::Words(&["true", "false", "auto"])),
-    "accepted for other runtimes' callers; coble finds out itself (true, false or auto)",
+    "do without a cgroup for want of rights: true, false, or auto (default: if the caller is not root)",
 )
 .under(ABOUT_PLACES);
 pub(crate) const VERSION: Flag = Flag::switch("version", Some('v'), "print the version and exit");

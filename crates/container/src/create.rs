@@ -38,6 +38,10 @@ pub struct Create {
     /// Have systemd make the cgroup: process 1, or the user's manager where the caller is not root or is so only in a user
     /// namespace. `linux.cgroupsPath` is `slice:prefix:name` then.
     pub systemd_cgroup: bool,
+    /// Whether a cgroup, or a part of it, that can't be made for want of rights is done without, if neither a `cgroupsPath`
+    /// nor a limit asks for it, and so are device rules of a container in a user namespace. `None`: if the caller is
+    /// not root, or is so only in a user namespace.
+    pub rootless: Option<bool>,
     /// Where the process id is written, in decimal and without a line end: whole or not at all.
     pub pid_file: Option<PathBuf>,
     /// Unix socket that gets the terminal: one message with one descriptor, the master's. Needed if the process has

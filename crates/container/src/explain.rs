@@ -5,6 +5,7 @@ use coble_sys::libc;
 use coble_sys::rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, errno_words};
+use crate::host_mounts::hidden_part;
 
 /// Turns a failure of the executor into an error that names the step and where it comes from.
 pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: &str) -> Error {
@@ -25,7 +26,7 @@ pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: 
         None => action.to_owned(),
     };
     let hint = found.and_then(|(step, _)| hint(&step, errno?, action)).unwrap_or_default();
-    for part in [detail, &why, hint] {
+    for part in [detail, &why, &hint] {
         if !part.is_empty() {
             text.push_str(": ");
             text.push_str(part);
@@ -40,7 +41,37 @@ pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: 
 }
 
 /// What an error number alone doesn't tell.
-fn hint(step: &Step<'_>, errno: i32, action: &str) -> Option<&'static str> {
+fn hint(step: &Step<'_>, errno: i32, action: &str) -> Option<String> {
+    if let (Step::MountFs { fstype, .. } | Step::MountClassic { fstype, .. }, libc::EPERM) =
+        (step, errno)
+    {
+        return hint_at_new(fstype.to_str().ok()?, action);
+    }
+    fixed_hint(step, errno, action).map(str::to_owned)
+}
+
+/// Why a user namespace gets no procfs or sysfs, user_namespaces(7): it would show more than is in sight, or belongs to
+/// somebody else's namespace.
+fn hint_at_new(kind: &str, action: &str) -> Option<String> {
+    let needs = match kind {
+        "proc" => "pid",
+        "sysfs" => "network",
+        _ => return None,
+    };
+    if !matches!(action, "fsmount" | "mount") {
+        return Some(format!("in a user namespace it takes a new {needs} namespace"));
+    }
+    let hidden = hidden_part(kind)?;
+    let hidden = hidden.display();
+    Some(format!(
+        "{hidden} is mounted over here, and a user namespace gets a new {kind} only where one is in sight \
+         with nothing hidden; what helps is to run the outer container without masked and read-only paths (with Docker \
+         --security-opt systempaths=unconfined, with Podman --security-opt unmask=ALL), or a mount of the type \
+         bind with the option rbind in place of {kind}"
+    ))
+}
+
+fn fixed_hint(step: &Step<'_>, errno: i32, action: &str) -> Option<&'static str> {
     match (step, errno) {
         (
             Step::MountFs { fstype, .. } | Step::MountClassic { fstype, .. },

@@ -4,6 +4,7 @@ use coble_cgroup::{Hierarchy, Kind, is_hidden};
 use coble_sys::rustix::fs::{Access, CWD, access, stat};
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{getegid, geteuid};
+use coble_sys::rustix::thread::{CapabilitySet, capabilities};
 use coble_sys::{MountAttr, mount_setattr};
 
 use crate::error::{Error, Result};
@@ -18,6 +19,9 @@ pub struct Facts {
     pub gid: u32,
     /// Whether this process is in the first user namespace.
     pub is_initial_user_namespace: bool,
+    /// Whether this process may map ids of its user namespace: it has CAP_SETUID and CAP_SETGID there
+    /// (user_namespaces(7)).
+    pub maps_ids: bool,
     /// Whether there is mount_setattr(2) (Linux 5.12).
     pub has_mount_setattr: bool,
     /// Whether there is `/proc/kcore`.
@@ -39,10 +43,12 @@ impl Facts {
     pub fn look() -> Result<Self> {
         let namespace = stat(c"/proc/thread-self/ns/user")
             .map_err(|errno| Error::at("stat", "/proc/thread-self/ns/user", errno))?;
+        let (uid, is_initial) = (geteuid().as_raw(), namespace.st_ino == INITIAL_USER_NAMESPACE);
         Ok(Self {
-            uid: geteuid().as_raw(),
+            uid,
             gid: getegid().as_raw(),
-            is_initial_user_namespace: namespace.st_ino == INITIAL_USER_NAMESPACE,
+            is_initial_user_namespace: is_initial,
+            maps_ids: uid == 0 && is_initial || has_rights_over_ids()?,
             has_mount_setattr: !is_hidden("mount_setattr") && has_mount_setattr(),
             has_kcore: access(c"/proc/kcore", Access::EXISTS).is_ok(),
             has_selinux: selinux::is_active(),
@@ -59,6 +65,11 @@ impl Facts {
     pub fn is_unified(&self) -> bool {
         self.hierarchy.kind() == Kind::Unified
     }
+}
+
+fn has_rights_over_ids() -> Result<bool> {
+    let sets = capabilities(None).map_err(|errno| Error::os("capget", errno))?;
+    Ok(sets.effective.contains(CapabilitySet::SETUID | CapabilitySet::SETGID))
 }
 
 /// A change of nothing, which the kernel answers before it looks at anything.

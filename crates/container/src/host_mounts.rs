@@ -20,6 +20,11 @@ pub(crate) fn resctrl_mount() -> Result<Option<PathBuf>> {
     Ok(resctrl_mount_of(&mountinfo()?))
 }
 
+/// What is mounted over a part of the file system of this kind, procfs or sysfs, that this process sees, and hides it.
+pub(crate) fn hidden_part(kind: &str) -> Option<PathBuf> {
+    hidden_part_of(&mountinfo().ok()?, kind)
+}
+
 fn mountinfo() -> Result<String> {
     let path = "/proc/thread-self/mountinfo";
     std::fs::read_to_string(path).map_err(|error| Error::at("read", path, error))
@@ -31,6 +36,33 @@ fn kernel_mounts_of(mountinfo: &str) -> Vec<PathBuf> {
     let mut points: Vec<PathBuf> = mounts(mountinfo).filter_map(of_kernel).collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
     points
+}
+
+/// The kernel has empty directories in both, on which mounts hide nothing.
+fn hidden_part_of(mountinfo: &str, kind: &str) -> Option<PathBuf> {
+    const ON_EMPTY: [&str; 12] = [
+        "autofs",
+        "binfmt_misc",
+        "bpf",
+        "cgroup",
+        "cgroup2",
+        "configfs",
+        "debugfs",
+        "efivarfs",
+        "fusectl",
+        "pstore",
+        "securityfs",
+        "tracefs",
+    ];
+    let whole = |mount: &Mount<'_>| mount.kind == kind && mount.root == "/";
+    let points: Vec<&str> = mounts(mountinfo).filter(whole).map(|mount| mount.point).collect();
+    let hides = |mount: &Mount<'_>| {
+        let is_below = |point: &str| {
+            mount.point.strip_prefix(point).is_some_and(|below| below.starts_with('/'))
+        };
+        !ON_EMPTY.contains(&mount.kind) && points.iter().any(|point| is_below(point))
+    };
+    mounts(mountinfo).find(hides).map(|mount| unescape(mount.point))
 }
 
 fn resctrl_mount_of(mountinfo: &str) -> Option<PathBuf> {
@@ -79,6 +111,18 @@ mod tests {
     fn only_the_kernels_own_file_systems_are_found_innermost_first() {
         let found = kernel_mounts_of(TABLE);
         assert_eq!(found, ["/srv/a b/proc", "/proc", "/sys"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn what_hides_a_part_is_told_from_what_does_not() {
+        assert_eq!(hidden_part_of(TABLE, "proc"), None);
+        assert_eq!(hidden_part_of(TABLE, "sysfs"), None);
+        let masked = format!(
+            "{TABLE}27 23 0:30 / /proc/sys/fs/binfmt_misc rw - autofs x rw\n\
+             28 23 0:5 /null /proc/kcore ro - devtmpfs x rw\n29 22 0:31 / /procession rw - tmpfs x rw\n"
+        );
+        assert_eq!(hidden_part_of(&masked, "proc"), Some("/proc/kcore".into()));
+        assert_eq!(hidden_part_of(&masked, "sysfs"), None);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::{Command, Stdio};
 
 use coble_spec::{IdMapping, Linux};
 
 use crate::error::{Error, Result};
 use crate::facts::Facts;
+use crate::id_helper;
 
 /// Whether a mapping is the one that a process may write without rights: its own id, alone.
 pub(crate) fn is_own_only(mappings: &[IdMapping], own: u32) -> bool {
@@ -19,19 +19,24 @@ pub(crate) fn is_own_only(mappings: &[IdMapping], own: u32) -> bool {
 /// # Errors
 /// The kernel, or the helper that maps for plain users, refuses.
 pub(crate) fn map_ids(pid: i32, linux: &Linux, facts: &Facts) -> Result<()> {
-    let rootless = facts.is_rootless();
-    if rootless && is_own_only(&linux.gid_mappings, facts.gid) {
+    let without_rights = |own| (!facts.maps_ids).then_some(own);
+    if denies_groups(linux, facts) {
         // Without rights over groups a group mapping is allowed only once setgroups(2) is not.
         write_proc(pid, "setgroups", "deny")?;
     }
-    map(pid, "gid_map", "newgidmap", &linux.gid_mappings, rootless.then_some(facts.gid))?;
-    map(pid, "uid_map", "newuidmap", &linux.uid_mappings, rootless.then_some(facts.uid))
+    map(pid, "gid_map", "newgidmap", &linux.gid_mappings, without_rights(facts.gid))?;
+    map(pid, "uid_map", "newuidmap", &linux.uid_mappings, without_rights(facts.uid))
+}
+
+/// Whether the kernel demands that setgroups(2) is denied: newgidmap(1), which has the rights, leaves it alone.
+pub(crate) fn denies_groups(linux: &Linux, facts: &Facts) -> bool {
+    !facts.maps_ids && is_own_only(&linux.gid_mappings, facts.gid)
 }
 
 /// `own` is the id of a caller without rights.
 fn map(pid: i32, file: &str, helper: &str, mappings: &[IdMapping], own: Option<u32>) -> Result<()> {
     if own.is_some_and(|own| !is_own_only(mappings, own)) {
-        return run_helper(pid, helper, mappings);
+        return id_helper::run(helper, pid, mappings);
     }
     write_proc(pid, file, &lines(mappings))
 }
@@ -50,24 +55,6 @@ pub(crate) fn lines(mappings: &[IdMapping]) -> String {
 pub(crate) fn write_proc(pid: i32, file: &str, text: &str) -> Result<()> {
     let path = format!("/proc/{pid}/{file}");
     fs::write(&path, text).map_err(|error| Error::at("write", path, error))
-}
-
-/// newuidmap(1) and newgidmap(1) map what `/etc/subuid` and `/etc/subgid` grant.
-fn run_helper(pid: i32, helper: &str, mappings: &[IdMapping]) -> Result<()> {
-    let numbers = mappings.iter().flat_map(|mapping| {
-        [mapping.container_id, mapping.host_id, mapping.size].map(|number| number.to_string())
-    });
-    let output = Command::new(helper)
-        .arg(pid.to_string())
-        .args(numbers)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Error::at("run", helper, error).within("map ids"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Error::new(format!("map ids: {helper}: {}", said.trim())))
 }
 
 #[cfg(test)]

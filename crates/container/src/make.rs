@@ -3,9 +3,9 @@
 mod cgroup;
 mod hooks;
 mod listen;
+mod readiness;
 mod record;
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use coble_cgroup::Cgroup;
@@ -30,17 +30,17 @@ use crate::hooks::run_poststop;
 use crate::host_mounts::kernel_mounts;
 use crate::host_namespaces::refuse_host_sysctls;
 use crate::id_map::map_ids;
+use crate::id_ranges;
 use crate::interrupt::Interrupt;
 use crate::loan::Loan;
 use crate::network_devices::{NetworkDevices, refuse_host_devices};
-use crate::no_cgroup::locate;
+use crate::no_cgroup::{MayLack, locate};
 use crate::notify::{self, Notify};
 use crate::observe::Observe;
 use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::resctrl::{Group, Resctrl};
-use crate::selinux::{MountLabel, refuse_inactive};
 use crate::status::has_own_pids;
 use crate::store::Entry;
 use crate::streams::Streams;
@@ -85,6 +85,9 @@ pub(crate) struct Making {
     pidfd_sockets: Vec<PidfdSocket>,
     /// No cgroup was wanted.
     no_cgroup: bool,
+    may_lack: MayLack,
+    /// For want of rights, a part of it at least.
+    lacks_cgroup: bool,
     hook_output: HookOutput,
     kept: bool,
 }
@@ -114,15 +117,18 @@ impl Making {
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
             observe,
             only_held: false,
+            rootless: create.rootless,
         };
         let pidfd_sockets = PidfdSocket::all(create, &bundle.spec.annotations)?;
         let spec = &bundle.spec;
         let hook_output = HookOutput::for_create(spec.hooks.as_ref(), &spec.annotations)?;
         let facts = Facts::look()?;
         refuse_host_devices(&bundle.spec, &facts)?;
+        id_ranges::check(&bundle.spec, &facts)?;
         let stays = purpose == Purpose::Foreground;
         let interrupt = stays.then(Interrupt::watch).transpose()?;
         let entry = Entry::make(&create.root, &create.id)?;
+        let may_lack = MayLack::of(create.rootless, &bundle.spec, &facts);
         let mut making = Self {
             bundle,
             entry,
@@ -143,6 +149,8 @@ impl Making {
             streams: create.streams.clone(),
             pidfd_sockets,
             no_cgroup: create.no_cgroup,
+            may_lack,
+            lacks_cgroup: false,
             hook_output,
             kept: false,
         };
@@ -157,26 +165,6 @@ impl Making {
         making.launch = making.compile(options)?;
         making.start_executor().map_err(|error| making.explain_memory(error))?;
         Ok(making)
-    }
-
-    /// The way to the service manager: at once where the program runs at once, else `start` opens it.
-    fn make_notify(&mut self, socket: &OsStr) -> Result<()> {
-        if !listed(&self.bundle.spec).iter().any(|own| own.kind == NamespaceKind::Mount) {
-            let words =
-                "NOTIFY_SOCKET: a container without a mount namespace can't be given a socket";
-            return Err(Error::new(words));
-        }
-        let linux = self.bundle.spec.linux.as_ref();
-        let label = linux.map_or_else(String::new, |linux| linux.mount_label.clone());
-        if !label.is_empty() {
-            refuse_inactive(self.facts.has_selinux, "config.json", MountLabel::POINTER)?;
-        }
-        self.entry.make_notify(&label)?;
-        self.bundle.spec.mounts.push(notify::mount(&self.entry));
-        if self.purpose != Purpose::Create {
-            self.notify = Some(Notify::begin(&self.entry, socket, &label)?);
-        }
-        Ok(())
     }
 
     fn make_group(&mut self, resctrl: &Resctrl) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Where a container's cgroup is to be, and what a container can't have that is to have none.
 
 use coble_cgroup::Cgroup;
-use coble_spec::{Linux, NamespaceKind, Resources, Spec};
+use coble_spec::{Linux, Namespace, NamespaceKind, Resources, Spec};
 
 use crate::compile::listed;
 use crate::create::Create;
@@ -31,6 +31,25 @@ pub(crate) fn locate(create: &Create, spec: &Spec, facts: &Facts) -> Result<Cgro
     }
     refuse_systemds(path).map_err(in_config)?;
     Ok(Cgroup::locate(&facts.hierarchy, path, &create.id)?)
+}
+
+/// What a container may lack if the rights for it are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MayLack {
+    /// Its cgroup, if nothing asks for one.
+    pub(crate) cgroup: bool,
+    /// Device rules: only where a user namespace keeps the container from making devices.
+    pub(crate) device_rules: bool,
+}
+
+impl MayLack {
+    /// `rootless` is what the caller says of it.
+    pub(crate) fn of(rootless: Option<bool>, spec: &Spec, facts: &Facts) -> Self {
+        let cgroup = rootless.unwrap_or_else(|| facts.is_rootless());
+        let is_user = |own: &Namespace| own.kind == NamespaceKind::User;
+        let has_no_devices = facts.is_rootless() || listed(spec).iter().any(is_user);
+        Self { cgroup, device_rules: cgroup && has_no_devices }
+    }
 }
 
 /// Refuses a path in systemd's form where systemd isn't asked: whoever writes it counts on the limits of a slice.

@@ -31,6 +31,8 @@ pub struct Try {
     pub keep: Option<PathBuf>,
     /// The filter of system calls, if there is to be one.
     pub seccomp: Option<Seccomp>,
+    /// Whether a cgroup may be missing, as for [`Create::rootless`].
+    pub rootless: Option<bool>,
     /// What to find out about the program's system calls.
     pub observe: Observe,
     /// The program and its arguments; the caller's shell if empty.
@@ -73,6 +75,7 @@ impl Try {
             root: self.root.clone().unwrap_or_else(|| own_root.clone()),
             id,
             bundle: bundle.to_owned(),
+            rootless: self.rootless,
             ..Create::default()
         };
         let observe = self.observe.clone();

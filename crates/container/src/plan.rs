@@ -62,6 +62,7 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
             no_new_keyring: create.no_new_keyring,
             awaits_cgroup: cgroup.is_scope(),
             await_start: true,
+            rootless: create.rootless,
             host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
             ..Options::default()
         },

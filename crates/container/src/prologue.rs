@@ -4,6 +4,7 @@ use coble_cgroup::Cgroup;
 use coble_spec::{IdMapping, IntelRdt, NamespaceKind};
 
 use crate::compile::{Job, Namespaces, clone_flag};
+use crate::no_cgroup::MayLack;
 use crate::plan::PrintedStep;
 
 /// The parent's actions, in order.
@@ -23,13 +24,15 @@ pub(crate) fn prologue(
     } else {
         ""
     };
-    let tolerate = if job.facts.is_rootless() { " (tolerate EACCES, EPERM, EROFS)" } else { "" };
+    let may_lack = MayLack::of(job.options.rootless, job.spec, job.facts);
+    let tolerate = |may: bool| if may { " (tolerate EACCES, EPERM, EROFS)" } else { "" };
     push("StateDirectory", "make the container's state directory and lock it".to_owned(), "");
     let unit = cgroup.unit_name();
     if let Some(unit) = unit.filter(|_| !cgroup.is_scope()) {
         push("MakeUnit", format!("have systemd make the unit {unit} with its limits"), path);
     }
     for dir in cgroup.dirs().filter(|_| unit.is_none()) {
+        let tolerate = tolerate(may_lack.cgroup && path.is_empty());
         push("MakeCgroup", format!("make the cgroup {dir}{tolerate}"), path);
     }
     if let Some(rdt) = linux.and_then(|linux| linux.intel_rdt.as_ref()) {
@@ -67,6 +70,7 @@ pub(crate) fn prologue(
     for (section, text) in resources(job) {
         push("ApplyResources", text, &format!("/linux/resources/{section}"));
     }
+    let tolerate = tolerate(may_lack.device_rules);
     push("DeviceRules", format!("allow the default devices{tolerate}"), "");
     if let Some(linux) = linux.filter(|_| namespaces.makes(NamespaceKind::User)) {
         push("MapIds", mapping_text("users", &linux.uid_mappings), "/linux/uidMappings");

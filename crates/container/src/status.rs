@@ -86,11 +86,17 @@ fn owner(uid: u32) -> String {
     if uid == 0 {
         return "root".to_owned();
     }
-    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = text.lines().find_map(|line| {
+    names_of(uid).into_iter().next().unwrap_or_else(|| uid.to_string())
+}
+
+/// The names of a user in the host's passwd(5).
+pub(crate) fn names_of(uid: u32) -> Vec<String> {
+    let text = std::fs::read("/etc/passwd").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let names = text.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
     });
-    name.unwrap_or_else(|| uid.to_string())
+    names.collect()
 }

@@ -55,21 +55,6 @@ const OOM: &CStr = c"oom";
 /// How long a command waits for another one that holds the lock.
 const LOCKED_MAX: Duration = Duration::from_secs(10);
 
-/// The state folder if none is named: `/run/coble`, for a plain user `$XDG_RUNTIME_DIR/coble`.
-///
-/// # Errors
-/// A plain user has no `XDG_RUNTIME_DIR`.
-pub fn default_root() -> Result<PathBuf> {
-    if geteuid().is_root() && std::env::var_os("USER").is_none_or(|user| user == "root") {
-        return Ok(PathBuf::from("/run/coble"));
-    }
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
-        Some(path) => Ok(Path::new(&path).join("coble")),
-        None if geteuid().is_root() => Ok(PathBuf::from("/run/coble")),
-        None => Err(Error::new("no state folder: set XDG_RUNTIME_DIR or give --root")),
-    }
-}
-
 /// What further processes of a container that was found run under, which has such a filter.
 ///
 /// # Errors

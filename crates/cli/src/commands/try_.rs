@@ -74,14 +74,15 @@ fn execute(call: &Call) -> Result<u8, Failure> {
     let root = match call.global.value(&ROOT) {
         Some(_) => Some(call.root()?),
         // A user without a session has no usual place for state; a place of its own will do.
-        None => coble_container::default_root().ok(),
+        None => coble_container::usual_root(),
     };
     let command = call.arguments.iter().map(|word| text(word, "COMMAND").map(str::to_owned));
     let command = command.collect::<Result<_, _>>()?;
     let seccomp = filter(call)?;
     let reports = Reports::of(call)?;
     let (keep, observe) = (call.flags.path(&KEEP), reports.observe());
-    let finished = Try { root, keep, seccomp, observe, command }.execute()?;
+    let rootless = call.rootless()?;
+    let finished = Try { root, keep, seccomp, observe, rootless, command }.execute()?;
     reports.write(finished.observed.as_ref())?;
     Ok(finished.status)
 }

@@ -80,6 +80,8 @@ pub(crate) struct Options {
     pub observe: Observe,
     /// Sources are those that the parent has opened: the executor can't see the host's files.
     pub only_held: bool,
+    /// Whether a cgroup that can't be made for want of rights is done without; `None`: the caller's rights say so.
+    pub rootless: Option<bool>,
 }
 
 /// A plan and what the parent does around it.

@@ -10,7 +10,7 @@ use super::{Job, Namespaces};
 use crate::capability::Sets;
 use crate::error::{Error, Result};
 use crate::filter::{self, Filter, kept_capabilities};
-use crate::id_map::is_own_only;
+use crate::id_map::denies_groups;
 use crate::memory_policy::policy_step;
 use crate::rlimit;
 use crate::selinux::refuse_inactive;
@@ -141,18 +141,17 @@ fn keeps_groups(spec: &Spec) -> bool {
     spec.annotations.get(KEEP_GROUPS).is_some_and(|value| value != "0")
 }
 
-/// Who maps no group but the own one has to deny setgroups(2) first; newgidmap(1) leaves it alone.
+/// What setgroups(2) will do. A user namespace that is made in one where it is denied has it denied too.
 pub(super) fn setgroups(job: &Job<'_>, namespaces: &Namespaces) -> Setgroups {
-    let mappings = job.spec.linux.as_ref().map_or(&[][..], |linux| &linux.gid_mappings);
+    let is_denied = job.spec.linux.as_ref().is_some_and(|linux| denies_groups(linux, job.facts));
     if keeps_groups(job.spec) {
         Setgroups::Kept
     } else if namespaces.joins(NamespaceKind::User) {
         Setgroups::Unknown
-    } else if namespaces.makes(NamespaceKind::User)
-        && job.facts.is_rootless()
-        && is_own_only(mappings, job.facts.gid)
-    {
+    } else if namespaces.makes(NamespaceKind::User) && is_denied {
         Setgroups::Denied
+    } else if !job.facts.is_initial_user_namespace {
+        Setgroups::Unknown
     } else {
         Setgroups::Allowed
     }
@@ -180,7 +179,7 @@ pub(crate) fn assume_process(
     plan.push(Step::Bound { keep: sets.bounding }, format!("{origin}/capabilities{member}"));
     let directory = c_string(clean(&process.cwd))?;
     plan.push(Step::ChangeDirectory { path: &directory }, format!("{origin}/cwd"));
-    user(assumption, plan);
+    user(assumption, plan)?;
     let kept = kept_capabilities(process, assumption.filter.is_some());
     let step = Step::SetCapabilities {
         effective: sets.effective | kept,
@@ -223,8 +222,14 @@ fn capabilities(process: &Process, origin: &str) -> Result<Sets> {
     })
 }
 
-fn user(assumption: &Assumption<'_>, plan: &mut Plan) {
+fn user(assumption: &Assumption<'_>, plan: &mut Plan) -> Result<()> {
     let user = &assumption.process.user;
+    if assumption.setgroups == Setgroups::Denied && !user.additional_gids.is_empty() {
+        let pointer = format!("{}/user/additionalGids", assumption.origin);
+        // The words of runc.
+        let words = "cannot set any additional groups in a rootless container";
+        return Err(Error::config(&pointer, format!("{pointer}: {words}")));
+    }
     let terminal = u32::from(assumption.process.terminal);
     plan.push(Step::OwnStreams { uid: user.uid, terminal }, "");
     let groups: ListBuf = user.additional_gids.iter().map(ToString::to_string).collect();
@@ -240,6 +245,7 @@ fn user(assumption: &Assumption<'_>, plan: &mut Plan) {
         },
     };
     plan.push(step, format!("{}/user", assumption.origin));
+    Ok(())
 }
 
 fn program(

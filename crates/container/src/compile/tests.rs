@@ -52,6 +52,7 @@ fn root_on((mountinfo, own): (&str, &str)) -> Facts {
         uid: 0,
         gid: 0,
         is_initial_user_namespace: true,
+        maps_ids: true,
         has_mount_setattr: true,
         has_kcore: true,
         has_selinux: true,
@@ -61,7 +62,7 @@ fn root_on((mountinfo, own): (&str, &str)) -> Facts {
 
 /// The same host, on which a plain user calls.
 fn user_on(host: (&str, &str)) -> Facts {
-    Facts { uid: 1000, gid: 1001, ..root_on(host) }
+    Facts { uid: 1000, gid: 1001, maps_ids: false, ..root_on(host) }
 }
 
 /// A configuration and what stands around it.

@@ -1,17 +1,20 @@
 //! The cgroup of a container that is being made.
 
-use coble_cgroup::{Cgroup, Starting, UnitRequest};
+use coble_cgroup::{Cgroup, Creation, Starting, UnitRequest};
 use coble_spec::{Device, Linux, Resources};
 
 use super::Making;
 use crate::error::{Error, Result};
 use crate::out_of_memory::OomKills;
 
+/// The words of runc, and what helps.
+const NO_RIGHTS: &str = "rootless needs no limits + no cgrouppath when no permission is granted for cgroups; \
+                         --systemd-cgroup asks the user's systemd for one";
+
 impl Making {
     pub(super) fn make_cgroup(&mut self, mut cgroup: Cgroup) -> Result<()> {
         self.entry.record_cgroup(&cgroup.record())?;
-        let rootless = self.facts.is_rootless();
-        cgroup.create(rootless)?;
+        self.lacks_cgroup = cgroup.create(self.may_lack.cgroup)? == Creation::NoPermission;
         self.former_oom_kills = cgroup.former_oom_kills()?;
         self.cgroup = Some(cgroup);
         Ok(())
@@ -42,8 +45,14 @@ impl Making {
         let linux = self.bundle.spec.linux.as_ref();
         let default = Resources::default();
         let (resources, devices) = limits(linux, &default);
-        cgroup.apply(resources, devices, self.facts.is_rootless() || self.no_cgroup)?;
-        Ok(())
+        let applied =
+            cgroup.apply(resources, devices, self.may_lack.device_rules || self.no_cgroup);
+        applied.map(drop).map_err(|error| match error {
+            coble_cgroup::Error::NoController { .. } if self.lacks_cgroup => {
+                Error::from(error).followed_by(NO_RIGHTS)
+            }
+            error => error.into(),
+        })
     }
 
     /// Asks systemd for the unit.

@@ -3,9 +3,13 @@
 use coble_spec::{IdMapping, Linux, NamespaceKind, User};
 
 use super::{Invalid, namespaces};
+use crate::id_map::lines;
 
 /// Since Linux 4.15.
 const MAX_LINES: usize = 340;
+
+/// The kernel takes them in one write of less than a page, the largest that a processor may have.
+const MAX_TEXT: usize = if cfg!(target_arch = "x86_64") { 4095 } else { 65535 };
 
 pub(super) fn check(linux: &Linux, user: &User) -> Result<(), Invalid> {
     let Some(namespace) = namespaces::find(linux, NamespaceKind::User) else { return Ok(()) };
@@ -28,6 +32,14 @@ pub(super) fn check(linux: &Linux, user: &User) -> Result<(), Invalid> {
 pub(super) fn list(list: &[IdMapping], pointer: &str) -> Result<(), Invalid> {
     if list.len() > MAX_LINES {
         let reason = format!("{} mappings, at most {MAX_LINES} are possible", list.len());
+        return Err(Invalid::at(pointer, reason));
+    }
+    let length = lines(list).len();
+    if length > MAX_TEXT {
+        let reason = format!(
+            "{} mappings are {length} bytes in the kernel's form, at most {MAX_TEXT} are possible",
+            list.len()
+        );
         return Err(Invalid::at(pointer, reason));
     }
     ranges(list).map_err(|invalid| invalid.below(pointer))

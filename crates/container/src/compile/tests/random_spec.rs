@@ -291,6 +291,7 @@ pub(super) fn random_case(random: &mut Prng) -> Case {
         options: Options {
             observe: crate::observe::Observe::default(),
             only_held: false,
+            rootless: None,
             no_pivot: one_in(random, 4),
             no_new_keyring: one_in(random, 4),
             preserve_fds: *random.pick(&[0, 0, 1, 1000, u32::MAX]),

@@ -242,6 +242,12 @@ fn user_namespaces() {
     let message = "/linux/uidMappings: 341 mappings, at most 340 are possible";
     assert_eq!(refused(&[("/linux/uidMappings", json!(many))]), message);
     accepted(&[("/linux/uidMappings", json!(many[..340]))]);
+    if cfg!(target_arch = "x86_64") {
+        let many: Vec<Value> = (0..340).map(|id| map(id, 1_000_000 + id, 1)).collect();
+        let message = "/linux/uidMappings: 340 mappings are 4650 bytes in the kernel's form, \
+                       at most 4095 are possible";
+        assert_eq!(refused(&[("/linux/uidMappings", json!(many))]), message);
+    }
 }
 
 #[test]
