@@ -18,8 +18,8 @@ pub(crate) struct Bundle {
     /// Absolute, without symbolic links.
     pub(crate) rootfs: PathBuf,
     pub(crate) spec: Spec,
-    /// What the container's programs run under.
-    pub(crate) filter: Option<Filter>,
+    /// What its configuration is called.
+    name: PathBuf,
     /// Whether the configuration is another one than the bundle's `config.json`.
     pub(crate) is_given: bool,
 }
@@ -43,11 +43,23 @@ impl Bundle {
                 (read_config(&file)?, file)
             }
         };
-        let filter = Filter::of(&spec).map_err(|error| {
-            Error::config(&error.pointer, format!("{}: {error}", name.display()))
-        })?;
         let rootfs = find_rootfs(&path, &spec)?;
-        Ok(Self { path, rootfs, spec, filter, is_given })
+        Ok(Self { path, rootfs, spec, name, is_given })
+    }
+
+    /// What the container's programs run under.
+    ///
+    /// # Errors
+    /// It can't be meant, or not be carried out.
+    pub(crate) fn filter(&self) -> Result<Option<Filter>> {
+        Filter::of(&self.spec).map_err(|error| {
+            Error::config(&error.pointer, format!("{}: {error}", self.name.display()))
+        })
+    }
+
+    /// Whether there is such a filter.
+    pub(crate) fn has_filter(&self) -> bool {
+        self.spec.linux.as_ref().is_some_and(|linux| linux.seccomp.is_some())
     }
 }
 

@@ -25,7 +25,7 @@ use crate::descriptors::Activation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, Said, Start};
 use crate::explain::explain;
-use crate::filter::Filter;
+use crate::filter::{Delivery, Filter};
 use crate::foreground::{Foreground, Signals};
 use crate::loan::Loan;
 use crate::make::NOT_STARTED;
@@ -205,7 +205,7 @@ impl Exec {
             origin: "",
             setgroups: record.setgroups,
             environment: &environment,
-            filter: filter.as_ref().map(|filter| (filter, "")),
+            filter: filter.as_ref().map(|filter| (Delivery::Planned(filter), "")),
         };
         let root = root_of(record)?;
         let processors =

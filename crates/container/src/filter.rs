@@ -6,6 +6,7 @@
 use coble_plan::{Plan, Step};
 use coble_seccomp::{Action, Arch, Data, Profile, Program};
 use coble_spec::{Process, Seccomp, Spec};
+use coble_sys::rustix::fd::RawFd;
 use coble_sys::{FILTER_FLAG_NEW_LISTENER, seccomp_knows};
 
 use crate::agent::Agent;
@@ -51,6 +52,28 @@ pub(crate) struct Filter {
     program: Vec<u8>,
     /// Who answers its notifications, if there are any.
     pub(crate) agent: Option<Agent>,
+}
+
+/// How a filter comes to the executor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Delivery<'a> {
+    /// In the plan.
+    Planned(&'a Filter),
+    /// By this descriptor, while the executor works.
+    Later(RawFd),
+}
+
+impl Delivery<'_> {
+    /// Adds the step that loads it.
+    pub(crate) fn step(self, origin: &str, plan: &mut Plan) {
+        let step = match self {
+            Self::Planned(Filter { flags, program, .. }) => {
+                Step::Seccomp { flags: *flags, program }
+            }
+            Self::Later(fd) => Step::SeccompFile { fd },
+        };
+        plan.push(step, origin.to_owned());
+    }
 }
 
 impl Filter {
@@ -109,9 +132,9 @@ impl Filter {
         }
     }
 
-    /// Adds the step that loads it.
-    pub(crate) fn step(&self, origin: &str, plan: &mut Plan) {
-        plan.push(Step::Seccomp { flags: self.flags, program: &self.program }, origin.to_owned());
+    /// What [`Step::SeccompFile`] reads.
+    pub(crate) fn to_file(&self) -> Vec<u8> {
+        [&self.flags.to_ne_bytes(), self.program.as_slice()].concat()
     }
 
     /// What a further process of the container needs of it.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use coble_cgroup::Cgroup;
 use coble_plan::{Step, verify};
 use coble_spec::NamespaceKind;
-use coble_sys::rustix::fd::AsFd;
+use coble_sys::rustix::fd::{AsFd, AsRawFd, OwnedFd};
 
 use crate::bundle::Bundle;
 use crate::capability;
@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::executor::{Executor, Said, Start};
 use crate::explain::explain;
 use crate::facts::Facts;
+use crate::filter::{Delivery, Filter};
 use crate::hook_output::HookOutput;
 use crate::hooks::run_poststop;
 use crate::host_mounts::kernel_mounts;
@@ -41,6 +42,7 @@ use crate::pidfd_socket::PidfdSocket;
 use crate::relay::Relay;
 use crate::rendezvous::Listener;
 use crate::resctrl::{Group, Resctrl};
+use crate::sealed;
 use crate::status::has_own_pids;
 use crate::store::Entry;
 use crate::streams::Streams;
@@ -83,6 +85,9 @@ pub(crate) struct Making {
     console_socket: Option<PathBuf>,
     streams: Streams,
     pidfd_sockets: Vec<PidfdSocket>,
+    /// What the container's programs run under, once it is compiled, and where the executor finds it.
+    filter: Option<Filter>,
+    filter_file: Option<OwnedFd>,
     /// No cgroup was wanted.
     no_cgroup: bool,
     may_lack: MayLack,
@@ -127,6 +132,8 @@ impl Making {
         id_ranges::check(&bundle.spec, &facts)?;
         let stays = purpose == Purpose::Foreground;
         let interrupt = stays.then(Interrupt::watch).transpose()?;
+        let is_plain = bundle.has_filter() && !options.observe.is_wanted();
+        let filter_file = is_plain.then(sealed::empty).transpose()?;
         let entry = Entry::make(&create.root, &create.id)?;
         let may_lack = MayLack::of(create.rootless, &bundle.spec, &facts);
         let mut making = Self {
@@ -148,6 +155,8 @@ impl Making {
             console_socket: create.console_socket.clone(),
             streams: create.streams.clone(),
             pidfd_sockets,
+            filter: None,
+            filter_file,
             no_cgroup: create.no_cgroup,
             may_lack,
             lacks_cgroup: false,
@@ -182,7 +191,7 @@ impl Making {
         let legacy = cgroup.map(Cgroup::mounts).unwrap_or_default();
         let launch = compile(&Job {
             spec: &self.bundle.spec,
-            filter: self.bundle.filter.as_ref(),
+            filter: self.filter_file.as_ref().map(|file| Delivery::Later(file.as_raw_fd())),
             id: &self.id,
             bundle: &self.bundle.path,
             rootfs: &self.bundle.rootfs,
@@ -213,6 +222,7 @@ impl Making {
         let enters = cgroup.is_some_and(Cgroup::needs_enter) && !is_scope;
         let maps = self.launch.namespaces.makes(NamespaceKind::User);
         let mut keep = Vec::new();
+        keep.extend(self.filter_file.as_ref().map(AsFd::as_fd));
         // A hook's step sees to it that nothing else gets them.
         if self.launch.plan.iter().any(|(step, _)| matches!(step, Step::Hook { .. })) {
             keep.extend(self.hook_output.descriptors());
@@ -246,6 +256,7 @@ impl Making {
         if gated {
             executor.answer()?;
         }
+        self.make_filter()?;
         if is_scope {
             self.make_scope().map_err(|error| self.cause(error))?;
         }
@@ -253,6 +264,15 @@ impl Making {
             self.write_record()?;
         }
         Ok(())
+    }
+
+    /// Compiles the filter, while the executor works.
+    fn make_filter(&mut self) -> Result<()> {
+        self.filter = self.bundle.filter()?;
+        match (&self.filter, self.filter_file.take()) {
+            (Some(filter), Some(file)) => sealed::fill(file, &filter.to_file()),
+            _ => Ok(()),
+        }
     }
 
     /// systemd can't take in a process that has ended meanwhile: then the reason is why it has.

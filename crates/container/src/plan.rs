@@ -10,6 +10,7 @@ use crate::compile::{Job, Options, compile};
 use crate::create::Create;
 use crate::error::Result;
 use crate::facts::Facts;
+use crate::filter::Delivery;
 use crate::host_mounts::kernel_mounts;
 use crate::no_cgroup::locate;
 use crate::prologue::prologue;
@@ -46,10 +47,11 @@ pub fn plan(create: &Create) -> Result<PrintedPlan> {
     let facts = Facts::look()?;
     let cgroup = locate(create, &bundle.spec, &facts)?;
     let legacy = cgroup.mounts();
+    let filter = bundle.filter()?;
     let job = Job {
         hook_output: [-1; 2],
         spec: &bundle.spec,
-        filter: bundle.filter.as_ref(),
+        filter: filter.as_ref().map(Delivery::Planned),
         id: &create.id,
         bundle: &bundle.path,
         rootfs: &bundle.rootfs,

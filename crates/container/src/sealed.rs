@@ -1,4 +1,4 @@
-//! Files in memory that nobody can change any more: the executor's program and its plan.
+//! Files in memory that nobody can change any more: the executor's program, its plan, and the program's filter.
 //!
 //! A process of a container that gets hold of `/proc/PID/exe` while the executor runs, or that is told to run
 //! `/proc/self/exe`, finds this copy, and never the runtime's own file (the class of CVE-2019-5736).
@@ -38,18 +38,43 @@ pub(crate) fn plan(bytes: &[u8]) -> Result<OwnedFd> {
     seal("coble-plan", plain, bytes).map_err(|errno| Error::os("seal the plan", errno))
 }
 
+/// A file for a filter that isn't made yet.
+///
+/// # Errors
+/// Out of memory.
+pub(crate) fn empty() -> Result<OwnedFd> {
+    let plain = MemfdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
+    make("coble-filter", plain).map_err(|errno| Error::os("memfd_create", errno))
+}
+
+/// Puts the filter there.
+///
+/// # Errors
+/// Out of memory.
+pub(crate) fn fill(file: OwnedFd, bytes: &[u8]) -> Result<()> {
+    fix(&file, bytes).map_err(|errno| Error::os("seal the filter", errno))
+}
+
 fn seal(name: &str, kind: MemfdFlags, bytes: &[u8]) -> std::result::Result<OwnedFd, Errno> {
+    let file = make(name, kind)?;
+    fix(&file, bytes)?;
+    Ok(file)
+}
+
+fn make(name: &str, kind: MemfdFlags) -> std::result::Result<OwnedFd, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = match memfd_create(name, flags | kind) {
-        Err(Errno::INVAL) => memfd_create(name, flags)?,
-        file => file?,
-    };
+    match memfd_create(name, flags | kind) {
+        Err(Errno::INVAL) => memfd_create(name, flags),
+        file => file,
+    }
+}
+
+fn fix(file: &OwnedFd, bytes: &[u8]) -> std::result::Result<(), Errno> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        let length = write(&file, rest)?;
+        let length = write(file, rest)?;
         rest = &rest[length..];
     }
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    fcntl_add_seals(&file, seals)?;
-    Ok(file)
+    fcntl_add_seals(file, seals)
 }

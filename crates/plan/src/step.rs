@@ -505,6 +505,11 @@ steps! {
         /// `struct sock_filter`, one after the other.
         program: &'a [u8],
     },
+    /// The same with a filter that the parent makes meanwhile. It is there once [`Step::AwaitRecord`] is over.
+    SeccompFile {
+        /// Number of the descriptor of a file that has the flags, 32 bits in the machine's order, and the program.
+        fd: i32,
+    },
     /// Runs the program, execve(2).
     Exec {
         /// Its arguments.

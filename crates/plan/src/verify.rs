@@ -68,7 +68,7 @@ pub fn verify(plan: &Plan) -> Result<(), Disorder> {
         if is_filtered && !matches!(step, Step::Exec { .. }) {
             return disorder(index, "calls are filtered of what is not the program");
         }
-        is_filtered = matches!(step, Step::Seccomp { .. });
+        is_filtered = matches!(step, Step::Seccomp { .. } | Step::SeccompFile { .. });
         is_held = matches!(step, Step::HoldSource { .. });
         is_mapped = matches!(step, Step::MapIds { .. });
         if matches!(step, Step::SetCapabilities { .. }) && !user_set {
@@ -187,7 +187,9 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::ReadonlyRoot { .. }
         | Step::HideMount { .. } => Phase::Mount,
         Step::PivotRoot { .. } | Step::MoveRoot {} | Step::Chroot {} => Phase::Change,
-        Step::Seccomp { .. } | Step::Exec { .. } | Step::Finish {} => Phase::Run,
+        Step::Seccomp { .. } | Step::SeccompFile { .. } | Step::Exec { .. } | Step::Finish {} => {
+            Phase::Run
+        }
         _ => Phase::Restrict,
     })
 }

@@ -37,6 +37,12 @@ impl<T: Copy> Array<T> {
         unsafe { core::slice::from_raw_parts_mut(self.first.as_ptr(), self.length) }
     }
 
+    /// The values, for good.
+    pub(crate) fn leak(self) -> &'static [T] {
+        // SAFETY: every value was written, and the memory is never given back nor changed any more.
+        unsafe { core::slice::from_raw_parts(self.first.as_ptr(), self.length) }
+    }
+
     pub(crate) fn as_ptr(&self) -> *const T {
         self.first.as_ptr()
     }

@@ -230,6 +230,7 @@ fn assume<'a>(step: &Step<'a>, context: &mut Context<'a>) -> Outcome {
             context.filter = Some(Filter { step: context.step, flags, program });
             Ok(())
         }
+        Step::SeccompFile { fd } => program::take_filter(context, fd),
         Step::Exec { args, env } => program::exec(context, args, env),
         Step::Finish {} => rendezvous::finish(context),
         // `execute` and `build` have taken every other step.

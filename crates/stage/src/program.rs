@@ -4,8 +4,11 @@ use core::ffi::{CStr, c_char};
 use core::ptr::null;
 
 use coble_plan::{List, Message};
-use coble_sys::rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, openat, stat};
-use coble_sys::rustix::io::{Errno, read, retry_on_intr};
+use coble_sys::rustix::fd::{FromRawFd, OwnedFd};
+use coble_sys::rustix::fs::{
+    Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, fstat, openat, stat,
+};
+use coble_sys::rustix::io::{Errno, pread, read, retry_on_intr};
 use coble_sys::rustix::process::set_parent_process_death_signal;
 use coble_sys::{FILTER_FLAG_NEW_LISTENER, execve, seccomp_set_mode_filter, sigprocmask};
 
@@ -80,6 +83,21 @@ pub(crate) fn exec(context: &mut Context<'_>, args: List<'_>, env: List<'_>) -> 
     // SAFETY: both arrays end with a null pointer and point to strings that outlive the call.
     let errno = unsafe { execve(context.program.as_c_str(), args.as_ptr(), env.as_ptr()) };
     Err(Fault::new(errno, "execve").with(context.program.as_bytes()))
+}
+
+/// [`coble_plan::Step::SeccompFile`]
+pub(crate) fn take_filter(context: &mut Context<'_>, fd: i32) -> Outcome {
+    // SAFETY: the parent hands this descriptor down for this step alone.
+    let file = unsafe { OwnedFd::from_raw_fd(fd) };
+    let length = fstat(&file).during("fstat")?.st_size as usize;
+    let mut bytes = Array::new(length, 0)?;
+    let read = pread(&file, bytes.as_mut_slice(), 0).during("pread")?;
+    let Some((flags, program)) = bytes.leak().split_first_chunk().filter(|_| read == length) else {
+        return Err(Fault::words("the filter can't be read"));
+    };
+    let flags = u32::from_ne_bytes(*flags);
+    context.filter = Some(Filter { step: context.step, flags, program });
+    Ok(())
 }
 
 /// [`coble_plan::Step::Seccomp`]: of all that this process does, the filter has to let execve(2) pass, and nothing else.

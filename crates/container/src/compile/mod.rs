@@ -20,7 +20,7 @@ use coble_spec::{Hook, Spec};
 use crate::delegation::{self, refuse_without_cgroup2};
 use crate::error::Result;
 use crate::facts::Facts;
-use crate::filter::Filter;
+use crate::filter::Delivery;
 use crate::observe::{Observe, Watched};
 use crate::selinux::{MountLabel, refuse_inactive};
 use crate::state::Setgroups;
@@ -39,7 +39,7 @@ pub(crate) use text::{c_string, clean};
 pub(crate) struct Job<'a> {
     pub(crate) spec: &'a Spec,
     /// What its programs run under.
-    pub(crate) filter: Option<&'a Filter>,
+    pub(crate) filter: Option<Delivery<'a>>,
     pub(crate) id: &'a str,
     /// Absolute.
     pub(crate) bundle: &'a Path,
@@ -131,7 +131,7 @@ pub(crate) fn compile(job: &Job<'_>) -> Result<Launch> {
     process::labels(job, plan_ref)?;
     mounts::change_root(job, &namespaces, plan_ref)?;
     // From here on the process turns into the program, rights last.
-    let loaded = watched.as_ref().map(|watched| &watched.filter).or(job.filter);
+    let loaded = watched.as_ref().map(|watched| Delivery::Planned(&watched.filter)).or(job.filter);
     process::assume(job, &namespaces, loaded, plan_ref)?;
     let setgroups = process::setgroups(job, &namespaces);
     Ok(Launch {

@@ -9,7 +9,7 @@ use super::text::{c_string, clean};
 use super::{Job, Namespaces};
 use crate::capability::Sets;
 use crate::error::{Error, Result};
-use crate::filter::{self, Filter, kept_capabilities};
+use crate::filter::{self, Delivery, kept_capabilities};
 use crate::id_map::denies_groups;
 use crate::memory_policy::policy_step;
 use crate::rlimit;
@@ -31,7 +31,7 @@ pub(crate) struct Assumption<'a> {
     /// Further variables of its environment.
     pub(crate) environment: &'a [String],
     /// What it runs under, and where that stands.
-    pub(crate) filter: Option<(&'a Filter, &'a str)>,
+    pub(crate) filter: Option<(Delivery<'a>, &'a str)>,
 }
 
 fn configured<'a>(job: &Job<'a>) -> Option<&'a Process> {
@@ -106,7 +106,7 @@ pub(crate) fn key_label_step(process: &Process, origin: &str, plan: &mut Plan) -
 pub(super) fn assume(
     job: &Job<'_>,
     namespaces: &Namespaces,
-    filter: Option<&Filter>,
+    filter: Option<Delivery<'_>>,
     plan: &mut Plan,
 ) -> Result<()> {
     let process = configured(job).ok_or_else(|| {

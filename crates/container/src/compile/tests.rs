@@ -102,7 +102,7 @@ impl Case {
         let cgroup = self.cgroup();
         let filter = crate::filter::Filter::of(&self.spec).unwrap();
         let job = Job {
-            filter: filter.as_ref(),
+            filter: filter.as_ref().map(crate::filter::Delivery::Planned),
             hook_output: [-1; 2],
             spec: &self.spec,
             id: "box",

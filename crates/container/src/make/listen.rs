@@ -110,7 +110,7 @@ impl Making {
 
     /// Who answers the notifications of the filter.
     fn agent(&self) -> Option<&Agent> {
-        self.bundle.filter.as_ref()?.agent.as_ref()
+        self.filter.as_ref()?.agent.as_ref()
     }
 
     /// Gives the listener of the filter to the agent.

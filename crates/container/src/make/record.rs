@@ -19,7 +19,7 @@ impl Making {
         if self.bundle.is_given {
             self.entry.write_config(&self.bundle.spec)?;
         }
-        if let Some(filter) = &self.bundle.filter {
+        if let Some(filter) = &self.filter {
             self.entry.write_filter(filter)?;
         }
         self.entry.write(&record)?;
@@ -48,7 +48,7 @@ impl Making {
             init: Init::of(self.executor()?.pid)?,
             cgroup: cgroup.record(),
             former_oom_kills: self.former_oom_kills,
-            is_filtered: self.bundle.filter.is_some(),
+            is_filtered: self.filter.is_some(),
             intel_rdt: self.group.clone(),
             namespaces: listed(spec).to_vec(),
             memory_swap: memory_swap(spec),
