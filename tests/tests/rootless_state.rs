@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use coble_tests::{Case, Cmd, PLAIN_ID, skip};
 use rustix::process::geteuid;
@@ -14,7 +14,9 @@ fn case() -> Option<(Case, PathBuf)> {
         skip("needs root for a /tmp of its own");
         return None;
     }
-    let case = Case::plain()?;
+    let mut case = Case::plain()?;
+    // The runtime itself may lie in /tmp.
+    case.use_copy();
     let tmp = case.folder("tmp");
     chown(&tmp, Some(0), Some(0)).unwrap();
     fs::set_permissions(&tmp, PermissionsExt::from_mode(0o1777)).unwrap();
@@ -30,7 +32,7 @@ fn coble(case: &Case, words: &[&str]) -> Cmd {
     );
     Cmd::new("unshare", &case.id, &case.dir.join("output"))
         .args(["--mount", "--propagation", "private", "sh", "-c", &line, "sh"])
-        .arg(case.program())
+        .arg(Path::new("/mnt").join(case.program().strip_prefix(&case.dir).unwrap()))
         .args(words)
 }
 
