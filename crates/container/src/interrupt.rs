@@ -69,9 +69,7 @@ impl Watch<'_> {
             _ => Ok(true),
         }
     }
-}
 
-impl Watch<'_> {
     /// Waits until `fd` or one of the others can be read, and says whether it is `fd`.
     ///
     /// # Errors

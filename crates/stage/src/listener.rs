@@ -3,7 +3,7 @@
 //! Who has loaded it can't send its listener to anybody: that, too, might have to be answered first. So a thread that
 //! has not does it, and this one waits meanwhile by touching memory that isn't there, which is no system call.
 
-use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use coble_plan::{LISTENED, Message};
@@ -35,11 +35,10 @@ const STACK: usize = 32 << 10;
 pub(crate) fn load(context: &Context<'_>, flags: u32, program: &[u8]) -> Outcome {
     let (page, filler) = MissingPage::new().during("userfaultfd")?;
     let errand = Errand { socket: context.report_to(), filler, listener: AtomicI32::new(-1) };
-    let mut stack = Array::new(STACK / size_of::<u128>(), 0u128)?;
-    let top = stack.as_mut_slice().as_mut_ptr_range().end.cast();
+    let mut stack = Array::new(STACK, MaybeUninit::uninit())?;
     // SAFETY: the stack is never given back. The errand lasts until the page is filled, which is the last that the
     // thread does with it; should the filter not be loaded, the errand stays until the process ends.
-    unsafe { start_thread(top, run, (&raw const errand).cast()) }.during("clone")?;
+    unsafe { start_thread(stack.as_mut_slice(), run, &raw const errand) }.during("clone3")?;
     let listener = match seccomp_new_listener(flags, program) {
         Ok(listener) => listener,
         Err(errno) => {
@@ -55,9 +54,9 @@ pub(crate) fn load(context: &Context<'_>, flags: u32, program: &[u8]) -> Outcome
 }
 
 /// Where nobody takes the listener, nothing runs.
-extern "C" fn run(errand: *const c_void) -> ! {
+extern "C" fn run(errand: *const Errand<'_>) -> ! {
     // SAFETY: it is what `load` has given, and still there.
-    let errand = unsafe { &*errand.cast::<Errand<'_>>() };
+    let errand = unsafe { &*errand };
     if deliver(errand).is_err() {
         exit_group(1);
     }

@@ -1,4 +1,4 @@
-//! clone3(2), for a child that soon calls execveat(2).
+//! clone3(2): a child that soon calls execveat(2), and what a thread needs of it.
 
 use core::arch::asm;
 use core::mem::{MaybeUninit, size_of};
@@ -14,7 +14,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// `struct clone_args`, Linux 5.7 (CLONE_ARGS_SIZE_VER2).
 #[repr(C, align(8))]
 #[derive(Default)]
-struct CloneArgs {
+pub(crate) struct CloneArgs {
     flags: u64,
     pidfd: u64,
     child_tid: u64,
@@ -28,8 +28,21 @@ struct CloneArgs {
     cgroup: u64,
 }
 
+impl CloneArgs {
+    /// The arguments for what runs on a stack of its own.
+    pub(crate) fn on(stack: &mut [MaybeUninit<u8>], flags: u64) -> Self {
+        Self {
+            flags,
+            stack: stack.as_mut_ptr() as u64,
+            // The psABI wants the stack aligned to 16 bytes at a call.
+            stack_size: (stack.len() & !15) as u64 - (stack.as_ptr() as u64 & 15),
+            ..Self::default()
+        }
+    }
+}
+
 /// What the child runs: it gets the pointer that was given to [`clone3`] and never returns.
-pub(crate) type Entry<T> = extern "C" fn(*const T) -> !;
+pub type Entry<T> = extern "C" fn(*const T) -> !;
 
 /// A child process.
 #[derive(Debug)]
@@ -60,14 +73,10 @@ pub(crate) unsafe fn clone3<T>(
     let mut pidfd: RawFd = -1;
     let into_cgroup = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
     let args = CloneArgs {
-        flags: flags | into_cgroup | libc::CLONE_PIDFD as u64,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
-        stack: stack.as_mut_ptr() as u64,
-        // The psABI wants the stack aligned to 16 bytes at a call.
-        stack_size: (stack.len() & !15) as u64 - (stack.as_ptr() as u64 & 15),
         cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
-        ..CloneArgs::default()
+        ..CloneArgs::on(stack, flags | into_cgroup | libc::CLONE_PIDFD as u64)
     };
     // SAFETY: `args` and `pidfd` live through the call; the child leaves through `entry` and never comes
     // back to this frame.
@@ -79,7 +88,7 @@ pub(crate) unsafe fn clone3<T>(
 
 /// The call itself: in the parent it returns, in the child it calls `entry` on the new stack.
 #[cfg(target_arch = "x86_64")]
-unsafe fn clone3_call(args: *const CloneArgs, entry: usize, argument: usize) -> isize {
+pub(crate) unsafe fn clone3_call(args: *const CloneArgs, entry: usize, argument: usize) -> isize {
     let value: isize;
     // SAFETY: see the caller. The child's registers are the parent's but for rax and rsp, so r12 and r13
     // still hold what it needs.
@@ -107,7 +116,7 @@ unsafe fn clone3_call(args: *const CloneArgs, entry: usize, argument: usize) -> 
 
 /// The call itself: in the parent it returns, in the child it calls `entry` on the new stack.
 #[cfg(target_arch = "aarch64")]
-unsafe fn clone3_call(args: *const CloneArgs, entry: usize, argument: usize) -> isize {
+pub(crate) unsafe fn clone3_call(args: *const CloneArgs, entry: usize, argument: usize) -> isize {
     let value: isize;
     // SAFETY: see the caller. The child's registers are the parent's but for x0 and sp, so x9 and x10
     // still hold what it needs.

@@ -23,7 +23,7 @@ mod streams;
 mod thread;
 pub mod userfaultfd;
 
-pub use clone3::Child;
+pub use clone3::{Child, Entry};
 pub use exec::{execve, fexecve};
 pub use interface::loopback_up;
 /// For its constants; none of its functions is used.
