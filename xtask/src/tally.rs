@@ -46,13 +46,20 @@ impl Tally {
     /// Prints what didn't pass, then the counts as the closing line; ends the program if something failed.
     pub(crate) fn close(&self) -> crate::Result<()> {
         println!();
-        self.told.iter().for_each(|line| println!("{line}"));
+        self.closing().for_each(|line| println!("{line}"));
         println!("{self}");
         match self.failed {
             0 => Ok(()),
             // The closing line said it.
             _ => std::process::exit(1),
         }
+    }
+
+    /// What was skipped, then what failed: who has only the end of a long log sees why it is red.
+    fn closing(&self) -> impl Iterator<Item = &String> {
+        let failed = |line: &&String| line.starts_with("FAILED: ");
+        let skipped = self.told.iter().filter(move |line| !failed(line));
+        skipped.chain(self.told.iter().filter(failed))
     }
 
     /// Counts printed checks; other lines don't count.
@@ -110,11 +117,29 @@ impl Tally {
         let moved = skipped.len().min(tally.passed);
         tally.passed -= moved;
         tally.skipped += moved;
-        tally.told.extend(failed.iter().map(|name| format!("FAILED: {program}: {name}")));
+        let failures = failed.iter().map(|name| match output_of(name, text) {
+            "" => format!("FAILED: {program}: {name}"),
+            output => format!("FAILED: {program}: {name}\n{output}"),
+        });
+        tally.told.extend(failures);
         let lines = skipped.iter().map(|(name, why)| format!("skipped: {program}: {name}: {why}"));
         tally.told.extend(lines);
         (results > 0).then_some(tally)
     }
+}
+
+/// The end of what a test printed, as the harness shows it after all tests.
+fn output_of<'a>(name: &str, text: &'a str) -> &'a str {
+    /// Bytes: enough for a message and what two programs printed.
+    const SHOWN: usize = 4000;
+    let Some((_, after)) = text.split_once(&format!("---- {name} stdout ----\n")) else {
+        return "";
+    };
+    let end =
+        ["\n---- ", "\nfailures:", "\nsuccesses:"].iter().filter_map(|mark| after.find(mark)).min();
+    let output = after[..end.unwrap_or(after.len())].trim_end();
+    let start = output.char_indices().map(|(at, _)| at).find(|at| output.len() - at <= SHOWN);
+    &output[start.unwrap_or(output.len())..]
 }
 
 /// The number that stands right before `word`: `ok. 3 passed; 1 failed` has 3 before ` passed`.
@@ -146,6 +171,23 @@ mod tests {
         let tally = Tally::of_harness("run", text).unwrap();
         assert_eq!(counts(&tally), (0, 1, 1));
         assert_eq!(tally.told, ["FAILED: run: m::b", "skipped: run: a: x"]);
+    }
+
+    #[test]
+    fn what_failed_comes_last_with_what_it_printed() {
+        let text = "test a ... FAILED\nskipped: b: x\ntest b ... ok\n\nfailures:\n\n\
+                    ---- a stdout ----\nleft: 1\n\nright: 2\n\n\nfailures:\n    a\n\n\
+                    test result: FAILED. 1 passed; 1 failed; 0 ignored;\n";
+        let tally = Tally::of_harness("run", text).unwrap();
+        let closing: Vec<&String> = tally.closing().collect();
+        assert_eq!(closing, ["skipped: run: b: x", "FAILED: run: a\nleft: 1\n\nright: 2"]);
+    }
+
+    #[test]
+    fn only_the_end_of_a_long_output_is_told() {
+        let text = format!("---- a stdout ----\n{}é{}\n", "x".repeat(100), "y".repeat(3999));
+        assert_eq!(output_of("a", &text), "y".repeat(3999));
+        assert_eq!(output_of("b", &text), "");
     }
 
     #[test]
