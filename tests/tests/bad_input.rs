@@ -271,6 +271,10 @@ fn seccomp_is_never_passed_over() {
     );
     let profile = json!({"defaultAction": "SCMP_ACT_ERRNO"});
     refuses_value("/linux/seccomp", profile, &["/linux/seccomp", "execve(2) is denied"]);
+    let rules = json!([{"names": ["read", 7], "action": "SCMP_ACT_ALLOW"}]);
+    let profile = json!({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": rules});
+    let words = ["/linux/seccomp/syscalls/0/names/1: invalid type: integer `7`, expected a string"];
+    refuses_value("/linux/seccomp", profile, &words);
 }
 
 #[test]

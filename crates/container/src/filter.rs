@@ -3,9 +3,11 @@
 //! It is loaded right before the program runs, so that a profile has to allow execve(2) and nothing else of what coble
 //! does (docs/adr/0014). Without no_new_privs that needs `CAP_SYS_ADMIN`, which the process keeps until then.
 
+use std::borrow::Cow;
+
 use coble_plan::{Plan, Step};
 use coble_seccomp::{Action, Arch, Data, Profile, Program};
-use coble_spec::{Process, Seccomp, Spec};
+use coble_spec::{Deferred, ParseError, Process, Seccomp, Spec};
 use coble_sys::rustix::fd::RawFd;
 use coble_sys::{FILTER_FLAG_NEW_LISTENER, seccomp_knows};
 
@@ -82,10 +84,9 @@ impl Filter {
     /// # Errors
     /// Those of [`Filter::compile`], and of [`check`].
     pub(crate) fn of(spec: &Spec) -> std::result::Result<Option<Self>, Invalid> {
-        let section = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
-        let compiled = section.map(|section| Self::with_program(section, knows_all(spec)));
-        let filter = compiled.transpose().map_err(|invalid| invalid.below(POINTER))?;
-        Ok(filter.map(|(filter, _)| filter))
+        let Some(section) = section(spec)? else { return Ok(None) };
+        let compiled = Self::with_program(&section, knows_all(spec));
+        compiled.map(|(filter, _)| Some(filter)).map_err(|invalid| invalid.below(POINTER))
     }
 
     /// # Errors
@@ -207,16 +208,30 @@ fn flags(section: &Seccomp) -> std::result::Result<u32, Invalid> {
     names.iter().enumerate().map(bit).try_fold(0, |flags, bit| Ok(flags | bit?))
 }
 
-/// Judges a section by itself, but for what the whole of it comes to.
+/// A configuration's section.
 ///
 /// # Errors
-/// What can't be meant; pointers begin at the section.
-pub(crate) fn check(section: &Seccomp, knows_all: bool) -> std::result::Result<(), Invalid> {
-    read(section, knows_all).map(drop)
+/// A value has the wrong type or is missing.
+pub(crate) fn section(spec: &Spec) -> std::result::Result<Option<Cow<'_, Seccomp>>, Invalid> {
+    let section = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+    section.map(Deferred::read).transpose().map_err(|error| match error {
+        ParseError::Value { pointer, reason } => Invalid::new(pointer, reason).below(POINTER),
+        // Its syntax was looked at with the rest.
+        ParseError::Syntax { reason, .. } => Invalid::new(POINTER, reason),
+    })
+}
+
+/// Judges a configuration's section, but for what the whole of it comes to.
+///
+/// # Errors
+/// What can't be meant.
+pub(crate) fn check(spec: &Spec) -> std::result::Result<(), Invalid> {
+    let Some(section) = section(spec)? else { return Ok(()) };
+    read(&section, knows_all(spec)).map(drop).map_err(|invalid| invalid.below(POINTER))
 }
 
 /// Whether a name that is no system call's is an error.
-pub(crate) fn knows_all(spec: &Spec) -> bool {
+fn knows_all(spec: &Spec) -> bool {
     spec.annotations.contains_key(FAIL_UNKNOWN_SYSCALL)
 }
 
@@ -336,7 +351,7 @@ mod tests {
         let filter = Filter::compile(&section(value)).unwrap();
         assert_eq!((filter.flags, filter.agent), (0, None));
         let value = json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"});
-        let error = check(&section(value), false).unwrap_err().to_string();
+        let error = read(&section(value), false).unwrap_err().to_string();
         assert_eq!(error, "/listenerMetadata: there is no listenerPath");
     }
 
@@ -344,8 +359,8 @@ mod tests {
     fn unknown_names_are_refused_on_demand() {
         let rules = json!([{"names": ["read", "time_travel"], "action": "SCMP_ACT_LOG"}]);
         let section = section(json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}));
-        assert!(check(&section, false).is_ok());
-        let error = check(&section, true).unwrap_err().to_string();
+        assert!(read(&section, false).is_ok());
+        let error = read(&section, true).unwrap_err().to_string();
         assert_eq!(error, "/syscalls/0/names/1: \"time_travel\" is no system call");
     }
 }

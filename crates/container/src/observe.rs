@@ -4,7 +4,8 @@ use coble_seccomp::{Action, Arch, Program, Seen};
 use coble_spec::{Seccomp, Spec};
 
 use crate::error::{Error, Result};
-use crate::filter::{Filter, POINTER};
+use crate::filter::{self, Filter, POINTER};
+use crate::validate::Invalid;
 
 /// What [`Run`](crate::Run) is to find out about the program's system calls.
 ///
@@ -78,19 +79,18 @@ impl Observe {
         if !self.is_wanted() {
             return Ok(None);
         }
-        let section = spec.linux.as_ref().and_then(|linux| linux.seccomp.clone());
-        let section = match section {
-            Some(section) => section,
+        let wrong =
+            |invalid: Invalid| Error::config(&invalid.pointer, format!("config.json: {invalid}"));
+        let section = match filter::section(spec).map_err(wrong)? {
+            Some(section) => section.into_owned(),
             None if self.used => free(),
             None => {
                 let words = "linux.seccomp is missing, so that no profile denies anything";
                 return Err(Error::config(POINTER, format!("config.json: {words}")));
             }
         };
-        let (filter, program) = Filter::with_program(&section, false).map_err(|invalid| {
-            let invalid = invalid.below(POINTER);
-            Error::config(&invalid.pointer, format!("config.json: {invalid}"))
-        })?;
+        let (filter, program) = Filter::with_program(&section, false)
+            .map_err(|invalid| wrong(invalid.below(POINTER)))?;
         let refuse =
             |words: &str| Err(Error::config(POINTER, format!("config.json: {POINTER}: {words}")));
         if filter.agent.is_some() {

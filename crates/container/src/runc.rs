@@ -14,7 +14,7 @@ use std::path::Path;
 use coble_spec::{Process, Spec};
 
 use crate::error::{Error, Result};
-use crate::filter::{self as own, Filter};
+use crate::filter::Filter;
 use crate::state::Record;
 
 pub(crate) use fifo::{FIFO, release};
@@ -35,8 +35,7 @@ impl Runc {
     pub(crate) fn filter(&self) -> Result<Option<Filter>> {
         let Some(own) = &self.filter else { return Ok(None) };
         let section = filter::section(own)?;
-        own::check(&section, false)
-            .and_then(|()| Filter::compile(&section))
+        Filter::compile(&section)
             .map(Some)
             .map_err(|invalid| Error::new(format!("state.json: /config/seccomp{invalid}")))
     }

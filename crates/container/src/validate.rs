@@ -77,11 +77,7 @@ pub fn validate(spec: &Spec) -> Result<(), Invalid> {
     text::version(&spec.oci_version)?;
     text::without_nul(spec)?;
     members(spec)?;
-    let Some(section) = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) else {
-        return Ok(());
-    };
-    filter::check(section, filter::knows_all(spec))
-        .map_err(|invalid| invalid.below(filter::POINTER))
+    filter::check(spec)
 }
 
 /// The same for a configuration that was read from `text`, which mostly shows at a glance that no string has a

@@ -5,6 +5,7 @@
 //! Nothing is checked beyond types: that is the work of whoever compiles the configuration.
 
 mod cgroup;
+mod deferred;
 pub mod features;
 mod linux;
 mod parse;
@@ -13,6 +14,7 @@ mod process;
 mod seccomp;
 
 pub use cgroup::*;
+pub use deferred::Deferred;
 pub use linux::*;
 pub use parse::{ParseError, parse};
 pub use process::*;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Resources, Seccomp, is_false, nullable};
+use crate::{Deferred, Resources, Seccomp, is_false, nullable};
 
 /// What only Linux has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,9 +35,9 @@ pub struct Linux {
     /// Network devices to move into the container, by their name on the host.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub net_devices: BTreeMap<String, NetDevice>,
-    /// The filter of system calls.
+    /// The filter of system calls. Engines write profiles that are longer than all the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seccomp: Option<Seccomp>,
+    pub seccomp: Option<Deferred<Seccomp>>,
     /// `shared`, `slave`, `private` or `unbindable`, with or without a leading `r`.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub rootfs_propagation: String,

@@ -36,6 +36,15 @@ impl ParseError {
             Self::Value { pointer, .. } => pointer,
         }
     }
+
+    /// The same, seen from the text that has this one's at `pointer`.
+    #[must_use]
+    pub fn below(mut self, pointer: &str) -> Self {
+        if let Self::Value { pointer: below, .. } = &mut self {
+            below.insert_str(0, pointer);
+        }
+        self
+    }
 }
 
 impl fmt::Display for ParseError {

@@ -140,11 +140,18 @@ fn calls(arch: Arch, difference: &Difference) -> Vec<String> {
     }
 }
 
+/// What a configuration has of a filter.
+fn written(spec: &Spec) -> Seccomp {
+    let section = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()).expect("a filter");
+    section.read().expect("a section").into_owned()
+}
+
 /// Compares both profiles over all numbers with all arguments, and says of how many calls the outcome is the same.
 fn compare(docker: &Docker, flags: &[&str]) -> usize {
     let spec = config(docker, flags);
-    let capabilities = spec.process.and_then(|process| process.capabilities).unwrap_or_default();
-    let engines = spec.linux.and_then(|linux| linux.seccomp).expect("a filter");
+    let capabilities =
+        spec.process.clone().and_then(|process| process.capabilities).unwrap_or_default();
+    let engines = written(&spec);
     let own = default(docker, &capabilities.bounding);
     let profiles =
         [&engines, &own].map(|section| Profile::read(section, Arch::NATIVE).expect("it"));
@@ -235,7 +242,7 @@ fn the_engine_takes_what_convert_writes() {
     fs::write(&profile, convert.output().stdout()).expect("a file");
     let option = format!("seccomp={}", profile.display());
     let spec = config(&docker, &["--security-opt", &option]);
-    let taken = spec.linux.and_then(|linux| linux.seccomp).expect("a filter");
+    let taken = written(&spec);
     // Older engines pass over the error number of the default action, which is the usual one here.
     let programs = [&taken, &own].map(|section| {
         let profile = Profile::read(section, Arch::NATIVE).expect("a profile");

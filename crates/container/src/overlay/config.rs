@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use coble_spec::{Mount, Namespace, NamespaceKind, Seccomp, Spec};
+use coble_spec::{Deferred, Mount, Namespace, NamespaceKind, Seccomp, Spec};
 
 use super::layout::{Part, Show, escape};
 use super::points::is_below;
@@ -64,7 +64,7 @@ pub(super) fn config(setting: &Setting<'_>) -> Spec {
     }
     own_network(&mut spec);
     if let Some(linux) = &mut spec.linux {
-        linux.seccomp = setting.seccomp.cloned();
+        linux.seccomp = setting.seccomp.cloned().map(Deferred::from);
     }
     let parts = setting.parts.iter().zip(setting.layers);
     spec.mounts = parts

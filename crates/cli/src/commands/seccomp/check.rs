@@ -76,7 +76,7 @@ fn accepted(source: &Source, program: &Program, arch: Arch) -> Result<(), Failur
     const SECTION: &str = "/linux/seccomp";
     let mut spec = example(ExampleHost::default());
     if let Some(linux) = &mut spec.linux {
-        linux.seccomp = Some(source.section().clone());
+        linux.seccomp = Some(source.section().clone().into());
     }
     validate(&spec).map_err(|invalid| {
         let pointer = invalid.pointer.strip_prefix(SECTION).unwrap_or(&invalid.pointer);

@@ -11,7 +11,7 @@ use coble_seccomp::{
     Arch, DEFAULT, EngineProfile, Profile, Program, Resolved, Setting, Tree, kernel_version,
     unconfined,
 };
-use coble_spec::{Seccomp, Spec};
+use coble_spec::{Deferred, Seccomp, Spec};
 
 use super::{ARCH, CAP, KERNEL};
 use crate::call::Call;
@@ -156,14 +156,17 @@ impl Source {
         let read =
             |error: coble_spec::ParseError| Failure::new(one_line(&name, &error.to_string()));
         let tree: Tree = coble_spec::parse(text).map_err(read)?;
+        const SECTION: &str = "/linux/seccomp";
         if tree.member("ociVersion").is_some() || tree.member("linux").is_some() {
             let spec: Spec = coble_spec::parse(text).map_err(read)?;
             let section = spec.linux.and_then(|linux| linux.seccomp);
+            let section = section.as_ref().map(Deferred::read).transpose();
+            let section = section.map_err(|error| read(error.below(SECTION)))?;
             let none = || {
                 Failure::new(format!("{name}: there is no /linux/seccomp: every call can be made"))
             };
-            let resolved = Resolved::plain(section.ok_or_else(none)?);
-            return Ok(Self { name, prefix: "/linux/seccomp", engine: None, resolved });
+            let resolved = Resolved::plain(section.ok_or_else(none)?.into_owned());
+            return Ok(Self { name, prefix: SECTION, engine: None, resolved });
         }
         let profile =
             EngineProfile::read(&tree).map_err(|error| wrong(&name, &error.pointer, &error))?;
