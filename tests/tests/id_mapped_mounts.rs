@@ -364,3 +364,127 @@ fn a_plain_user_can_not_map() {
     let words = "id-mapped mounts are not supported for rootless containers";
     case.refuses(case.run(&bundle), &["/options", words]);
 }
+
+/// The annotation that maps the root's ids.
+const ROOT_IDS: &str = "coble.rootfs.idmap";
+
+/// A bundle in a user namespace, whose root belongs to the host's root still.
+fn with_mapped_root(case: &Case, name: &str, word: &str) -> Bundle {
+    let mut bundle = case.bundle_at(name);
+    bundle.user_namespace(100_000, 65536);
+    bundle.writable();
+    bundle.config["annotations"][ROOT_IDS] = json!(word);
+    bundle
+}
+
+/// A new file belongs to 0 inside and on the disk.
+const OWNERS: &str = "stat -c %u:%g /bin /bin/busybox; touch /new; mkdir -p /made; stat -c %u:%g /new /made; \
+                      awk '$5 == \"/\" {print $6}' /proc/self/mountinfo";
+
+#[track_caller]
+fn root_is_mapped(run: Cmd, rootfs: &Path) {
+    let printed = run.output().stdout();
+    let (owners, options) = printed.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(owners, "0:0\n0:0\n0:0\n0:0");
+    assert!(options.split(',').any(|option| option == "idmapped"), "{options}");
+    for name in ["new", "made"] {
+        let owner = fs::metadata(rootfs.join(name)).unwrap();
+        assert_eq!((owner.uid(), owner.gid()), (0, 0), "{name}, on the disk");
+    }
+}
+
+#[test]
+fn the_root_is_mapped() {
+    let Some(case) = can_map(Case::root()) else { return };
+    for word in ["idmap", "ridmap", "idmap=uids=@0-0-65536;gids=0-100000-65536"] {
+        let mut bundle = with_mapped_root(&case, word.split('=').next_back().unwrap(), word);
+        bundle.sh(OWNERS);
+        root_is_mapped(case.run(&bundle), &bundle.rootfs());
+    }
+    // Without the mapping all is nobody's.
+    let mut bundle = with_mapped_root(&case, "plain", "idmap");
+    bundle.config["annotations"].as_object_mut().unwrap().remove(ROOT_IDS);
+    case.refuses(case.run(&bundle), &[
+        "make the mount point in a directory of nobody's: /proc: permission denied",
+        "what helps is to give the root file system to the container's root, or the annotation coble.rootfs.idmap",
+    ]);
+}
+
+#[test]
+fn the_root_is_mapped_without_a_user_namespace() {
+    let Some(case) = can_map(Case::root()) else { return };
+    let mut bundle = case.bundle();
+    bundle.config["annotations"][ROOT_IDS] =
+        json!("idmap=uids=0-2000-10#10-0-1;gids=0-3000-10#10-0-1");
+    bundle.sh("stat -c %u:%g /bin/busybox");
+    assert_eq!(case.run(&bundle).output().stdout(), "2000:3000\n");
+}
+
+/// Runs the bundle in a mount namespace in which `script` has mounted something; `$0` is the root file system's folder, `$1`
+/// an empty one.
+fn after_mounting(case: &Case, script: &str, bundle: &Bundle) -> Cmd {
+    bundle.write();
+    let script = format!("set -e; {script}; shift; exec \"$@\"");
+    let private = ["--mount", "--propagation", "private", "sh", "-c", &script];
+    let run = case.tool("unshare").args(private).arg(bundle.rootfs()).arg(case.folder("empty"));
+    run.arg(case.program())
+        .arg("--root")
+        .arg(case.state_root())
+        .args(["run", "-b"])
+        .arg(&bundle.path)
+        .arg(&case.id)
+}
+
+#[test]
+fn a_root_in_memory_is_mapped() {
+    let Some(case) = can_map(Case::root()) else { return };
+    let mut bundle = with_mapped_root(&case, "bundle", "idmap");
+    bundle.sh("stat -c %u:%g /bin/busybox; touch /new; stat -c %u:%g /new; stat -f -c %T /");
+    let script = "mount -t tmpfs none $1; cp -a $0/. $1; mount --bind $1 $0";
+    let output = after_mounting(&case, script, &bundle).output();
+    assert_eq!(output.stdout(), "0:0\n0:0\ntmpfs\n");
+}
+
+#[test]
+fn a_root_that_can_not_be_mapped_is_named() {
+    let Some(case) = can_map(Case::root()) else { return };
+    let mut bundle = with_mapped_root(&case, "bundle", "idmap");
+    bundle.sh("true");
+    let rootfs = bundle.rootfs();
+    for (script, kind) in [
+        ("mount -t ramfs none $1; cp -a $0/. $1; mount --bind $1 $0", "\"ramfs\""),
+        (
+            "mount -t tmpfs none $1; mkdir $1/up $1/work; \
+             mount -t overlay -o lowerdir=$0,upperdir=$1/up,workdir=$1/work none $0",
+            "\"overlay\"",
+        ),
+    ] {
+        let words = [
+            "unable to start container process",
+            "map the ids of the mount on / (/annotations/coble.rootfs.idmap)",
+            &format!("failed to set MOUNT_ATTR_IDMAP on {}: invalid argument", rootfs.display()),
+            kind,
+        ];
+        case.refuses(after_mounting(&case, script, &bundle), &words);
+    }
+}
+
+#[test]
+fn a_bad_mapping_of_the_root_is_refused() {
+    let place = "/annotations/coble.rootfs.idmap";
+    let Some(case) = Case::root() else { return };
+    let bundle = with_mapped_root(&case, "word", "yes");
+    case.refuses(case.run(&bundle), &[place, "\"yes\" is neither idmap nor ridmap"]);
+    let bundle = with_mapped_root(&case, "old", "idmap");
+    let run = case.run(&bundle).env("COBLE_WITHOUT", "mount_setattr");
+    case.refuses(run, &[place, "mount_setattr", "Linux 5.12"]);
+}
+
+#[test]
+fn a_plain_user_can_not_map_the_root() {
+    let Some(case) = Case::plain() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["annotations"][ROOT_IDS] = json!("idmap");
+    let words = "id-mapped mounts are not supported for rootless containers";
+    case.refuses(case.run(&bundle), &["/annotations/coble.rootfs.idmap", words]);
+}

@@ -1,6 +1,6 @@
 //! What the executor says of a failure, as an error that names the step and the place in the configuration.
 
-use coble_plan::{Failure, Plan, Step, mount};
+use coble_plan::{Failure, NOBODYS, Plan, Step, mount};
 use coble_sys::libc;
 use coble_sys::rustix::io::Errno;
 
@@ -90,6 +90,10 @@ fn fixed_hint(step: &Step<'_>, errno: i32, action: &str) -> Option<&'static str>
         // sched_setattr(2): a deadline has to be kept on every processor.
         (Step::Scheduler { .. }, libc::EPERM) => Some(
             "process scheduler can't be used together with AllowedCPUs, nor without CAP_SYS_NICE",
+        ),
+        _ if action == NOBODYS => Some(
+            "it belongs to an id that the user namespace has none for: what helps is to give the root file system to the \
+             container's root, or the annotation coble.rootfs.idmap",
         ),
         _ => None,
     }

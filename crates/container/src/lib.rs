@@ -144,6 +144,7 @@ mod rendezvous;
 mod resctrl;
 mod resume;
 mod rlimit;
+mod root_ids;
 mod run;
 mod runc;
 mod scheduler;

@@ -85,6 +85,7 @@ impl Place<'_> {
     /// The source of the mount, its destination and, where it is a new file system, that one's name.
     fn mount(&self) -> (String, String, Option<String>) {
         let found = self.plan.iter().skip(self.step + 1).find_map(|(step, _)| match step {
+            Step::OpenRoot { path } => Some((path, c"/", None)),
             Step::MountBind { source, destination, .. } => Some((source, destination, None)),
             Step::MountFs { fstype, source, destination, .. } => {
                 Some((source, destination, Some(text(fstype))))

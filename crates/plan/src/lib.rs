@@ -22,7 +22,9 @@ mod wire;
 #[cfg(feature = "std")]
 pub use list::ListBuf;
 pub use list::{List, ListIter};
-pub use message::{DONE, Failure, GO_ON, IN_CGROUP, LISTENED, MESSAGE_MAX, Message, OPENED};
+pub use message::{
+    DONE, Failure, GO_ON, IN_CGROUP, LISTENED, MESSAGE_MAX, Message, NOBODYS, OPENED,
+};
 #[cfg(feature = "std")]
 pub use plan::Plan;
 pub use step::Step;

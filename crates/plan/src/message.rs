@@ -18,6 +18,9 @@ pub const IN_CGROUP: u8 = 4;
 /// The byte that [`Message::Listener`] is answered with.
 pub const LISTENED: u8 = 5;
 
+/// The action of a [`Failure`] that an owner without an id in the user namespace explains, user_namespaces(7).
+pub const NOBODYS: &str = "make the mount point in a directory of nobody's";
+
 /// The byte that comes with the descriptor that [`Message::OpenSource`] asks for.
 pub const OPENED: u8 = 3;
 

@@ -127,7 +127,13 @@ fn needs_cgroup(step: &Step<'_>) -> bool {
 }
 
 fn takes_mapping(step: &Step<'_>) -> bool {
-    matches!(step, Step::HoldSource { .. } | Step::MountBind { .. } | Step::MountFs { .. })
+    matches!(
+        step,
+        Step::OpenRoot { .. }
+            | Step::HoldSource { .. }
+            | Step::MountBind { .. }
+            | Step::MountFs { .. }
+    )
 }
 
 /// `CLONE_NEWCGROUP`, clone(2).
@@ -141,6 +147,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         // A cgroup namespace is made as late as its cgroup.
         Step::Unshare { kinds } if *kinds == NEW_CGROUP => return None,
         Step::AwaitCgroup {}
+        | Step::MapIds { .. }
         | Step::Hook { .. }
         | Step::Console { .. }
         | Step::AppArmor { .. }
@@ -167,7 +174,6 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         Step::MountFs { .. }
         | Step::MountClassic { .. }
         | Step::HoldSource { .. }
-        | Step::MapIds { .. }
         | Step::MountBind { .. }
         | Step::Remount { .. }
         | Step::Relabel { .. }
@@ -258,6 +264,7 @@ mod tests {
         let map = Step::MapIds { uids: c"0 1 1\n", gids: c"0 1 1\n", recursive: 0 };
         assert_eq!(reason(&[OPEN, map, mask, EXEC]).0, 2);
         assert_eq!(reason(&[OPEN, map, hold, mask, EXEC]).0, 3);
+        assert_eq!(reason(&[map, Step::OpenDirectory { path: c"/" }, EXEC]).0, 1);
         assert_eq!(reason(&[CAPABILITIES, USER, EXEC]).0, 0);
         assert_eq!(reason(&[USER, Step::Bound { keep: 0 }, EXEC]).0, 1);
         assert_eq!(reason(&[EXEC, USER]).0, 0);

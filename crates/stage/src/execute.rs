@@ -29,8 +29,8 @@ use crate::device::{
 use crate::fault::{During, Outcome};
 use crate::hook::{Hook, run_hook};
 use crate::mount::{
-    Change, NewFs, Target, clone_tree, hold_source, mount_bind, mount_classic, mount_fs, relabel,
-    remount, unmount_place,
+    Change, NewFs, Target, clone_tree, hold_source, map_ids, mount_bind, mount_classic, mount_fs,
+    relabel, remount, unmount_place,
 };
 use crate::{console, identity, namespace, procfs, program, rendezvous, streams};
 
@@ -269,6 +269,7 @@ fn set_parent_propagation(path: &CStr, flags: u32) -> Outcome {
 
 fn open_root(context: &mut Context<'_>, path: &CStr) -> Outcome {
     let tree = clone_tree(CWD, path, true)?;
+    map_ids(context, tree.as_fd())?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(&tree, c"", CWD, path, flags).on("move_mount", path)?;
     context.set_root(tree)

@@ -248,7 +248,7 @@ pub(crate) fn clone_tree(
 }
 
 /// Has the ids of a mount mapped if the step before has asked for it. It must not be attached yet.
-fn map_ids(context: &mut Context<'_>, tree: BorrowedFd<'_>) -> Outcome {
+pub(crate) fn map_ids(context: &mut Context<'_>, tree: BorrowedFd<'_>) -> Outcome {
     match context.mapping.take() {
         Some(step) => {
             hand_over(context, Message::MapIds { step }, tree)?;

@@ -2,9 +2,10 @@
 
 use core::ffi::CStr;
 
+use coble_plan::NOBODYS;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{
-    FileType, Mode, OFlags, ResolveFlags, mkdirat, mknodat, openat2, readlinkat_raw,
+    FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, mknodat, openat2, readlinkat_raw,
 };
 use coble_sys::rustix::io::{Errno, Result as SysResult};
 
@@ -98,8 +99,18 @@ fn extend(
     };
     match outcome {
         Ok(()) | Err(Errno::EXIST) => Ok(true),
-        Err(errno) => Err(errno).on("make the mount point", wanted.as_c_str()),
+        Err(errno) => {
+            let action = if is_nobodys(&directory) { NOBODYS } else { "make the mount point" };
+            Err(errno).on(action, wanted.as_c_str())
+        }
     }
+}
+
+/// Whether the owner has no id in this user namespace, user_namespaces(7), "Unmapped user and group IDs".
+fn is_nobodys(directory: &OwnedFd) -> bool {
+    /// `/proc/sys/kernel/overflowuid`, which nobody changes.
+    const OVERFLOW: u32 = 65534;
+    fstat(directory).is_ok_and(|stat| stat.st_uid == OVERFLOW)
 }
 
 /// The longest part of a path that is there, and where the next name begins.

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::id_map::lines;
 use crate::mount_ids::MountIds;
 use crate::mount_options::{MountOptions, attr, ms};
+use crate::root_ids::{POINTER, root_ids};
 use crate::selinux::{Labelling, MountLabel};
 
 /// fsconfig(2) takes values of at most this many bytes.
@@ -66,6 +67,12 @@ pub(super) fn open_root(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan)
         let flags = if flags & ms::SLAVE != 0 { ms::SLAVE } else { ms::PRIVATE };
         plan.push(Step::ParentPropagation { path: &root, flags: flags as u32 }, origin);
     }
+    let wrong =
+        |reason: String| Error::config(POINTER, format!("config.json: {POINTER}: {reason}"));
+    if let Some(ids) = root_ids(job.spec).map_err(wrong)? {
+        can_map_ids(job).map_err(|reason| wrong(reason.to_owned()))?;
+        map_ids(&ids, POINTER, plan)?;
+    }
     plan.push(Step::OpenRoot { path: &root }, "/root/path");
     Ok(())
 }
@@ -94,7 +101,7 @@ pub(super) fn mounts(
             remount(&wanted, plan)?;
         } else if wanted.options.binds(&mount.kind) {
             let source = c_path(&source)?;
-            map_ids(job, &wanted, plan)?;
+            map_wanted_ids(job, &wanted, plan)?;
             if let Some(fd) = job.sources.get(index).copied().flatten() {
                 plan.push(Step::HoldSource { fd, source: &source }, wanted.origin.clone());
             }
@@ -221,18 +228,29 @@ fn bind(wanted: &Wanted<'_>, source: &CString, plan: &mut Plan) -> Result<()> {
 }
 
 /// Has the parent map the ids of the mount whose step comes next.
-fn map_ids(job: &Job<'_>, wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
+fn map_wanted_ids(job: &Job<'_>, wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()> {
     let Some(ids) = &wanted.ids else { return Ok(()) };
-    if wanted.flags & bits::CLASSIC_ATTRIBUTES != 0 {
-        return Err(wanted.refusal("id-mapped mounts need mount_setattr(2) (Linux 5.12)"));
+    can_map_ids(job).map_err(|reason| wanted.refusal(reason))?;
+    map_ids(ids, &wanted.origin, plan)
+}
+
+fn can_map_ids(job: &Job<'_>) -> std::result::Result<(), &'static str> {
+    match job.facts {
+        facts if !facts.has_mount_setattr => {
+            Err("id-mapped mounts need mount_setattr(2) (Linux 5.12)")
+        }
+        facts if facts.uid != 0 => {
+            Err("id-mapped mounts are not supported for rootless containers")
+        }
+        _ => Ok(()),
     }
-    if job.facts.uid != 0 {
-        let reason = "id-mapped mounts are not supported for rootless containers";
-        return Err(wanted.refusal(reason));
-    }
+}
+
+/// Before what mounts it.
+fn map_ids(ids: &MountIds, origin: &str, plan: &mut Plan) -> Result<()> {
     let (uids, gids) = (c_string(lines(&ids.uids))?, c_string(lines(&ids.gids))?);
     let step = Step::MapIds { uids: &uids, gids: &gids, recursive: u32::from(ids.recursive) };
-    plan.push(step, wanted.origin.clone());
+    plan.push(step, origin.to_owned());
     Ok(())
 }
 
@@ -276,7 +294,7 @@ fn file_system(job: &Job<'_>, wanted: &Wanted<'_>, plan: &mut Plan) -> Result<()
         flags,
         propagation: first_propagation(options),
     };
-    map_ids(job, wanted, plan)?;
+    map_wanted_ids(job, wanted, plan)?;
     plan.push(step, wanted.origin.clone());
     Ok(())
 }

@@ -4,12 +4,13 @@
 
 use coble_spec::Spec;
 
-use super::Invalid;
 use super::text::{member, quoted};
+use super::{Invalid, mappings};
 use crate::compile::KEEP_GROUPS;
 use crate::delegation::{self, DELEGATE};
 use crate::hook_output::{HOOKS_STDERR, HOOKS_STDOUT};
 use crate::pidfd_socket::RECEIVER;
+use crate::root_ids::{self, POINTER, ROOT_IDS};
 use crate::selinux::{CONTEXT_TYPE, CONTEXT_TYPES};
 use crate::subgroup::{self, SUBGROUP};
 
@@ -27,6 +28,15 @@ pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
         one(name, value)
             .map_err(|reason| Invalid::at(format!("/annotations/{}", member(name)), reason))?;
     }
+    root_ids(spec)
+}
+
+fn root_ids(spec: &Spec) -> Result<(), Invalid> {
+    let wrong = |reason: String| Invalid::at(POINTER, reason);
+    let Some(ids) = root_ids::root_ids(spec).map_err(wrong)? else { return Ok(()) };
+    for list in [&ids.uids, &ids.gids] {
+        mappings::list(list, POINTER).map_err(|invalid| wrong(invalid.reason))?;
+    }
     Ok(())
 }
 
@@ -41,7 +51,7 @@ fn one(name: &str, value: &str) -> Result<(), String> {
         }
         CONTEXT_TYPE => Ok(()),
         DELEGATE => delegation::check(value),
-        FAIL_UNKNOWN_SYSCALL => Ok(()),
+        FAIL_UNKNOWN_SYSCALL | ROOT_IDS => Ok(()),
         SUBGROUP => subgroup::check(value),
         _ => Err("this annotation is not supported".to_owned()),
     }
