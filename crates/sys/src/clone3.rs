@@ -41,7 +41,7 @@ impl CloneArgs {
     }
 }
 
-/// What the child runs: it gets the pointer that was given to [`clone3`] and never returns.
+/// What the child runs: it gets the pointer that was given to clone3 and never returns.
 pub type Entry<T> = extern "C" fn(*const T) -> !;
 
 /// A child process.

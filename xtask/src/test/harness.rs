@@ -15,7 +15,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(15 * 60);
 pub(super) fn run(binary: &Path, programs: &[Executable], tally: &mut Tally) {
     for program in programs.iter().filter(|program| program.test) {
         println!("\n{}: {}", program.package.display(), program.name);
-        let mut command = Command::new(&program.path);
+        // Whoever starts this may ignore signals, as nohup(1) does; what is inherited would be part of each test.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,QUIT").arg(&program.path);
         command.current_dir(&program.package).env("COBLE", binary);
         command.args(["--show-output", "--test-threads", &threads(program)]);
         tally.add(counted(&program.name, &mut command));

@@ -67,13 +67,13 @@ fn run_ps(call: &Call) -> Result<String, Failure> {
 /// The head and the lines whose column PID has one of `pids`.
 fn select(text: &str, pids: &[i32]) -> Result<String, Failure> {
     let head = text.lines().next().unwrap_or("");
-    let column = head.split_whitespace().position(|title| title == "PID");
-    let column = column.ok_or_else(|| Failure::new("couldn't find PID field in ps output"))?;
+    let column =
+        Column::of(head).ok_or_else(|| Failure::new("couldn't find PID field in ps output"))?;
     let mut selected = format!("{head}\n");
     for line in text.lines().skip(1).filter(|line| !line.trim().is_empty()) {
-        let pid = line.split_whitespace().nth(column).and_then(|cell| cell.parse().ok());
-        let pid: i32 =
-            pid.ok_or_else(|| Failure::new(format!("unable to parse pid in {line:?}")))?;
+        let pid = column
+            .number(line)
+            .ok_or_else(|| Failure::new(format!("unable to parse pid in {line:?}")))?;
         if pids.contains(&pid) {
             selected.push_str(line);
             selected.push('\n');
@@ -82,9 +82,57 @@ fn select(text: &str, pids: &[i32]) -> Result<String, Failure> {
     Ok(selected)
 }
 
+/// Where a table has the pids.
+struct Column {
+    /// How many columns stand before it.
+    index: usize,
+    /// How many characters of the head there are up to its end: numbers are aligned to the right.
+    end: usize,
+}
+
+impl Column {
+    fn of(head: &str) -> Option<Self> {
+        let index = head.split_whitespace().position(|title| title == "PID")?;
+        let mut rest = head;
+        for title in head.split_whitespace().take(index + 1) {
+            let at = rest.find(title)?;
+            rest = &rest[at + title.len()..];
+        }
+        let end = head.chars().count() - rest.chars().count();
+        Some(Self { index, end })
+    }
+
+    /// A name before it may have spaces; and where something before it is too long, all that follows is moved.
+    fn number(&self, line: &str) -> Option<i32> {
+        let end = line.char_indices().nth(self.end).map_or(line.len(), |(at, _)| at);
+        let (before, after) = line.split_at(end);
+        let aligned = before.rsplit(char::is_whitespace).next()?.parse().ok();
+        let is_whole = after.chars().next().is_none_or(char::is_whitespace);
+        aligned
+            .filter(|_| is_whole)
+            .or_else(|| line.split_whitespace().nth(self.index)?.parse().ok())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_spaces_may_stand_before_the_pid() {
+        let text = "COMMAND             PID    PPID\nsh                   12       1\n\
+                    podman 7 pause    21201   21040\ntwö words         21201       1\n";
+        let lines: Vec<&str> = text.lines().collect();
+        let selected = select(text, &[21201, 7]).unwrap();
+        assert_eq!(selected, format!("{}\n{}\n{}\n", lines[0], lines[2], lines[3]));
+    }
+
+    #[test]
+    fn a_line_may_be_moved_by_what_is_too_long() {
+        let text = "UID   PID  PPID CMD\na-long-name   12     1 sh\nroot 1234567 12 sh\n";
+        assert_eq!(select(text, &[12]).unwrap().lines().count(), 2);
+        assert_eq!(select(text, &[1234567]).unwrap().lines().count(), 2);
+    }
 
     const TEXT: &str = "UID   PID  PPID CMD\nroot    1     0 init\nroot   12     1 sh -c 1\n\n";
 
@@ -99,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_table_without_pids_is_refused() {
-        for text in ["", "UID CMD\nroot init\n", "CMD PID\nsh -c 1\n"] {
+        for text in ["", "UID CMD\nroot init\n", "CMD PID\nsh -c x\n"] {
             assert!(select(text, &[1]).is_err(), "{text:?}");
         }
     }
