@@ -72,7 +72,12 @@ impl<'a> NamedUser<'a> {
     /// The same with flags of setpriv(1).
     #[must_use]
     pub fn tool_with(&self, flags: &[&str], program: &str) -> Cmd {
-        let line = format!("{} && exec setpriv \"$@\"", self.setup);
+        self.become_user("", flags, program)
+    }
+
+    /// `before` is what runs setpriv(1).
+    fn become_user(&self, before: &str, flags: &[&str], program: &str) -> Cmd {
+        let line = format!("{} && exec {before} setpriv \"$@\"", self.setup);
         let id = PLAIN_ID.to_string();
         Cmd::new("unshare", &self.case.id, &self.case.dir.join("output"))
             .env("XDG_RUNTIME_DIR", self.case.dir.join("run"))
@@ -80,6 +85,15 @@ impl<'a> NamedUser<'a> {
             .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
             .args(flags)
             .arg(program)
+    }
+
+    /// The runtime as this user, with the case's state root, whose processes strace(1) writes to a file. It is root's, so that
+    /// set-user-ID programs have their rights.
+    #[must_use]
+    pub fn traced(&self, trace: &Path) -> Cmd {
+        let strace = format!("strace -f -qq -e trace=process -o {}", trace.display());
+        let program = self.case.program().to_str().unwrap_or_default();
+        self.become_user(&strace, &[], program).arg("--root").arg(self.case.state_root())
     }
 
     /// The runtime as this user, with the case's state root.

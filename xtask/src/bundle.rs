@@ -33,8 +33,12 @@ impl Bundle {
         for applet in ["sh", "sleep", "true"] {
             symlink("busybox", bin.join(applet)).map_err(told)?;
         }
+        let bundle = Self { path: folder.to_owned() };
+        if let Some(user) = runtime.user {
+            give(&bundle.path, user)?;
+        }
         write_spec(folder, runtime, args)?;
-        Ok(Self { path: folder.to_owned() })
+        Ok(bundle)
     }
 
     /// Adds a filter of system calls, a text in JSON.
@@ -43,9 +47,34 @@ impl Bundle {
         edit(&self.path, |spec| spec["linux"]["seccomp"] = section)
     }
 
+    /// Adds a user namespace, whose first id is `host` outside, and gives the root file system to its root.
+    pub(crate) fn user_namespace(&self, host: u32, size: u32) -> Result<()> {
+        let mappings = json!([{"containerID": 0, "hostID": host, "size": size}]);
+        edit(&self.path, |spec| {
+            let linux = &mut spec["linux"];
+            linux["uidMappings"] = mappings.clone();
+            linux["gidMappings"] = mappings;
+            if let Some(namespaces) = linux["namespaces"].as_array_mut() {
+                namespaces.push(json!({"type": "user"}));
+            }
+        })?;
+        give(&self.rootfs(), host)
+    }
+
     /// The root file system's folder.
     pub(crate) fn rootfs(&self) -> PathBuf {
         self.path.join("rootfs")
+    }
+}
+
+/// Makes a folder, and all that is in it, a user's and its group's.
+fn give(folder: &Path, user: u32) -> Result<()> {
+    let owner = format!("{user}:{user}");
+    let status = Command::new("chown").args(["-hR", &owner]).arg(folder).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("chown {owner} {}: {status}", folder.display())),
+        Err(e) => Err(format!("chown: {e}")),
     }
 }
 

@@ -1,7 +1,9 @@
 //! A runtime with the usual command line: coble, crun, runc.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -22,6 +24,8 @@ pub(crate) struct Oci {
     pub(crate) root: PathBuf,
     /// Whether systemd makes its cgroups.
     pub(crate) systemd: bool,
+    /// The plain user that it runs as; root's if there is none.
+    pub(crate) user: Option<u32>,
     /// Takes what it says on standard error.
     log: PathBuf,
 }
@@ -31,13 +35,36 @@ impl Oci {
     pub(crate) fn new(name: &str, program: &Path, scratch: &Path) -> Self {
         let root = scratch.join(format!("state-{name}"));
         let log = root.with_extension("log");
-        Self { name: name.to_owned(), words: vec![program.into()], root, systemd: false, log }
+        Self {
+            name: name.to_owned(),
+            words: vec![program.into()],
+            root,
+            systemd: false,
+            user: None,
+            log,
+        }
+    }
+
+    /// The same for a plain user, whose state goes to a folder of its own.
+    pub(crate) fn of_user(&self, user: u32) -> Self {
+        let root = self.root.with_extension("rootless");
+        Self { root, user: Some(user), ..self.clone() }
+    }
+
+    /// Makes the state root, which a plain user may not be able to do.
+    pub(crate) fn make_root(&self) -> Result<()> {
+        let told = |e: std::io::Error| format!("{}: {e}", self.root.display());
+        fs::create_dir_all(&self.root).map_err(told)?;
+        chown(&self.root, self.user, self.user).map_err(told)
     }
 
     /// Any command, without the state root. Nothing is inherited that a container could keep open.
     fn bare(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 
@@ -57,7 +84,7 @@ impl Oci {
     /// `spec`.
     pub(crate) fn spec(&self) -> Command {
         let mut command = self.bare();
-        command.arg("spec");
+        command.arg("spec").args(self.user.map(|_| "--rootless"));
         command
     }
 

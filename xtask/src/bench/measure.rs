@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::bundles::Bundles;
 use super::peers::Peer;
 use super::times::Times;
 use crate::Result;
@@ -21,6 +22,10 @@ pub(super) enum Benchmark {
     Run,
     /// The same with the default filter of an engine.
     RunFiltered,
+    /// The same in a user namespace.
+    RunMapped,
+    /// The same for a plain user.
+    RunRootless,
     /// `create` and `start`, without what comes before and after.
     CreateStart,
     /// `state` of a running container.
@@ -39,9 +44,11 @@ pub(super) enum Benchmark {
 
 impl Benchmark {
     /// Those that need no systemd; what needs more than a bare cgroup comes last.
-    pub(super) const PLAIN: [Self; 8] = [
+    pub(super) const PLAIN: [Self; 10] = [
         Self::Run,
         Self::RunFiltered,
+        Self::RunMapped,
+        Self::RunRootless,
         Self::CreateStart,
         Self::State,
         Self::Exec,
@@ -54,6 +61,8 @@ impl Benchmark {
         match self {
             Self::Run => "run",
             Self::RunFiltered => "run+seccomp",
+            Self::RunMapped => "run+user",
+            Self::RunRootless => "run+rootless",
             Self::CreateStart => "create+start",
             Self::State => "state",
             Self::Exec => "exec",
@@ -78,12 +87,7 @@ impl Benchmark {
 /// A benchmark and what it runs.
 pub(super) struct Measurement<'a> {
     pub(super) benchmark: Benchmark,
-    /// Runs `/bin/true`.
-    pub(super) short: &'a Bundle,
-    /// Does so under the default filter of an engine.
-    pub(super) filtered: &'a Bundle,
-    /// Runs until it is killed.
-    pub(super) long: &'a Bundle,
+    pub(super) bundles: &'a Bundles,
 }
 
 impl Measurement<'_> {
@@ -108,7 +112,7 @@ impl Measurement<'_> {
     fn batch(&self, peer: &Peer, count: usize) -> Option<Vec<Result<Duration>>> {
         match (peer, self.benchmark) {
             (Peer::Floor(program), Benchmark::Run) => {
-                let rootfs = self.short.rootfs();
+                let rootfs = self.bundles.plain().rootfs();
                 let sample = || {
                     let mut floor = Command::new(program);
                     floor.arg(&rootfs).arg(id()).stdin(Stdio::null()).stdout(Stdio::null());
@@ -117,7 +121,7 @@ impl Measurement<'_> {
                 Some((0..count).map(|_| sample()).collect())
             }
             (Peer::Plain(runtime), Benchmark::RunFiltered) => {
-                Some((0..count).map(|_| run(runtime, self.short)).collect())
+                Some((0..count).map(|_| run(runtime, self.bundles.plain())).collect())
             }
             (Peer::Floor(_) | Peer::Plain(_), _) => None,
             (Peer::Oci(runtime), benchmark) if benchmark.is_visit() => {
@@ -129,7 +133,7 @@ impl Measurement<'_> {
 
     /// One sample of a benchmark that needs a container of its own.
     fn life(&self, runtime: &Oci) -> Result<Duration> {
-        let (id, long) = (id(), &self.long.path);
+        let (id, long) = (id(), &self.bundles.long().path);
         match self.benchmark {
             Benchmark::CreateStart => {
                 let time = runtime.launch(long, &id);
@@ -145,8 +149,7 @@ impl Measurement<'_> {
                 let deleted = succeed(&mut runtime.delete(&id), DEADLINE);
                 Ok(time? + deleted?)
             }
-            Benchmark::RunFiltered => run(runtime, self.filtered),
-            _ => run(runtime, self.short),
+            benchmark => run(runtime, self.bundles.short(benchmark)),
         }
     }
 
@@ -165,7 +168,7 @@ impl Measurement<'_> {
             }
             _ => succeed(&mut runtime.exec_true(&id), DEADLINE),
         };
-        let samples = match runtime.launch(&self.long.path, &id) {
+        let samples = match runtime.launch(&self.bundles.long().path, &id) {
             Ok(_) => (0..count).map(visit).collect(),
             Err(why) => vec![Err(why)],
         };

@@ -5,6 +5,7 @@
 //! beside it. A run that fails is reported and not counted. Every runtime keeps its state on a tmpfs, as `/run`
 //! is on a host that systemd starts; on a disk the file system's journal would be measured with it.
 
+mod bundles;
 mod crun;
 #[path = "../../../crates/seccomp/benches/compile/docker.rs"]
 mod docker;
@@ -18,9 +19,9 @@ mod times;
 
 use std::path::Path;
 
-use crate::bundle::Bundle;
 use crate::specification::Table;
 use crate::{Result, cargo, cgroups, packages};
+use bundles::{Bundles, USER};
 use measure::{Benchmark, Measurement};
 use options::{Options, Place};
 use peers::Peer;
@@ -50,25 +51,22 @@ fn here(options: &Options) -> Result<()> {
     let wanted =
         |only: &String| Benchmark::PLAIN.into_iter().filter(|one| one.name() == only).collect();
     let benchmarks = options.only.as_ref().map_or(Benchmark::PLAIN.to_vec(), wanted);
-    let outcome = measure(options, &benchmarks, &scratch, &peers);
+    let outcome = measure(options, &benchmarks, &scratch, &state, &peers);
     // Every container is gone; without one there is no folder.
     let _ = std::fs::remove_dir_all(&state);
     outcome
 }
 
-/// `scratch` gets the bundles.
+/// `scratch` gets the bundles, and `shared` that of a plain user.
 fn measure(
     options: &Options,
     benchmarks: &[Benchmark],
     scratch: &Path,
+    shared: &Path,
     peers: &[Peer],
 ) -> Result<()> {
     let runtime = peers.iter().find_map(Peer::oci).ok_or("no peer that is a runtime")?;
-    let short = Bundle::make(&scratch.join("short"), runtime, &["/bin/true"])?;
-    let filtered = Bundle::make(&scratch.join("filtered"), runtime, &["/bin/true"])?;
-    let [_, (_, profile)] = docker::profiles();
-    filtered.filter(&profile)?;
-    let long = Bundle::make(&scratch.join("long"), runtime, &["/bin/sleep", "100000"])?;
+    let bundles = Bundles::make(scratch, shared, runtime)?;
     machine::print(peers);
     let mut broken = 0;
     for benchmark in benchmarks.iter().copied() {
@@ -77,10 +75,10 @@ fn measure(
         }
         let peers = match benchmark {
             Benchmark::RunFiltered => Peer::and_plain(peers),
+            Benchmark::RunRootless => Peer::of_user(peers, USER)?,
             _ => peers.to_vec(),
         };
-        let measurement =
-            Measurement { benchmark, short: &short, filtered: &filtered, long: &long };
+        let measurement = Measurement { benchmark, bundles: &bundles };
         let times = measurement.rounds(&peers, options.rounds, options.batch);
         times::print(benchmark.name(), &peers, &times);
         broken += times::judge(benchmark.name(), &Table::read("times")?, &peers, &times);

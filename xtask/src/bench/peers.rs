@@ -40,6 +40,18 @@ impl Peer {
         peers.iter().cloned().chain(own.cloned().map(Self::Plain)).collect()
     }
 
+    /// The runtimes as a plain user runs them; their state roots are there.
+    ///
+    /// # Errors
+    /// A state root can't be made.
+    pub(super) fn of_user(peers: &[Self], user: u32) -> Result<Vec<Self>> {
+        let of_user = |runtime: &Oci| {
+            let runtime = runtime.of_user(user);
+            runtime.make_root().map(|()| Self::Oci(runtime))
+        };
+        peers.iter().filter_map(Self::oci).map(of_user).collect()
+    }
+
     /// Has systemd make its cgroups.
     pub(super) fn use_systemd(&mut self) {
         if let Self::Oci(runtime) = self {

@@ -33,5 +33,5 @@ pub(super) fn measure(options: &Options, prepared: &Path) -> Result<()> {
     std::fs::create_dir_all(scratch).map_err(|e| format!("{SCRATCH}: {e}"))?;
     let mut peers = peers::find(&options.peers, prepared, scratch)?;
     peers.iter_mut().for_each(peers::Peer::use_systemd);
-    super::measure(options, &[Benchmark::Life], scratch, &peers)
+    super::measure(options, &[Benchmark::Life], scratch, scratch, &peers)
 }
