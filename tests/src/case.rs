@@ -14,13 +14,11 @@ use crate::bundle::Bundle;
 use crate::cmd::Cmd;
 use crate::leftovers::{self, Before};
 use crate::output::Output;
+use crate::plain_user::{self, PLAIN_ID};
 use crate::skip::{skip, test_name};
 use crate::{rootfs, runtime, wait};
 
 static SERIAL: AtomicU32 = AtomicU32::new(0);
-
-/// User and group of the plain user that root's tests make: in no passwd file.
-pub const PLAIN_ID: u32 = 54321;
 
 /// A test's own ground. Dropping it deletes its containers and then fails the test if anything is left.
 #[derive(Debug)]
@@ -74,7 +72,16 @@ impl Case {
             return None;
         }
         let euid = geteuid();
-        Some(Self::new(if euid.is_root() { PLAIN_ID } else { euid.as_raw() }))
+        if !euid.is_root() {
+            return Some(Self::new(euid.as_raw()));
+        }
+        match plain_user::make() {
+            Ok(()) => Some(Self::new(PLAIN_ID)),
+            Err(why) => {
+                skip(&why);
+                None
+            }
+        }
     }
 
     /// A case as the user `uid`, which takes root if that is somebody else.

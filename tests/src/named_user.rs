@@ -4,12 +4,12 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-use crate::case::{Case, PLAIN_ID};
+use crate::case::Case;
 use crate::cmd::Cmd;
+use crate::plain_user::{PLAIN_ID, PLAIN_NAME};
 use crate::skip::skip;
 
-/// The user of [`Case::plain`] with a name of its own, and ranges in subuid(5) and subgid(5): useradd(8) makes it in a
-/// copy of `/etc` that nobody else sees.
+/// The user of [`Case::plain`] with ranges in subuid(5) and subgid(5), in a copy of `/etc` that nobody else sees.
 #[derive(Debug)]
 pub struct NamedUser<'a> {
     case: &'a Case,
@@ -17,9 +17,6 @@ pub struct NamedUser<'a> {
 }
 
 impl<'a> NamedUser<'a> {
-    /// The user's name.
-    pub const NAME: &'static str = "coble-plain";
-
     /// Lines of subuid(5) and subgid(5); `None`, reported as skipped, where such a user can't be made.
     ///
     /// # Panics
@@ -32,18 +29,16 @@ impl<'a> NamedUser<'a> {
         }
         let etc = case.dir.join("etc");
         let root = |program| Cmd::new(program, &case.id, &case.dir.join("output"));
-        let programs = "command -v useradd && command -v newuidmap && command -v newgidmap";
+        let programs = "command -v newuidmap && command -v newgidmap";
         if root("sh").args(["-c", programs]).output().code != Some(0) {
-            skip("needs useradd, newuidmap and newgidmap");
+            skip("needs newuidmap and newgidmap");
             return None;
         }
         let _ = std::fs::remove_dir_all(&etc);
         root("cp").args(["-a", "/etc"]).arg(&etc).output().ok();
         let etc = etc.display();
         let make = format!(
-            "mount --bind {etc} /etc && useradd -l -M -U -u {PLAIN_ID} {name} \
-             && printf '%s' '{users}' > /etc/subuid && printf '%s' '{groups}' > /etc/subgid",
-            name = Self::NAME,
+            "mount --bind {etc} /etc && getent passwd {PLAIN_NAME} && printf '%s' '{users}' > /etc/subuid && printf '%s' '{groups}' > /etc/subgid",
         );
         let private = ["--mount", "--propagation", "private", "sh", "-c"];
         root("unshare").args(private).arg(make).output().ok();

@@ -187,10 +187,16 @@ fn the_own_id_needs_no_line_and_that_of_another_does() {
 
 #[test]
 fn a_user_without_a_name_is_told_so() {
-    let Some(case) = Case::plain() else { return };
-    let Some(_) = NamedUser::new(&case, USERS, GROUPS) else { return };
-    let bundle = bundle(&case, (2_000_000, 65536), (3_000_000, 65536));
-    let words = ["/linux/uidMappings", "newuidmap needs a name for user 54321 in /etc/passwd"];
+    const NAMELESS: u32 = PLAIN_ID + 1;
+    if Case::root().is_none() {
+        return;
+    }
+    let case = Case::of_user(NAMELESS);
+    let mut bundle = bundle(&case, (2_000_000, 65536), (3_000_000, 65536));
+    for member in ["uidMappings", "gidMappings"] {
+        bundle.config["linux"][member][0] = mapping(0, NAMELESS, 1);
+    }
+    let words = ["/linux/uidMappings", "newuidmap needs a name for user 54322 in /etc/passwd"];
     case.refuses(case.run(&bundle), &words);
 }
 
