@@ -3,9 +3,9 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use coble_tests::{Background, Bundle, Case, wait};
+use coble_tests::{Bundle, Case, Holder, wait};
 use serde_json::json;
 
 /// The kinds as `config.json` and as `/proc/PID/ns` call them.
@@ -208,33 +208,6 @@ fn time_offsets_need_a_time_namespace() {
     let mut bundle = case.bundle();
     bundle.config["linux"]["timeOffsets"] = json!({"boottime": {"secs": 100}});
     case.refuses(case.run(&bundle), &["time namespace"]);
-}
-
-/// A process that holds new namespaces open.
-struct Holder {
-    shell: Background,
-    pid: u32,
-}
-
-impl Holder {
-    /// Made by `unshare FLAGS`; the holder is the process inside.
-    fn new(case: &Case, flags: &[&str]) -> Self {
-        let unshare = case.tool("unshare").args(["--fork", "--kill-child"]).args(flags);
-        let mut shell = unshare.args(["sh", "-c", "echo ready; exec sleep 1000"]).spawn();
-        shell.says("ready\n");
-        let children = format!("/proc/{0}/task/{0}/children", shell.pid());
-        let pid = fs::read_to_string(children).unwrap().trim().parse().unwrap();
-        Self { shell, pid }
-    }
-
-    fn namespace(&self, file: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/ns/{file}", self.pid))
-    }
-
-    fn end(self) {
-        self.shell.signal(rustix::process::Signal::KILL);
-        let _ = self.shell.wait();
-    }
 }
 
 #[test]

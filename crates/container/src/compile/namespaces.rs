@@ -58,13 +58,18 @@ impl Namespaces {
             all.inherit_joined()?;
         }
         // Made together by one call, but for: the cgroup namespace, whose root is the cgroup of whoever makes it;
-        // the time namespace, whose offsets must be set before anything is in it; and all of them where
-        // a user namespace has to be joined first, which is to own them.
+        // the time namespace, whose offsets must be set before anything is in it; the ipc namespace in a new user
+        // namespace, for its mqueue belongs to who makes it, and before the ids are mapped that is nobody; and
+        // all of them where a user namespace has to be joined first, which is to own them.
         if !all.joins(NamespaceKind::User) {
+            let has_nobody = all.makes(NamespaceKind::User);
+            let is_cloned = |kind: &NamespaceKind| match kind {
+                NamespaceKind::Cgroup | NamespaceKind::Time => false,
+                NamespaceKind::Ipc => !has_nobody,
+                _ => true,
+            };
             let kinds = all.made.iter().map(|(kind, _)| *kind);
-            let cloned = kinds
-                .filter(|kind| !matches!(kind, NamespaceKind::Cgroup | NamespaceKind::Time))
-                .map(|kind| u64::from(flag_of(kind)));
+            let cloned = kinds.filter(is_cloned).map(|kind| u64::from(flag_of(kind)));
             all.cloned = cloned.fold(0, |flags, flag| flags | flag);
         }
         Ok(all)

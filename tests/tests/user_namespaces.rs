@@ -1,0 +1,156 @@
+//! What belongs to a container's user namespace, and in which order namespaces are joined that belong to different ones.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use coble_tests::{Bundle, Case, Holder, skip, wait};
+
+/// The kinds of namespaces that a user namespace owns, as `config.json` and as `/proc/PID/ns` call them.
+const OWNED: [(&str, &str); 7] = [
+    ("pid", "pid"),
+    ("network", "net"),
+    ("mount", "mnt"),
+    ("ipc", "ipc"),
+    ("uts", "uts"),
+    ("cgroup", "cgroup"),
+    ("time", "time"),
+];
+
+/// As root with a mapped user namespace, and as a plain user.
+#[track_caller]
+fn both(test: impl Fn(&Case, &mut Bundle)) {
+    if let Some(case) = Case::root() {
+        test(&case, &mut mapped(&case));
+    }
+    if let Some(case) = Case::plain() {
+        test(&case, &mut case.bundle());
+    }
+}
+
+/// A bundle of root's in a user namespace.
+fn mapped(case: &Case) -> Bundle {
+    let mut bundle = case.bundle();
+    bundle.user_namespace(100_000, 65536);
+    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    bundle
+}
+
+fn link(path: impl AsRef<Path>) -> String {
+    fs::read_link(path).unwrap().to_string_lossy().into_owned()
+}
+
+/// The number of a namespace, from a text such as `net:[4026531840]`.
+fn number(link: &str) -> &str {
+    link.split(['[', ']']).nth(1).unwrap()
+}
+
+/// Which user namespace each namespace of a process belongs to, lsns(8).
+fn owners(case: &Case, pid: u64) -> BTreeMap<String, String> {
+    let columns = ["--noheadings", "--raw", "--output", "TYPE,ONS", "--task"];
+    let table = case.tool("lsns").args(columns).arg(pid.to_string()).output().stdout();
+    let pair = |line: &str| line.split_once(' ').map(|(kind, ns)| (kind.to_owned(), ns.to_owned()));
+    table.lines().filter_map(pair).collect()
+}
+
+#[test]
+fn all_its_namespaces_belong_to_it() {
+    both(|case, bundle| {
+        if !case.tool("lsns").arg("--help").output().stdout().contains("ONS") {
+            return skip("lsns doesn't know owners");
+        }
+        for (kind, _) in OWNED {
+            bundle.namespace(kind);
+        }
+        bundle.sh("sleep 1000");
+        case.detach(bundle);
+        let pid = case.pid();
+        let user = link(format!("/proc/{pid}/ns/user"));
+        let owners = owners(case, pid);
+        for (kind, file) in OWNED {
+            assert_ne!(
+                link(format!("/proc/{pid}/ns/{file}")),
+                link(format!("/proc/self/ns/{file}"))
+            );
+            assert_eq!(owners.get(file).map(String::as_str), Some(number(&user)), "{kind}");
+        }
+        case.delete_force();
+    });
+}
+
+/// A file system is mounted by whoever's namespace owns it: for another one's the kernel refuses it.
+#[test]
+fn its_root_mounts_proc_sys_and_mqueue_and_they_are_its_own() {
+    both(|case, bundle| {
+        bundle.sh(
+            "touch /dev/mqueue/queue && stat -c '%n %u' /dev/mqueue /dev/mqueue/queue /proc/1; \
+                   ls /sys/class/net; awk '{print $5, $(NF-2)}' /proc/self/mountinfo",
+        );
+        let said = case.run(bundle).output().stdout();
+        for line in ["/dev/mqueue 0", "/dev/mqueue/queue 0", "/proc/1 0", "lo"] {
+            assert!(said.lines().any(|own| own == line), "{line}: {said}");
+        }
+        for line in ["/proc proc", "/dev/mqueue mqueue", "/dev/pts devpts"] {
+            assert!(said.lines().any(|own| own == line), "{line}: {said}");
+        }
+    });
+}
+
+/// A joined namespace that belongs to the joined user namespace: it can be joined by its root alone.
+#[test]
+fn the_user_namespace_is_joined_before_what_belongs_to_it() {
+    let kinds = [("network", "net"), ("ipc", "ipc"), ("uts", "uts")];
+    for case in [Case::root(), Case::plain()].into_iter().flatten() {
+        let flags = ["--user", "--map-root-user", "--net", "--ipc", "--uts"];
+        let holder = Holder::new(&case, &flags);
+        let mut bundle = case.bundle();
+        bundle.without_namespace("user");
+        for member in ["uidMappings", "gidMappings"] {
+            bundle.config["linux"].as_object_mut().unwrap().remove(member);
+        }
+        bundle.config.as_object_mut().unwrap().remove("hostname");
+        bundle.join("user", &holder.namespace("user"));
+        for (kind, file) in kinds {
+            bundle.join(kind, &holder.namespace(file));
+        }
+        // The namespace knows no group 5.
+        for mount in bundle.list("/mounts") {
+            if let Some(options) = mount["options"].as_array_mut() {
+                options.retain(|option| option != "gid=5");
+            }
+        }
+        bundle.sh("for n in user net ipc uts; do readlink /proc/self/ns/$n; done; sleep 1000");
+        let files = ["user", "net", "ipc", "uts"];
+        let expected: String =
+            files.iter().map(|file| link(holder.namespace(file)) + "\n").collect();
+        let mut run = case.run(&bundle).spawn();
+        wait::until("the container's words", || run.stdout() == expected || !run.runs());
+        assert_eq!(run.stdout(), expected);
+        let exec = case.exec(&["readlink", "/proc/self/ns/net"]).output();
+        assert_eq!(exec.stdout(), link(holder.namespace("net")) + "\n", "exec");
+        case.delete_force();
+        run.wait().exits(137);
+        holder.end();
+    }
+}
+
+/// A joined namespace that belongs to the host: the root of the new user namespace could not join it.
+#[test]
+fn what_belongs_to_the_host_is_joined_before_the_user_namespace_is_made() {
+    let Some(case) = Case::root() else { return };
+    let kinds = [("network", "net"), ("ipc", "ipc"), ("uts", "uts")];
+    let holder = Holder::new(&case, &["--net", "--ipc", "--uts"]);
+    let mut bundle = mapped(&case);
+    // mqueue and sysfs belong to the ipc and network namespaces' owner, which is not the container.
+    bundle.without_mount("/dev/mqueue").without_mount("/sys");
+    bundle.config.as_object_mut().unwrap().remove("hostname");
+    for (kind, file) in kinds {
+        bundle.join(kind, &holder.namespace(file));
+    }
+    bundle.sh("for n in net ipc uts; do readlink /proc/self/ns/$n; done; id -u");
+    let expected: String =
+        kinds.iter().map(|(_, file)| link(holder.namespace(file)) + "\n").collect();
+    assert_eq!(case.run(&bundle).output().stdout(), expected + "0\n");
+    holder.end();
+}
