@@ -149,10 +149,8 @@ impl Executor {
         let mut control = SendAncillaryBuffer::new(&mut space);
         let sources = [source];
         control.push(SendAncillaryMessage::ScmRights(&sources));
-        match sendmsg(&self.socket, &[IoSlice::new(&[OPENED])], &mut control, SendFlags::NOSIGNAL) {
-            Ok(_) | Err(Errno::PIPE) => Ok(()),
-            Err(errno) => Err(Error::os("sendmsg", errno)),
-        }
+        let answer = [IoSlice::new(&[OPENED])];
+        sent("sendmsg", sendmsg(&self.socket, &answer, &mut control, SendFlags::NOSIGNAL))
     }
 
     /// Its pidfd.
@@ -161,11 +159,7 @@ impl Executor {
     }
 
     fn send(&self, answer: u8) -> Result<()> {
-        match send(&self.socket, &[answer], SendFlags::NOSIGNAL) {
-            // Whether it is gone is found when it is listened to.
-            Ok(_) | Err(Errno::PIPE) => Ok(()),
-            Err(errno) => Err(Error::os("send", errno)),
-        }
+        sent("send", send(&self.socket, &[answer], SendFlags::NOSIGNAL))
     }
 
     /// Waits until it says something.
@@ -293,6 +287,15 @@ fn wait(pidfd: BorrowedFd<'_>, options: WaitIdOptions) -> Result<Option<Ended>> 
     }
 }
 
+/// Whether the executor is gone is found when it is listened to.
+fn sent(call: &str, outcome: std::result::Result<usize, Errno>) -> Result<()> {
+    match outcome {
+        // It ended now; or before it took an earlier answer, unix(7).
+        Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+        Err(errno) => Err(Error::os(call, errno)),
+    }
+}
+
 fn pidfd_of(pid: i32) -> Result<OwnedFd> {
     let pid = Pid::from_raw(pid).ok_or_else(|| Error::new("the executor moved to no process"))?;
     pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| Error::os("pidfd_open", errno))
@@ -369,4 +372,30 @@ fn with_joined(
 fn open(path: &CStr) -> Result<OwnedFd> {
     openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| Error::at("open", path.to_string_lossy().as_ref(), errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the executor has said is heard, and its end told, whether or not it took an answer before.
+    #[test]
+    fn an_answer_to_one_that_is_gone_is_no_error() {
+        let pair = || {
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap()
+        };
+        let (ours, theirs) = pair();
+        drop(theirs);
+        assert!(sent("send", send(&ours, &[GO_ON], SendFlags::NOSIGNAL)).is_ok());
+        let (ours, theirs) = pair();
+        send(&ours, &[GO_ON], SendFlags::NOSIGNAL).unwrap();
+        drop(theirs);
+        assert_eq!(send(&ours, &[GO_ON], SendFlags::NOSIGNAL), Err(Errno::CONNRESET));
+        let (ours, theirs) = pair();
+        send(&ours, &[GO_ON], SendFlags::NOSIGNAL).unwrap();
+        drop(theirs);
+        assert!(sent("send", send(&ours, &[GO_ON], SendFlags::NOSIGNAL)).is_ok());
+        assert!(sent("send", Err(Errno::BADF)).is_err());
+    }
 }
