@@ -19,6 +19,7 @@ pub mod leftovers;
 mod mount_table;
 mod named_user;
 mod output;
+pub mod podman;
 mod pty;
 mod rootfs;
 mod runtime;

@@ -40,8 +40,9 @@ impl<'a> NamedUser<'a> {
         let _ = std::fs::remove_dir_all(&etc);
         root("cp").args(["-a", "/etc"]).arg(&etc).output().ok();
         let etc = etc.display();
+        // Some machine may have a user of that name already.
         let make = format!(
-            "mount --bind {etc} /etc && useradd -l -M -U -u {PLAIN_ID} {name} \
+            "mount --bind {etc} /etc && {{ id -u {name} 2>/dev/null || useradd -l -M -U -u {PLAIN_ID} {name}; }} \
              && printf '%s' '{users}' > /etc/subuid && printf '%s' '{groups}' > /etc/subgid",
             name = Self::NAME,
         );
