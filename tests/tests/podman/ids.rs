@@ -8,8 +8,9 @@ use coble_tests::{NamedUser, PLAIN_ID};
 
 /// The words of an `uid_map` on one line.
 fn map(podman: &Podman, flags: &[&str]) -> Vec<u32> {
-    let said = podman.sh(flags, "cat /proc/self/uid_map");
-    said.split_whitespace().map(|word| word.parse().unwrap()).collect()
+    let output = podman.run(flags, &["cat", "/proc/self/uid_map"]).ok();
+    assert!(!output.stdout.is_empty(), "no output: {output}");
+    output.stdout.split_whitespace().map(|word| word.parse().unwrap()).collect()
 }
 
 #[test]

@@ -18,7 +18,7 @@ impl Making {
     pub(super) fn make_cgroup(&mut self, mut cgroup: Cgroup) -> Result<()> {
         self.entry.record_cgroup(&cgroup.record())?;
         let made = cgroup.create(self.may_lack.cgroup).map_err(|error| {
-            let lacks_rights = error.is_permission();
+            let lacks_rights = error.is_permission() && !self.may_lack.cgroup;
             let error = Error::from(error);
             if lacks_rights { error.followed_by(GO_WITHOUT) } else { error }
         })?;
