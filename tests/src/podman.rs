@@ -17,7 +17,10 @@ use crate::{leftovers, rootfs, wait};
 use engine::Engine;
 
 /// The image that all containers are made from: busybox alone.
-const IMAGE: &str = "box";
+pub const IMAGE: &str = "box";
+
+/// The first of the user's 65536 subordinate ids.
+pub const FIRST_ID: u32 = 700_000;
 
 /// The user's folder for what doesn't outlive a session. Podman takes no longer path than 50 characters for its part of it.
 const RUN: &str = "/run/own";
@@ -56,7 +59,6 @@ impl Podman {
     #[must_use]
     pub fn with(cgroups: Cgroups) -> Option<Self> {
         let case = Case::plain()?;
-        // Enough for the images' users, and for a second user namespace in the first.
         let ranges = format!("{}:{FIRST_ID}:65536\n", NamedUser::NAME);
         NamedUser::new(&case, &ranges, &ranges)?;
         Self::start(case, PLAIN_ID, cgroups)
@@ -209,9 +211,6 @@ impl Podman {
         }
     }
 }
-
-/// The first of the subordinate ids.
-pub const FIRST_ID: u32 = 700_000;
 
 impl Drop for Podman {
     fn drop(&mut self) {

@@ -1,6 +1,6 @@
 //! What a plain user may do with cgroups, and what the errors say where it is nothing.
 
-use coble_tests::podman::{Cgroups, Podman};
+use coble_tests::podman::{Cgroups, IMAGE, Podman};
 
 #[test]
 fn without_cgroups_limits_and_pause_are_refused() {
@@ -48,6 +48,6 @@ fn cgroups_can_be_disabled() {
     let known = "[engine]\nruntime_supports_nocgroup = [\"coble\"]\n[engine.runtimes]\n";
     let known = format!("{known}coble = [\"{}\"]\n", podman.case.program().display());
     podman.case.file("home/.config/containers/containers.conf", &known);
-    let run = ["run", "--rm", "--network=none", "--cgroups=disabled", "box", "echo", "words"];
+    let run = ["run", "--rm", "--network=none", "--cgroups=disabled", IMAGE, "echo", "words"];
     assert_eq!(podman.cli(&["--runtime=coble"]).args(run).output().stdout(), "words\n");
 }

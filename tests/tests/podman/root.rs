@@ -1,6 +1,7 @@
 //! Podman as root.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use coble_tests::HostCgroup;
 use coble_tests::podman::Podman;
@@ -38,6 +39,5 @@ fn a_user_namespace_and_a_volume_with_its_ids() {
     let script =
         "awk '{print $1, $2, $3}' /proc/self/uid_map; stat -c %u /data/file; touch /data/new";
     assert_eq!(podman.sh(&flags, script), "0 100000 1000\n0");
-    use std::os::unix::fs::MetadataExt;
     assert_eq!(fs::metadata(folder.join("new")).unwrap().uid(), 0);
 }

@@ -1,6 +1,6 @@
 //! Containers in the foreground.
 
-use coble_tests::podman::Podman;
+use coble_tests::podman::{IMAGE, Podman};
 use coble_tests::{Terminal, exit_code, skip};
 
 #[test]
@@ -31,7 +31,7 @@ fn programs_that_cannot_be_run_have_the_shells_statuses() {
 #[test]
 fn a_terminal_is_there() {
     let Some(podman) = Podman::new() else { return };
-    let flags = ["run", "--rm", "--interactive", "--tty", "--network=none", "box"];
+    let flags = ["run", "--rm", "--interactive", "--tty", "--network=none", IMAGE];
     let (mut terminal, child) = Terminal::run(podman.on_terminal(&flags).arg("sh"));
     terminal.shows("# ");
     terminal.types("tty; echo result=$((6 * 7)); exit 3\n");
