@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::wait;
 
 /// How long processes that were killed may take to be gone.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// Where a container that escapes would mount.
 const SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];

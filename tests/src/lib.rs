@@ -21,6 +21,7 @@ mod mount_table;
 mod named_user;
 mod output;
 mod plain_user;
+pub mod podman;
 mod pty;
 mod rootfs;
 mod runtime;

@@ -38,7 +38,8 @@ impl<'a> NamedUser<'a> {
         root("cp").args(["-a", "/etc"]).arg(&etc).output().ok();
         let etc = etc.display();
         let make = format!(
-            "mount --bind {etc} /etc && getent passwd {PLAIN_NAME} && printf '%s' '{users}' > /etc/subuid && printf '%s' '{groups}' > /etc/subgid",
+            "mount --bind {etc} /etc && getent passwd {PLAIN_NAME} && printf '%s' '{users}' > /etc/subuid \
+             && printf '%s' '{groups}' > /etc/subgid",
         );
         let private = ["--mount", "--propagation", "private", "sh", "-c"];
         root("unshare").args(private).arg(make).output().ok();

@@ -166,6 +166,18 @@ fn a_masked_proc_outside_is_named_and_what_helps_works() {
 }
 
 #[test]
+fn a_limit_of_namespaces_is_named() {
+    let Some(case) = Case::plain() else { return };
+    let bundle = bundle(&case, vec![level(&case, &json!([mapping(0, 0, 1)]), "echo never")]);
+    let line = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\"";
+    let unshare = case.tool("unshare").args(["--user", "--map-root-user", "sh", "-c", line, "sh"]);
+    let run = unshare.arg(case.program()).arg("--root").arg(case.state_root());
+    let run = run.args(["run", "--bundle"]).arg(&bundle.path).arg(&case.id);
+    bundle.write();
+    case.refuses(run, &["clone3: no space left on device", "/proc/sys/user has the limits"]);
+}
+
+#[test]
 fn namespaces_that_new_file_systems_take_are_named() {
     let Some(case) = Case::plain() else { return };
     let mut bundle = case.bundle();

@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use coble_tests::{Case, wait};
-use rustix::process::Signal;
+use coble_tests::{Case, Cmd, wait};
+use rustix::process::{Signal, geteuid};
 
 #[test]
 fn run() {
@@ -65,6 +65,29 @@ fn the_default_state_root_is_in_the_runtime_folder() {
     let delete = case.bare().env("XDG_RUNTIME_DIR", &runtime).args(["delete", &case.id]);
     delete.output().ok();
     assert!(!root.join(&case.id).exists());
+}
+
+/// An engine calls the runtime in a user namespace of the user's. su(1) leaves the user's variables to the machine's root.
+#[test]
+fn root_of_a_user_namespace_has_the_users_state_root() {
+    let Some(case) = Case::plain() else { return };
+    let runtime = case.folder("run");
+    let bundle = case.bundle();
+    bundle.write();
+    let session = |command: Cmd| command.env("XDG_RUNTIME_DIR", &runtime);
+    let create = session(case.bare()).args(["create", "-b"]).arg(&bundle.path);
+    create.arg(&case.id).output().ok();
+    let inside = || session(case.tool("unshare").args(["--user", "--map-root-user"]));
+    let state = |command: Cmd| command.args(["state", &case.id]).output();
+    state(inside().arg(case.program())).ok();
+    state(inside().env("USER", "user").arg(case.program())).ok();
+    // Whether there is a /run/coble it may not look into is the machine's affair.
+    state(inside().env("USER", "root").arg(case.program())).refused(&[]);
+    if geteuid().is_root() {
+        let root = Cmd::new(case.program(), &case.id, &case.dir.join("output"));
+        state(session(root).env("USER", "user")).refused(&["container does not exist"]);
+    }
+    session(case.bare()).args(["delete", "--force", &case.id]).output().ok();
 }
 
 #[test]

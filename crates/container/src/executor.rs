@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, Watch};
 use crate::kill::END;
 use crate::receive::{Received, receive};
+use crate::refused_clone::refused_clone;
 use crate::sealed;
 
 /// What the executor is started with.
@@ -118,7 +119,7 @@ impl Executor {
             gate: start.gated.then_some(theirs.as_fd()),
         };
         let child = with_joined(&start.namespaces.inherited, || {
-            spawn.spawn().map_err(|errno| Error::os("clone3", errno))
+            spawn.spawn().map_err(|errno| refused_clone(errno, start.namespaces.cloned))
         })?;
         Ok(Self { pid: child.pid, pidfd: child.pidfd, socket })
     }

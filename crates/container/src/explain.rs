@@ -87,6 +87,15 @@ fn fixed_hint(step: &Step<'_>, errno: i32, action: &str) -> Option<&'static str>
                 "it is unbindable, or has mounts below that a user namespace takes only with rbind",
             )
         }
+        // The kernel lets everybody, and who has made the mount namespace; engines' default profiles don't.
+        (Step::SessionKeyring { .. }, libc::EPERM | libc::ENOSYS) => Some(
+            "a filter of system calls around this process denies it; what helps is --no-new-keyring, or to run the outer \
+             container with --security-opt seccomp=unconfined",
+        ),
+        (Step::PivotRoot { .. }, libc::EPERM | libc::ENOSYS) if action == "pivot_root" => Some(
+            "a filter of system calls around this process denies it; what helps is to run the outer container with \
+             --security-opt seccomp=unconfined",
+        ),
         // sched_setattr(2): a deadline has to be kept on every processor.
         (Step::Scheduler { .. }, libc::EPERM) => Some(
             "process scheduler can't be used together with AllowedCPUs, nor without CAP_SYS_NICE",
@@ -187,6 +196,10 @@ mod tests {
         assert!(text.contains("operation not permitted: process scheduler can't be used together"));
         assert!(!explained(scheduler(), libc::EINVAL, "sched_setattr").contains("AllowedCPUs"));
         assert!(explained(bind(0), libc::EINVAL, "open_tree").ends_with("only with rbind"));
+        let keyring = explained(Step::SessionKeyring { name: c"_ses.x" }, libc::EPERM, "keyctl");
+        assert!(keyring.contains("what helps is --no-new-keyring"), "{keyring}");
+        let pivot = explained(Step::PivotRoot { has_peers: 0 }, libc::EPERM, "pivot_root");
+        assert!(pivot.ends_with("--security-opt seccomp=unconfined"), "{pivot}");
         for (flags, action) in [(mount::RECURSIVE, "open_tree"), (0, "move_mount")] {
             assert!(!explained(bind(flags), libc::EINVAL, action).contains("rbind"));
         }

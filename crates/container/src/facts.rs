@@ -41,9 +41,7 @@ impl Facts {
     /// # Errors
     /// If `/proc` or the cgroup mounts can't be read.
     pub fn look() -> Result<Self> {
-        let namespace = stat(c"/proc/thread-self/ns/user")
-            .map_err(|errno| Error::at("stat", "/proc/thread-self/ns/user", errno))?;
-        let (uid, is_initial) = (geteuid().as_raw(), namespace.st_ino == INITIAL_USER_NAMESPACE);
+        let (uid, is_initial) = (geteuid().as_raw(), is_initial_user_namespace()?);
         Ok(Self {
             uid,
             gid: getegid().as_raw(),
@@ -65,6 +63,16 @@ impl Facts {
     pub fn is_unified(&self) -> bool {
         self.hierarchy.kind() == Kind::Unified
     }
+}
+
+/// Whether this process is in the first user namespace.
+///
+/// # Errors
+/// There is no `/proc`.
+pub(crate) fn is_initial_user_namespace() -> Result<bool> {
+    let path = "/proc/thread-self/ns/user";
+    let namespace = stat(path).map_err(|errno| Error::at("stat", path, errno))?;
+    Ok(namespace.st_ino == INITIAL_USER_NAMESPACE)
 }
 
 fn has_rights_over_ids() -> Result<bool> {

@@ -139,6 +139,7 @@ mod plan;
 mod processors;
 mod prologue;
 mod receive;
+mod refused_clone;
 mod relay;
 mod rendezvous;
 mod resctrl;

@@ -21,7 +21,7 @@ pub(crate) fn locate(create: &Create, spec: &Spec, facts: &Facts) -> Result<Cgro
         subgroup::refuse_without_systemd(&spec.annotations).map_err(in_config)?;
     }
     if create.no_cgroup {
-        check(spec).map_err(in_config)?;
+        check(spec, facts.is_rootless()).map_err(in_config)?;
         return Ok(Cgroup::nowhere());
     }
     let path = spec.linux.as_ref().map_or("", |linux| linux.cgroups_path.as_str());
@@ -63,12 +63,12 @@ fn refuse_systemds(path: &str) -> std::result::Result<(), Invalid> {
     Err(Invalid::new("/linux/cgroupsPath", reason))
 }
 
-/// Refuses what only a cgroup can do: limits, device rules (but in a user namespace, whose root can make no devices),
-/// and to end processes that no pid namespace ends.
+/// Refuses what only a cgroup can do: limits, device rules (but in a user namespace, whose root can make no devices; one
+/// that the caller is in does as well), and to end processes that no pid namespace ends.
 ///
 /// # Errors
 /// The first of it.
-fn check(spec: &Spec) -> std::result::Result<(), Invalid> {
+fn check(spec: &Spec, is_rootless: bool) -> std::result::Result<(), Invalid> {
     let refuse = |pointer: &str, reason: &str| {
         Err(Invalid::new(pointer, format!("without a cgroup {reason}")))
     };
@@ -76,7 +76,7 @@ fn check(spec: &Spec) -> std::result::Result<(), Invalid> {
     if !has_own_pids(namespaces) {
         return refuse("/linux/namespaces", "only a new pid namespace ends all processes");
     }
-    if !namespaces.iter().any(|own| own.kind == NamespaceKind::User) {
+    if !is_rootless && !namespaces.iter().any(|own| own.kind == NamespaceKind::User) {
         return refuse("/linux/namespaces", "only a user namespace keeps devices out of reach");
     }
     let none = Linux::default();
@@ -98,8 +98,14 @@ mod tests {
     use super::*;
 
     fn refused(linux: Value) -> Option<String> {
+        refused_to(false, linux)
+    }
+
+    fn refused_to(is_rootless: bool, linux: Value) -> Option<String> {
         let spec = json!({"ociVersion": "1.3.0", "linux": linux}).to_string();
-        check(&coble_spec::parse(spec.as_bytes()).unwrap()).err().map(|invalid| invalid.pointer)
+        check(&coble_spec::parse(spec.as_bytes()).unwrap(), is_rootless)
+            .err()
+            .map(|invalid| invalid.pointer)
     }
 
     #[test]
@@ -124,5 +130,12 @@ mod tests {
         for (linux, pointer) in cases {
             assert_eq!(refused(linux.clone()).as_deref(), Some(pointer), "{linux}");
         }
+    }
+
+    #[test]
+    fn the_callers_user_namespace_keeps_devices_out_of_reach_too() {
+        let linux = json!({"namespaces": [{"type": "pid"}]});
+        assert_eq!(refused_to(true, linux.clone()), None);
+        assert_eq!(refused_to(false, linux).as_deref(), Some("/linux/namespaces"));
     }
 }

@@ -7,12 +7,14 @@ use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::geteuid;
 
 use crate::error::{Error, Result};
+use crate::facts::is_initial_user_namespace;
 
 /// Where the folder of a user without `XDG_RUNTIME_DIR` is.
 const TEMPORARY: &str = "/tmp";
 
 /// The state folder if none is named: `/run/coble`, for a plain user `$XDG_RUNTIME_DIR/coble`, or without that variable
-/// [`temporary_root`].
+/// [`temporary_root`]. Root of a user namespace is the plain user who has made it, unless `USER` is `root`: so an engine
+/// finds from within what the user finds from without.
 ///
 /// # Errors
 /// As those of [`temporary_root`].
@@ -23,13 +25,19 @@ pub fn default_root() -> Result<PathBuf> {
 /// The same; `None` for a plain user without `XDG_RUNTIME_DIR`.
 pub fn usual_root() -> Option<PathBuf> {
     let is_root = geteuid().is_root();
-    if is_root && std::env::var_os("USER").is_none_or(|user| user == "root") {
-        return Some(PathBuf::from("/run/coble"));
+    let of_root = is_root.then(|| PathBuf::from("/run/coble"));
+    if is_root && is_hosts_root() {
+        return of_root;
     }
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
-        Some(path) => Some(Path::new(&path).join("coble")),
-        None => is_root.then(|| PathBuf::from("/run/coble")),
-    }
+    let session = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
+    session.map(|path| Path::new(&path).join("coble")).or(of_root)
+}
+
+/// Whether root is that of the machine, or says to be. One who comes by su(1) has kept the user's variables, and is not to
+/// have its state in a folder of that user.
+fn is_hosts_root() -> bool {
+    let says_so = std::env::var_os("USER").is_some_and(|user| user == "root");
+    says_so || is_initial_user_namespace().unwrap_or(true)
 }
 
 /// The folder `/tmp/coble-UID`, made with mode 0700 if it is missing. Who cleans `/tmp` up while containers run makes

@@ -10,6 +10,7 @@ use coble_sys::{Spawn, libc};
 use crate::error::{Error, Result};
 use crate::executor::destroy;
 use crate::id_map::write_proc;
+use crate::refused_clone::refused_clone;
 
 /// Makes a user namespace with these lines of `uid_map` and `gid_map`. Nothing is in it: it is there as long as
 /// its descriptor.
@@ -31,7 +32,7 @@ pub(crate) fn make(uids: &str, gids: &str) -> Result<OwnedFd> {
         streams: [None; 3],
         gate: Some(gate.as_fd()),
     };
-    let child = spawn.spawn().map_err(|errno| Error::os("clone3", errno))?;
+    let child = spawn.spawn().map_err(|errno| refused_clone(errno, spawn.namespaces))?;
     let namespace = map(child.pid, uids, gids);
     destroy(child.pidfd.as_fd());
     namespace

@@ -6,6 +6,7 @@ mod files;
 mod lifecycle;
 mod limits;
 mod namespaces;
+mod nested;
 mod network;
 mod privileges;
 mod process;

@@ -56,8 +56,8 @@ const SUBSET: [&str; 11] = [
     "update",
 ];
 
-/// End-to-end tests that need a network, or cargo and the source.
-const ELSEWHERE: [&str; 2] = ["docker", "examples"];
+/// End-to-end tests that need an engine, or cargo and the source.
+const ELSEWHERE: [&str; 3] = ["docker", "examples", "podman"];
 
 /// `cargo xtask test-vm`.
 pub(crate) fn run(words: &[String]) -> Result<()> {

@@ -11,10 +11,18 @@ use crate::out_of_memory::OomKills;
 const NO_RIGHTS: &str = "rootless needs no limits + no cgrouppath when no permission is granted for cgroups; \
                          --systemd-cgroup asks the user's systemd for one";
 
+/// What helps root who has no rights over cgroups, as in an engine's container.
+const GO_WITHOUT: &str = "--rootless=true goes without a cgroup where nothing asks for one";
+
 impl Making {
     pub(super) fn make_cgroup(&mut self, mut cgroup: Cgroup) -> Result<()> {
         self.entry.record_cgroup(&cgroup.record())?;
-        self.lacks_cgroup = cgroup.create(self.may_lack.cgroup)? == Creation::NoPermission;
+        let made = cgroup.create(self.may_lack.cgroup).map_err(|error| {
+            let lacks_rights = error.is_permission() && !self.may_lack.cgroup;
+            let error = Error::from(error);
+            if lacks_rights { error.followed_by(GO_WITHOUT) } else { error }
+        })?;
+        self.lacks_cgroup = made == Creation::NoPermission;
         self.former_oom_kills = cgroup.former_oom_kills()?;
         self.cgroup = Some(cgroup);
         Ok(())
