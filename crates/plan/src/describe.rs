@@ -42,6 +42,9 @@ impl Display for Step<'_> {
             }
             Self::SessionKeyring { name } => write!(f, "join the session keyring {}", text(name)),
             Self::LoopbackUp {} => f.write_str("bring the interface lo up"),
+            Self::KeepLoopbackInside {} => {
+                f.write_str("forbid packets to 127.0.0.0/8 to leave the network namespace")
+            }
             Self::OomScoreAdj { value } => write!(f, "set oom_score_adj to {value}"),
             Self::Propagation { flags } => {
                 write!(f, "make every mount {}", propagation(flags))

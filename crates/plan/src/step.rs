@@ -108,6 +108,8 @@ steps! {
     },
     /// Brings the loopback interface up, netdevice(7).
     LoopbackUp {},
+    /// Forbids packets to 127.0.0.0/8 that would leave the network namespace, rtnetlink(7).
+    KeepLoopbackInside {},
     /// Writes `/proc/self/oom_score_adj`, proc_pid_oom_score_adj(5).
     OomScoreAdj {
         /// -1000 to 1000.

@@ -197,6 +197,9 @@ pub(super) fn isolate(
     let made = namespaces.made.iter().find(|(kind, _)| *kind == NamespaceKind::Network);
     if let Some((_, index)) = made {
         plan.push(Step::LoopbackUp {}, pointer(*index));
+        if job.options.leads_outside {
+            plan.push(Step::KeepLoopbackInside {}, pointer(*index));
+        }
     }
     Ok(())
 }
