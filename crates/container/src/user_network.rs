@@ -6,6 +6,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io::Read;
+use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -25,7 +26,13 @@ use crate::id_helper::in_path;
 use crate::interrupt::{Interrupt, Watch};
 
 /// Where both programs forward queries to the host's resolver, wherever on the host that listens.
-pub(crate) const RESOLVER: &str = "10.0.2.3";
+pub(crate) const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+
+/// The gateway in the namespace.
+pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+
+/// The tap device in the namespace.
+pub(crate) const INTERFACE: &CStr = c"tap0";
 
 /// How long a helper may take until the network is there.
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };

@@ -165,7 +165,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::DelegateCgroup { .. }
         | Step::SessionKeyring { .. }
         | Step::LoopbackUp {}
-        | Step::KeepLoopbackInside {} => Phase::Isolate,
+        | Step::KeepLoopbackInside { .. } => Phase::Isolate,
         Step::Propagation { .. }
         | Step::ParentPropagation { .. }
         | Step::OpenRoot { .. }

@@ -66,7 +66,10 @@ pub(crate) fn execute<'a>(step: &Step<'a>, context: &mut Context<'a>) -> Outcome
         }
         Step::SessionKeyring { name } => namespace::join_keyring(name),
         Step::LoopbackUp {} => loopback_up().on("bring up", c"lo"),
-        Step::KeepLoopbackInside {} => keep_loopback_inside().during("add a route"),
+        Step::KeepLoopbackInside { interface, gateway, resolver } => {
+            let neighbours = [gateway.to_be_bytes(), resolver.to_be_bytes()];
+            keep_loopback_inside(interface, &neighbours).on("keep loopback from", interface)
+        }
         Step::OomScoreAdj { value } => identity::oom_score_adj(context, value),
         Step::Propagation { flags } => set_propagation(c"/", flags),
         Step::ParentPropagation { path, flags } => set_parent_propagation(path, flags),
