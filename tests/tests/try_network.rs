@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -114,13 +114,17 @@ fn host_address() -> Option<IpAddr> {
     Some(socket.local_addr().unwrap().ip())
 }
 
-/// Greets everybody who connects, in a thread that ends with the tests.
-fn greeter(address: IpAddr) -> u16 {
+/// Answers everybody who asks for a page, in a thread that ends with the tests.
+fn server(address: IpAddr) -> u16 {
     let listener = TcpListener::bind((address, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let _ = stream.and_then(|mut stream| stream.write_all(b"hello from the host\n"));
+            let _ = stream.and_then(|mut stream| {
+                let mut request = [0; 1000];
+                let _ = stream.read(&mut request)?;
+                stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n")
+            });
         }
     });
     port
@@ -155,17 +159,9 @@ fn is_gone(pid: u32) -> bool {
 fn the_host_can_be_reached_from_the_first_moment() {
     for setup in setups() {
         let address = host_address().unwrap();
-        let port = greeter(address);
-        let output = setup.coble(&[
-            "--",
-            "/bin/busybox",
-            "nc",
-            "-w",
-            "10",
-            &address.to_string(),
-            &port.to_string(),
-        ]);
-        assert_eq!(output.output().stdout(), "hello from the host\n", "{}", setup.helper);
+        let page = format!("http://{address}:{}/", server(address));
+        let output = setup.coble(&["--", "/bin/busybox", "wget", "-q", "-O", "-", &page]).output();
+        assert_eq!(output.stdout(), "hello\n", "{}", setup.helper);
         setup.case.assert_clean();
     }
 }
@@ -173,22 +169,25 @@ fn the_host_can_be_reached_from_the_first_moment() {
 #[test]
 fn the_hosts_loopback_can_not() {
     for setup in setups() {
-        let port = greeter(IpAddr::from([127, 0, 0, 1]));
+        let port = server(IpAddr::from([127, 0, 0, 1]));
         // The host as libslirp and pasta may show it, and all their names for it.
         for address in
             ["127.0.0.1", "10.0.2.2", "10.0.2.3", "10.0.2.255", "255.255.255.255", "0.0.0.0"]
         {
-            let output =
-                setup.sh(&format!("busybox nc -w 2 {address} {port} </dev/null || echo none"));
-            assert_eq!(output.stdout, "none\n", "{} {address}", setup.helper);
+            let page = format!("http://{address}:{port}/");
+            let output = setup.sh(&format!("busybox wget -q -T 2 -O - {page} 2>&1 ; echo none"));
+            assert!(!output.stdout.contains("hello"), "{} {address}: {output}", setup.helper);
+            assert!(output.stdout.ends_with("none\n"), "{output}");
         }
     }
 }
 
-/// Sends the host's name there, by a socket on the tap device. Arguments: address, port, flags.
+/// Sends the host's name there, by a socket on the tap device, and stays for as long as the helper may need. Arguments:
+/// address, port, flags.
 const SEND: &str = "my ($host, $port, $flags) = @ARGV; socket(S, 2, 2, 0) or die; \
      setsockopt(S, 1, 25, 'tap0') or die; \
-     send(S, $host, $flags, pack('S n a4 x8', 2, $port, pack('C4', split /\\./, $host)));";
+     send(S, $host, $flags, pack('S n a4 x8', 2, $port, pack('C4', split /\\./, $host))); \
+     select(undef, undef, undef, 0.3);";
 
 /// A socket that is bound to an interface passes by the routes of the loopback interface, with MSG_DONTROUTE (4) by all.
 #[test]
