@@ -190,9 +190,8 @@ fn last_words(messages: &OwnedFd) -> String {
     let mut bytes = [0; MESSAGES as usize];
     let length = pread(messages, &mut bytes, 0).unwrap_or(0);
     let text = String::from_utf8_lossy(&bytes[..length]);
-    let lines = text.trim_end_matches('\0').lines().map(str::trim);
+    let mut lines = text.trim_end_matches('\0').lines().map(str::trim);
     // That is said of every line where no system log listens.
-    let words =
-        lines.filter(|line| !line.is_empty() && !line.ends_with("bytes to syslog")).next_back();
+    let words = lines.rfind(|line| !line.is_empty() && !line.ends_with("bytes to syslog"));
     words.unwrap_or("it ended without a word").to_owned()
 }

@@ -107,9 +107,10 @@ extern "C" fn begin(preamble: *const Preamble<'_>) -> ! {
     if attended && pass_gate(spawn).is_some() {
         let environment = [null::<c_char>()];
         let (arguments, environment) = (preamble.arguments.as_ptr(), environment.as_ptr());
-        // SAFETY: both arrays end with a null pointer; the strings are the parent's.
         match spawn.program {
+            // SAFETY: both arrays end with a null pointer; the strings are the parent's.
             Program::Open(file) => unsafe { fexecve(file, arguments, environment) },
+            // SAFETY: as above.
             Program::At(path) => unsafe { execve(path, arguments, environment) },
         };
     }
