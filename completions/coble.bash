@@ -363,7 +363,7 @@ _coble() {
     if [[ $cur == -* ]]; then
         case $command:$position in
         :*) __coble_words '--debug --log --log-format --root --cgroup-manager --systemd-cgroup --rootless -h --help -v --version' ;;
-        try:0) __coble_words '--keep --seccomp --seccomp-report --seccomp-record --merge -h --help' ;;
+        try:0) __coble_words '--keep --net --seccomp --seccomp-report --seccomp-record --merge -h --help' ;;
         spec:*) __coble_words '-b --bundle --rootless -h --help' ;;
         plan:*) __coble_words '-b --bundle -f --config --json --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
         run:*) __coble_words '-b --bundle -f --config --no-pivot --no-new-keyring --console-socket --pidfd-socket --preserve-fds -d --detach --keep --pid-file --no-subreaper --seccomp-report --seccomp-record --merge -h --help' ;;

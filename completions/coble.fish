@@ -90,6 +90,7 @@ complete -c coble -n '__coble_begins seccomp' -a record -d 'run a container, and
 
 # try
 complete -c coble -n '__coble_is try' -l keep -x -a '(__fish_complete_directories)' -d 'leave the bundle, with all changes, in DIR: a new folder or an empty one'
+complete -c coble -n '__coble_is try' -l net -d 'let the command reach the network, with pasta or slirp4netns'
 complete -c coble -n '__coble_is try' -l seccomp -r -F -d 'filter of system calls: default (if the flag isn\'t given), unconfined for none, or a file'
 complete -c coble -n '__coble_is try' -l seccomp-report -d 'say at the end which calls the profile denied, on standard error or as JSON in FILE'
 complete -c coble -n '__coble_is try' -l seccomp-record -r -F -d 'write the least profile that the program needed to FILE'

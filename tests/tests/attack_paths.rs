@@ -16,15 +16,22 @@ use serde_json::json;
 struct Outside {
     folder: PathBuf,
     victim: PathBuf,
+    /// Whose both are, so that the case's user may change them.
+    owner: (u32, u32),
+}
+
+/// As root, and as a plain user, whose containers have a user namespace.
+fn cases() -> impl Iterator<Item = Case> {
+    [Case::root(), Case::plain()].into_iter().flatten()
 }
 
 impl Outside {
     fn new(case: &Case) -> Self {
         let folder = case.folder("outside");
-        let victim = folder.join("victim");
-        fs::write(&victim, "untouched").unwrap();
+        let victim = case.file("outside/victim", "untouched");
         fs::set_permissions(&victim, PermissionsExt::from_mode(0o640)).unwrap();
-        Self { folder, victim }
+        let meta = fs::metadata(&folder).unwrap();
+        Self { folder, victim, owner: (meta.uid(), meta.gid()) }
     }
 
     /// Asserts that nothing was made, changed or given away there.
@@ -35,7 +42,8 @@ impl Outside {
         assert_eq!(names, ["victim"], "{what}");
         assert_eq!(fs::read_to_string(&self.victim).unwrap(), "untouched", "{what}");
         let meta = fs::metadata(&self.victim).unwrap();
-        assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.gid()), (0o640, 0, 0), "{what}");
+        assert_eq!(meta.mode() & 0o7777, 0o640, "{what}");
+        assert_eq!((meta.uid(), meta.gid()), self.owner, "{what}");
     }
 }
 
@@ -50,32 +58,41 @@ fn assert_orderly(case: &Case, output: &Output) {
 
 #[test]
 fn a_link_in_place_of_proc_or_sys_is_refused() {
-    let Some(case) = Case::root() else { return };
-    let outside = Outside::new(&case);
-    for name in ["/proc", "/sys"] {
-        for target in [outside.folder.to_str().unwrap(), "/tmp", "..", "/proc/self"] {
-            let mut bundle = case.bundle_at(&format!("{}{}", &name[1..], target.replace('/', "-")));
-            symlink(target, bundle.inside(name)).unwrap();
-            bundle.args(&["true"]);
-            case.refuses(case.run(&bundle), &[name, "must be mounted on ordinary directory"]);
-            outside.assert_untouched(name);
+    for case in cases() {
+        let outside = Outside::new(&case);
+        for name in ["/proc", "/sys"] {
+            for target in [outside.folder.to_str().unwrap(), "/tmp", "..", "/proc/self"] {
+                let mut bundle =
+                    case.bundle_at(&format!("{}{}", &name[1..], target.replace('/', "-")));
+                symlink(target, bundle.inside(name)).unwrap();
+                bundle.args(&["true"]);
+                // A plain user's `/sys` is a bind mount, which may follow a link to inside.
+                if name == "/sys" && outside.owner != (0, 0) {
+                    assert_orderly(&case, &case.run(&bundle).output());
+                } else {
+                    let words = [name, "must be mounted on ordinary directory"];
+                    case.refuses(case.run(&bundle), &words);
+                }
+                outside.assert_untouched(name);
+            }
         }
     }
 }
 
 #[test]
 fn a_link_in_place_of_dev() {
-    let Some(case) = Case::root() else { return };
-    let outside = Outside::new(&case);
-    for with_mount in [true, false] {
-        let mut bundle = case.bundle_at(&format!("bundle-{with_mount}"));
-        symlink(&outside.folder, bundle.inside("/dev")).unwrap();
-        if !with_mount {
-            without_dev(&mut bundle);
+    for case in cases() {
+        let outside = Outside::new(&case);
+        for with_mount in [true, false] {
+            let mut bundle = case.bundle_at(&format!("bundle-{with_mount}"));
+            symlink(&outside.folder, bundle.inside("/dev")).unwrap();
+            if !with_mount {
+                without_dev(&mut bundle);
+            }
+            let output = case.run(&bundle).output();
+            assert_orderly(&case, &output);
+            outside.assert_untouched("/dev");
         }
-        let output = case.run(&bundle).output();
-        assert_orderly(&case, &output);
-        outside.assert_untouched("/dev");
     }
 }
 
@@ -89,25 +106,31 @@ fn without_dev(bundle: &mut Bundle) {
 
 #[test]
 fn links_planted_in_dev() {
-    let Some(case) = Case::root() else { return };
-    let outside = Outside::new(&case);
-    for (nth, name) in
-        ["null", "zero", "tty", "ptmx", "console", "fd", "stdin", "core", "pts"].iter().enumerate()
-    {
-        for terminal in [false, true] {
-            let mut bundle = case.bundle_at(&format!("bundle-{nth}-{terminal}"));
-            fs::create_dir(bundle.inside("/dev")).unwrap();
-            symlink(&outside.victim, bundle.inside("/dev").join(name)).unwrap();
-            without_dev(&mut bundle);
-            bundle.config["process"]["terminal"] = terminal.into();
-            bundle.config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
-            bundle.write();
-            let setsid = case.tool("setsid").args(["--ctty", "--wait"]).arg(case.program());
-            let run = setsid.arg("--root").arg(case.state_root()).args(["run", "-b"]);
-            let (screen, child) = coble_tests::Terminal::run(run.arg(&bundle.path).arg(&case.id));
-            let _ = coble_tests::exit_code(child, &screen);
-            case.assert_clean();
-            outside.assert_untouched(name);
+    for case in cases() {
+        let outside = Outside::new(&case);
+        for (nth, name) in ["null", "zero", "tty", "ptmx", "console", "fd", "stdin", "core", "pts"]
+            .iter()
+            .enumerate()
+        {
+            for terminal in [false, true] {
+                let mut bundle = case.bundle_at(&format!("bundle-{nth}-{terminal}"));
+                fs::create_dir(bundle.inside("/dev")).unwrap();
+                symlink(&outside.victim, bundle.inside("/dev").join(name)).unwrap();
+                without_dev(&mut bundle);
+                bundle.config["process"]["terminal"] = terminal.into();
+                // A plain user's container has no other ids.
+                if outside.owner == (0, 0) {
+                    bundle.config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+                }
+                bundle.write();
+                let setsid = case.tool("setsid").args(["--ctty", "--wait"]).arg(case.program());
+                let run = setsid.arg("--root").arg(case.state_root()).args(["run", "-b"]);
+                let (screen, child) =
+                    coble_tests::Terminal::run(run.arg(&bundle.path).arg(&case.id));
+                let _ = coble_tests::exit_code(child, &screen);
+                case.assert_clean();
+                outside.assert_untouched(name);
+            }
         }
     }
 }
@@ -145,100 +168,108 @@ fn a_regular_file_in_place_of_null_does_not_unmask() {
 
 #[test]
 fn links_in_the_way_of_a_mount_stay_inside() {
-    let Some(case) = Case::root() else { return };
-    let outside = Outside::new(&case);
-    let absolute = outside.folder.to_str().unwrap().to_owned();
-    let climbing = format!("{}{absolute}", "../".repeat(30));
-    for (nth, target) in [absolute.as_str(), &climbing, "/proc/1/root", "/.."].iter().enumerate() {
-        for kind in ["tmpfs", "bind"] {
-            let mut bundle = case.bundle_at(&format!("bundle-{nth}-{kind}"));
-            symlink(target, bundle.inside("/link")).unwrap();
-            let options: &[&str] = if kind == "bind" { &["bind"] } else { &[] };
-            bundle.mount(kind, "/etc", "/link/made/deep", options);
-            bundle.mount(kind, "/etc", "/link", options);
-            let output = case.run(&bundle).output();
-            assert_orderly(&case, &output);
-            outside.assert_untouched(target);
+    for case in cases() {
+        let outside = Outside::new(&case);
+        let absolute = outside.folder.to_str().unwrap().to_owned();
+        let climbing = format!("{}{absolute}", "../".repeat(30));
+        for (nth, target) in
+            [absolute.as_str(), &climbing, "/proc/1/root", "/.."].iter().enumerate()
+        {
+            for kind in ["tmpfs", "bind"] {
+                let mut bundle = case.bundle_at(&format!("bundle-{nth}-{kind}"));
+                symlink(target, bundle.inside("/link")).unwrap();
+                let options: &[&str] = if kind == "bind" { &["bind"] } else { &[] };
+                bundle.mount(kind, "/etc", "/link/made/deep", options);
+                bundle.mount(kind, "/etc", "/link", options);
+                let output = case.run(&bundle).output();
+                assert_orderly(&case, &output);
+                outside.assert_untouched(target);
+            }
         }
     }
 }
 
 #[test]
 fn links_in_the_way_of_masked_and_read_only_paths() {
-    let Some(case) = Case::root() else { return };
-    let outside = Outside::new(&case);
-    let mut bundle = case.bundle();
-    symlink(&outside.victim, bundle.inside("/link")).unwrap();
-    symlink(&outside.folder, bundle.inside("/folder")).unwrap();
-    symlink("/loop", bundle.inside("/loop")).unwrap();
-    bundle.config["linux"]["maskedPaths"] = json!(["/link", "/folder", "/folder/victim"]);
-    bundle.config["linux"]["readonlyPaths"] = json!(["/link", "/folder"]);
-    let output = case.run(&bundle).output();
-    assert_orderly(&case, &output);
-    outside.assert_untouched("masked");
-    assert_eq!(fs::read_to_string(&outside.victim).unwrap(), "untouched");
-    bundle.config["linux"]["maskedPaths"] = json!(["/loop"]);
-    let output = case.run(&bundle).output();
-    assert_orderly(&case, &output);
+    for case in cases() {
+        let outside = Outside::new(&case);
+        let mut bundle = case.bundle();
+        symlink(&outside.victim, bundle.inside("/link")).unwrap();
+        symlink(&outside.folder, bundle.inside("/folder")).unwrap();
+        symlink("/loop", bundle.inside("/loop")).unwrap();
+        bundle.config["linux"]["maskedPaths"] = json!(["/link", "/folder", "/folder/victim"]);
+        bundle.config["linux"]["readonlyPaths"] = json!(["/link", "/folder"]);
+        let output = case.run(&bundle).output();
+        assert_orderly(&case, &output);
+        outside.assert_untouched("masked");
+        assert_eq!(fs::read_to_string(&outside.victim).unwrap(), "untouched");
+        bundle.config["linux"]["maskedPaths"] = json!(["/loop"]);
+        let output = case.run(&bundle).output();
+        assert_orderly(&case, &output);
+    }
 }
 
 #[test]
 fn links_in_the_way_of_the_working_folder() {
-    let Some(case) = Case::root() else { return };
-    let outside = Outside::new(&case);
-    let mut bundle = case.bundle();
-    symlink(&outside.folder, bundle.inside("/link")).unwrap();
-    bundle.config["process"]["cwd"] = "/link/made".into();
-    let output = case.run(&bundle).output();
-    assert_orderly(&case, &output);
-    outside.assert_untouched("cwd");
+    for case in cases() {
+        let outside = Outside::new(&case);
+        let mut bundle = case.bundle();
+        symlink(&outside.folder, bundle.inside("/link")).unwrap();
+        bundle.config["process"]["cwd"] = "/link/made".into();
+        let output = case.run(&bundle).output();
+        assert_orderly(&case, &output);
+        outside.assert_untouched("cwd");
+    }
 }
 
 #[test]
 fn links_in_the_way_of_devices() {
-    let Some(case) = Case::root() else { return };
-    let outside = Outside::new(&case);
-    let mut bundle = case.bundle();
-    bundle.writable();
-    symlink(&outside.folder, bundle.inside("/link")).unwrap();
-    symlink(&outside.victim, bundle.inside("/victim")).unwrap();
-    for path in ["/link/device", "/victim"] {
-        bundle.config["linux"]["devices"] =
-            json!([{"path": path, "type": "c", "major": 1, "minor": 3, "uid": 1000, "gid": 1000}]);
-        let output = case.run(&bundle).output();
-        assert_orderly(&case, &output);
-        outside.assert_untouched(path);
+    for case in cases() {
+        let outside = Outside::new(&case);
+        let mut bundle = case.bundle();
+        bundle.writable();
+        symlink(&outside.folder, bundle.inside("/link")).unwrap();
+        symlink(&outside.victim, bundle.inside("/victim")).unwrap();
+        let id = if outside.owner == (0, 0) { 1000 } else { 0 };
+        for path in ["/link/device", "/victim"] {
+            bundle.config["linux"]["devices"] =
+                json!([{"path": path, "type": "c", "major": 1, "minor": 3, "uid": id, "gid": id}]);
+            let output = case.run(&bundle).output();
+            assert_orderly(&case, &output);
+            outside.assert_untouched(path);
+        }
     }
 }
 
 #[test]
 fn a_folder_that_becomes_a_link_while_it_is_mounted_on() {
-    let Some(case) = Case::root() else { return };
-    let outside = Outside::new(&case);
-    let mut bundle = case.bundle();
-    fs::create_dir_all(bundle.inside("/volume/a")).unwrap();
-    symlink(&outside.folder, bundle.inside("/volume/b")).unwrap();
-    bundle.mount("tmpfs", "tmpfs", "/volume/a/made/here", &[]).writable();
-    let (one, two) = (bundle.inside("/volume/a"), bundle.inside("/volume/b"));
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                let _ = renameat_with(CWD, &one, CWD, &two, RenameFlags::EXCHANGE);
+    for case in cases() {
+        let outside = Outside::new(&case);
+        let mut bundle = case.bundle();
+        fs::create_dir_all(bundle.inside("/volume/a")).unwrap();
+        symlink(&outside.folder, bundle.inside("/volume/b")).unwrap();
+        bundle.mount("tmpfs", "tmpfs", "/volume/a/made/here", &[]).writable();
+        let (one, two) = (bundle.inside("/volume/a"), bundle.inside("/volume/b"));
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = renameat_with(CWD, &one, CWD, &two, RenameFlags::EXCHANGE);
+                }
+            });
+            for _ in 0..100 {
+                let output = case.run(&bundle).output();
+                let code = output.code;
+                if code != Some(0) && code != Some(1) {
+                    stop.store(true, Ordering::Relaxed);
+                    panic!("{output}");
+                }
             }
+            stop.store(true, Ordering::Relaxed);
         });
-        for _ in 0..100 {
-            let output = case.run(&bundle).output();
-            let code = output.code;
-            if code != Some(0) && code != Some(1) {
-                stop.store(true, Ordering::Relaxed);
-                panic!("{output}");
-            }
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    outside.assert_untouched("swapped");
-    case.assert_clean();
+        outside.assert_untouched("swapped");
+        case.assert_clean();
+    }
 }
 
 /// Runs the bundle many times while two files change places without end.
@@ -332,21 +363,22 @@ fn a_planted_proc_does_not_take_the_runtimes_writes() {
 
 #[test]
 fn a_read_only_root_is_read_only_whatever_the_image_plants() {
-    let Some(case) = Case::root() else { return };
-    let mut bundle = case.bundle();
-    fs::create_dir_all(bundle.inside("/proc/self/fd")).unwrap();
-    fs::create_dir_all(bundle.inside("/proc/thread-self")).unwrap();
-    symlink("/tmp", bundle.inside("/proc/thread-self/fd")).unwrap();
-    for with_proc in [true, false] {
-        if !with_proc {
-            bundle.without_mount("/proc");
-            for list in ["maskedPaths", "readonlyPaths"] {
-                bundle.config["linux"][list] = json!([]);
+    for case in cases() {
+        let mut bundle = case.bundle();
+        fs::create_dir_all(bundle.inside("/proc/self/fd")).unwrap();
+        fs::create_dir_all(bundle.inside("/proc/thread-self")).unwrap();
+        symlink("/tmp", bundle.inside("/proc/thread-self/fd")).unwrap();
+        for with_proc in [true, false] {
+            if !with_proc {
+                bundle.without_mount("/proc");
+                for list in ["maskedPaths", "readonlyPaths"] {
+                    bundle.config["linux"][list] = json!([]);
+                }
             }
+            bundle.sh("touch /made || echo refused");
+            assert_eq!(case.run(&bundle).output().stdout(), "refused\n");
+            assert!(!bundle.inside("/made").exists());
         }
-        bundle.sh("touch /made || echo refused");
-        assert_eq!(case.run(&bundle).output().stdout(), "refused\n");
-        assert!(!bundle.inside("/made").exists());
     }
 }
 

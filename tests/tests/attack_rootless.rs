@@ -311,6 +311,24 @@ fn descriptors_of_the_host_are_not_in_sight() {
     }
 }
 
+/// CVE-2022-29162: what is inherited comes with the files of programs that ask for it.
+#[test]
+fn no_capability_is_inheritable() {
+    both(|case, bundle| {
+        let look = ["grep", "-E", "^Cap(Inh|Eff|Amb)", "/proc/self/status"];
+        bundle.sh("sleep 1000");
+        case.detach(bundle);
+        let plain = case.exec(&look).output().stdout();
+        let more = case.exec_with(&["--cap", "CAP_NET_RAW"], &look).output().stdout();
+        for said in [plain, more] {
+            assert!(said.contains("CapInh:\t0000000000000000\n"), "{said}");
+            assert!(said.contains("CapAmb:\t0000000000000000\n"), "{said}");
+            assert!(!said.contains("CapEff:\t0000000000000000\n"), "{said}");
+        }
+        case.delete_force();
+    });
+}
+
 /// CVE-2025-31133 and CVE-2025-52881: a planted `/dev/null` and a planted `/proc` lead nowhere.
 #[test]
 fn planted_links_do_not_unmask_and_take_no_writes() {

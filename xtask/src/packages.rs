@@ -13,7 +13,7 @@ struct Package(&'static str, &'static str);
 pub(crate) const LIBSECCOMP: &str = "/usr/lib/x86_64-linux-gnu/libseccomp.a";
 
 /// Everything the tests call. A test that misses one of them is skipped by name.
-const PACKAGES: [Package; 17] = [
+const PACKAGES: [Package; 18] = [
     Package("busybox-static", "busybox"),
     Package("containerd", "containerd"),
     Package("docker.io", "dockerd"),
@@ -23,6 +23,7 @@ const PACKAGES: [Package; 17] = [
     Package("libseccomp-dev", LIBSECCOMP),
     Package("man-db", "man"),
     Package("mmdebstrap", "mmdebstrap"),
+    Package("passt", "pasta"),
     Package("podman", "podman"),
     Package("procps", "ps"),
     Package("runc", "runc"),

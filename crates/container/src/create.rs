@@ -75,7 +75,7 @@ impl Create {
     /// # Errors
     /// The first step that fails; then nothing is left of the container.
     pub fn execute(&self) -> Result<Spawned> {
-        let mut making = Making::begin(self, Purpose::Create, Observe::default())?;
+        let mut making = Making::begin(self, Purpose::Create, Observe::default(), None)?;
         making.await_ready()?;
         write_pid_file(self.pid_file.as_deref(), making.executor()?.pid)?;
         making.leave()

@@ -16,7 +16,7 @@ use coble_sys::rustix::net::{
 use coble_sys::rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid,
 };
-use coble_sys::{SPAWN_FAILED, Spawn, libc, pidfd_send_signal, setns};
+use coble_sys::{Program, SPAWN_FAILED, Spawn, libc, pidfd_send_signal, setns};
 
 use crate::child::Child;
 use crate::compile::{Namespaces, clone_flag};
@@ -111,12 +111,13 @@ impl Executor {
         let spawn = Spawn {
             namespaces: start.namespaces.cloned,
             cgroup: start.cgroup,
-            program: program.as_fd(),
+            program: Program::Open(program.as_fd()),
             arguments: &arguments,
             close_from: start.preserve_fds.saturating_add(3),
             keep: &keep,
             streams: start.streams,
             gate: start.gated.then_some(theirs.as_fd()),
+            attends: false,
         };
         let child = with_joined(&start.namespaces.inherited, || {
             spawn.spawn().map_err(|errno| refused_clone(errno, start.namespaces.cloned))

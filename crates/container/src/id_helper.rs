@@ -60,12 +60,16 @@ pub(crate) fn check(name: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
-fn find(name: &str) -> std::result::Result<PathBuf, String> {
+/// A program in the caller's `PATH`.
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-    let found = env::split_paths(&path)
+    env::split_paths(&path)
         .map(|directory| directory.join(name))
-        .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok());
-    found.ok_or_else(|| {
+        .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
+}
+
+fn find(name: &str) -> std::result::Result<PathBuf, String> {
+    in_path(name).ok_or_else(|| {
         format!("{name} is not in $PATH: it comes with the package uidmap or shadow")
     })
 }

@@ -168,6 +168,7 @@ mod timestamp;
 mod tracer;
 mod update;
 mod user_namespace;
+mod user_network;
 mod validate;
 
 #[cfg(test)]
@@ -211,6 +212,7 @@ pub use status::state;
 pub use streams::Streams;
 pub use timestamp::rfc3339;
 pub use update::Update;
+pub use user_network::UserNetwork;
 pub use validate::{Invalid, MAX_ID, validate, validate_id, validate_process, validate_resources};
 
 /// Every type of the library can be sent to and used by other threads.

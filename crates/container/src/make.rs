@@ -47,6 +47,7 @@ use crate::status::has_own_pids;
 use crate::store::Entry;
 use crate::streams::Streams;
 use crate::supervisor::Supervisor;
+use crate::user_network::{Attendant, UserNetwork};
 
 /// What a container is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,8 @@ pub(crate) struct Making {
     executor: Option<Executor>,
     /// What has been moved, as long as it can be put back.
     devices: Option<NetworkDevices>,
+    /// Who connects its network namespace with the host's.
+    attendant: Option<Attendant>,
     console_socket: Option<PathBuf>,
     streams: Streams,
     pidfd_sockets: Vec<PidfdSocket>,
@@ -102,7 +105,12 @@ impl Making {
     ///
     /// # Errors
     /// The first step that fails; then nothing is left.
-    pub(crate) fn begin(create: &Create, purpose: Purpose, observe: Observe) -> Result<Self> {
+    pub(crate) fn begin(
+        create: &Create,
+        purpose: Purpose,
+        observe: Observe,
+        network: Option<&UserNetwork>,
+    ) -> Result<Self> {
         let bundle = Bundle::read(create)?;
         refuse_host_sysctls(&bundle.spec)?;
         let resctrl = Resctrl::wanted_by(&bundle.spec)?;
@@ -123,6 +131,7 @@ impl Making {
             observe,
             only_held: false,
             rootless: create.rootless,
+            leads_outside: network.is_some(),
         };
         let pidfd_sockets = PidfdSocket::all(create, &bundle.spec.annotations)?;
         let spec = &bundle.spec;
@@ -152,6 +161,7 @@ impl Making {
             launch: Launch::default(),
             executor: None,
             devices: None,
+            attendant: None,
             console_socket: create.console_socket.clone(),
             streams: create.streams.clone(),
             pidfd_sockets,
@@ -172,7 +182,7 @@ impl Making {
         }
         options.awaits_cgroup = making.is_scope();
         making.launch = making.compile(options)?;
-        making.start_executor().map_err(|error| making.explain_memory(error))?;
+        making.start_executor(network).map_err(|error| making.explain_memory(error))?;
         Ok(making)
     }
 
@@ -206,7 +216,7 @@ impl Making {
         Ok(launch)
     }
 
-    fn start_executor(&mut self) -> Result<()> {
+    fn start_executor(&mut self, network: Option<&UserNetwork>) -> Result<()> {
         let listener = match self.purpose {
             Purpose::Create => Some(Listener::bind(&self.entry)?),
             _ => None,
@@ -227,7 +237,7 @@ impl Making {
         if self.launch.plan.iter().any(|(step, _)| matches!(step, Step::Hook { .. })) {
             keep.extend(self.hook_output.descriptors());
         }
-        let gated = enters || maps || self.group.is_some();
+        let gated = enters || maps || self.group.is_some() || network.is_some();
         self.executor = Some(Executor::start(&Start {
             plan: &self.launch.plan,
             namespaces: &self.launch.namespaces,
@@ -253,8 +263,12 @@ impl Making {
             group.enter(executor.pid)?;
         }
         self.lend()?;
+        if let Some(network) = network {
+            let pid = self.executor()?.pid;
+            self.attendant = Some(network.start(pid, self.interrupt.as_ref())?);
+        }
         if gated {
-            executor.answer()?;
+            self.executor()?.answer()?;
         }
         self.make_filter()?;
         if is_scope {

@@ -8,6 +8,7 @@ mod config;
 mod host;
 mod layout;
 mod points;
+mod resolvers;
 mod scratch;
 
 use std::fs;
@@ -17,7 +18,7 @@ use coble_spec::Seccomp;
 
 use crate::error::{Error, Result};
 use crate::foreground::Signals;
-use crate::{Create, Finished, Observe, Run};
+use crate::{Create, Finished, Observe, Run, UserNetwork};
 use bundle::Bundle;
 use host::Host;
 use scratch::Scratch;
@@ -33,6 +34,8 @@ pub struct Try {
     pub seccomp: Option<Seccomp>,
     /// Whether a cgroup may be missing, as for [`Create::rootless`].
     pub rootless: Option<bool>,
+    /// What connects the container with the host's network; without it there is none but loopback.
+    pub network: Option<UserNetwork>,
     /// What to find out about the program's system calls.
     pub observe: Observe,
     /// The program and its arguments; the caller's shell if empty.
@@ -58,7 +61,14 @@ impl Try {
         };
         let scratch = scratch.map_err(|(path, error)| Error::at("use", path, error))?;
         let (path, command) = (scratch.path(), &self.command[..]);
-        let written = Bundle { path, host: &host, seccomp: self.seccomp.as_ref(), command }.write();
+        let written = Bundle {
+            path,
+            host: &host,
+            seccomp: self.seccomp.as_ref(),
+            network: self.network.is_some(),
+            command,
+        }
+        .write();
         let remove = self.keep.is_none() || written.is_err();
         let result = written.and_then(|()| self.run(scratch.path(), id));
         let path = scratch.path().to_owned();
@@ -79,7 +89,7 @@ impl Try {
             ..Create::default()
         };
         let observe = self.observe.clone();
-        let result = Run { create, observe, ..Run::default() }.execute();
+        let result = Run { create, observe, ..Run::default() }.stay(self.network.as_ref());
         // Empty now and of no use in a bundle to keep; or, after an error, neither.
         let _ = fs::remove_dir(own_root);
         result

@@ -10,6 +10,7 @@ use crate::make::{Making, Purpose};
 use crate::observe::{Observe, Observed};
 use crate::pid_file::write_pid_file;
 use crate::supervisor::Supervisor;
+use crate::user_network::UserNetwork;
 
 /// A container to be run: made, started, and with [`Run::execute`] waited for and deleted.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +59,7 @@ impl Run {
             let Spawned { warnings, .. } = self.spawn()?;
             return Ok(Finished { warnings, ..Finished::default() });
         }
-        self.stay()
+        self.stay(None)
     }
 
     /// Runs the program and returns once it runs (with a `notify_socket`, once it is ready), whatever `detach`, `keep` and `no_subreaper` say. The container
@@ -68,7 +69,7 @@ impl Run {
     /// # Errors
     /// The first step that fails; then nothing is left of the container.
     pub fn spawn(&self) -> Result<Spawned> {
-        let mut making = self.start(Purpose::Detached, Observe::default())?;
+        let mut making = self.start(Purpose::Detached, Observe::default(), None)?;
         let notify = making.notify.take();
         let mut spawned = making.leave()?;
         if let Some(notify) = notify {
@@ -79,8 +80,13 @@ impl Run {
     }
 
     /// Until the program runs.
-    fn start(&self, purpose: Purpose, observe: Observe) -> Result<Making> {
-        let mut making = Making::begin(&self.create, purpose, observe)?;
+    fn start(
+        &self,
+        purpose: Purpose,
+        observe: Observe,
+        network: Option<&UserNetwork>,
+    ) -> Result<Making> {
+        let mut making = Making::begin(&self.create, purpose, observe, network)?;
         making.await_ready()?;
         write_pid_file(self.create.pid_file.as_deref(), making.executor()?.pid)?;
         making.entry.unlock()?;
@@ -88,9 +94,13 @@ impl Run {
         Ok(making)
     }
 
-    fn stay(&self) -> Result<Finished> {
+    /// Runs the program to its end, with a helper that connects its network namespace while it runs, if one is given.
+    ///
+    /// # Errors
+    /// As [`Run::execute`].
+    pub(crate) fn stay(&self, network: Option<&UserNetwork>) -> Result<Finished> {
         let signals = Signals::take(!self.no_subreaper)?;
-        let mut making = self.start(Purpose::Foreground, self.observe.clone())?;
+        let mut making = self.start(Purpose::Foreground, self.observe.clone(), network)?;
         let mut warnings = making.warnings();
         let (relay, notify) = (making.relay.take(), making.notify.take());
         let mut supervisor = making.supervisor.take();

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use coble_sys::rustix::fd::AsFd;
 use coble_sys::rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use coble_sys::{Spawn, libc};
+use coble_sys::{Program, Spawn, libc};
 
 use crate::error::{Error, Result};
 use crate::executor::destroy;
@@ -25,12 +25,13 @@ pub(crate) fn make(uids: &str, gids: &str) -> Result<OwnedFd> {
     let spawn = Spawn {
         namespaces: libc::CLONE_NEWUSER as u64,
         cgroup: None,
-        program: gate.as_fd(),
+        program: Program::Open(gate.as_fd()),
         arguments: &[],
         close_from: 3,
         keep: &[],
         streams: [None; 3],
         gate: Some(gate.as_fd()),
+        attends: false,
     };
     let child = spawn.spawn().map_err(|errno| refused_clone(errno, spawn.namespaces))?;
     let namespace = map(child.pid, uids, gids);

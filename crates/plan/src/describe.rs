@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::fmt::{Display, Formatter, Result};
+use std::net::Ipv4Addr;
 use std::string::String;
 use std::vec::Vec;
 
@@ -42,6 +43,14 @@ impl Display for Step<'_> {
             }
             Self::SessionKeyring { name } => write!(f, "join the session keyring {}", text(name)),
             Self::LoopbackUp {} => f.write_str("bring the interface lo up"),
+            Self::KeepLoopbackInside { interface, gateway, resolver } => {
+                let (gateway, resolver) = (Ipv4Addr::from(gateway), Ipv4Addr::from(resolver));
+                write!(
+                    f,
+                    "let no packet to 127.0.0.0/8 out through {}, where only {gateway} and {resolver} are",
+                    text(interface)
+                )
+            }
             Self::OomScoreAdj { value } => write!(f, "set oom_score_adj to {value}"),
             Self::Propagation { flags } => {
                 write!(f, "make every mount {}", propagation(flags))

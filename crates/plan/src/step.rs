@@ -108,6 +108,15 @@ steps! {
     },
     /// Brings the loopback interface up, netdevice(7).
     LoopbackUp {},
+    /// Keeps packets to 127.0.0.0/8 in the network namespace, rtnetlink(7).
+    KeepLoopbackInside {
+        /// The interface that leads outside.
+        interface: &'a CStr,
+        /// IPv4 address of the gateway; the first byte of its usual form is the highest.
+        gateway: u32,
+        /// That of a resolver beside it.
+        resolver: u32,
+    },
     /// Writes `/proc/self/oom_score_adj`, proc_pid_oom_score_adj(5).
     OomScoreAdj {
         /// -1000 to 1000.

@@ -164,7 +164,8 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::NewSession {}
         | Step::DelegateCgroup { .. }
         | Step::SessionKeyring { .. }
-        | Step::LoopbackUp {} => Phase::Isolate,
+        | Step::LoopbackUp {}
+        | Step::KeepLoopbackInside { .. } => Phase::Isolate,
         Step::Propagation { .. }
         | Step::ParentPropagation { .. }
         | Step::OpenRoot { .. }

@@ -16,8 +16,8 @@ use coble_sys::rustix::process::{
 use coble_sys::rustix::system::{setdomainname, sethostname};
 use coble_sys::rustix::thread::set_no_new_privs;
 use coble_sys::{
-    CPU_MASK, SchedAttr, ioprio_set, libc, loopback_up, personality, sched_setaffinity,
-    set_mempolicy, sigaction_default,
+    CPU_MASK, SchedAttr, ioprio_set, keep_loopback_inside, libc, loopback_up, personality,
+    sched_setaffinity, set_mempolicy, sigaction_default,
 };
 
 use crate::bytes::PathBytes;
@@ -66,6 +66,10 @@ pub(crate) fn execute<'a>(step: &Step<'a>, context: &mut Context<'a>) -> Outcome
         }
         Step::SessionKeyring { name } => namespace::join_keyring(name),
         Step::LoopbackUp {} => loopback_up().on("bring up", c"lo"),
+        Step::KeepLoopbackInside { interface, gateway, resolver } => {
+            let neighbours = [gateway.to_be_bytes(), resolver.to_be_bytes()];
+            keep_loopback_inside(interface, &neighbours).on("keep loopback from", interface)
+        }
         Step::OomScoreAdj { value } => identity::oom_score_adj(context, value),
         Step::Propagation { flags } => set_propagation(c"/", flags),
         Step::ParentPropagation { path, flags } => set_parent_propagation(path, flags),

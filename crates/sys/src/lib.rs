@@ -16,6 +16,7 @@ mod open_tree;
 mod process;
 pub mod ptrace;
 mod resource;
+mod route;
 mod seccomp;
 mod signal;
 mod spawn;
@@ -39,6 +40,7 @@ pub use process::{
 };
 use process::{close_range, close_range_cloexec};
 pub use resource::{resource, rlimit};
+pub use route::keep_loopback_inside;
 pub use rustix;
 pub use seccomp::{
     FILTER_FLAG_NEW_LISTENER, seccomp_knows, seccomp_new_listener, seccomp_set_mode_filter,
@@ -47,6 +49,6 @@ pub use signal::{
     SignalSet, pidfd_send_signal, sigaction_default, sigaction_ignore, sigaction_is_ignored,
     signalfd, sigprocmask,
 };
-pub use spawn::{SPAWN_FAILED, Spawn};
+pub use spawn::{Program, SPAWN_FAILED, Spawn};
 pub use streams::open_closed_streams;
 pub use thread::{exit_thread, start_thread};

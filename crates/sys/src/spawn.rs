@@ -8,18 +8,34 @@ use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{Gid, Uid};
 use rustix::io::{Errno, FdFlags, Result, close, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{RecvFlags, recv};
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{
+    Pid, Resource, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal, setsid,
+};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 
 use crate::clone3::{Child, clone3};
-use crate::{close_range, close_range_cloexec, exit_group, fexecve, sigprocmask};
+use crate::{
+    close_range, close_range_cloexec, execve, exit_group, fexecve, sigaction_default, sigprocmask,
+};
 
 /// The status with which the child ends when it can't run the program.
 pub const SPAWN_FAILED: i32 = 126;
 
 /// Arguments that a spawned program can have.
-const ARGUMENTS_MAX: usize = 7;
+const ARGUMENTS_MAX: usize = 31;
+
+/// The highest signal, signal(7).
+const SIGNALS: i32 = 64;
+
+/// A program to run.
+#[derive(Clone, Copy, Debug)]
+pub enum Program<'a> {
+    /// An open file.
+    Open(BorrowedFd<'a>),
+    /// An absolute path.
+    At(&'a CStr),
+}
 
 /// What to spawn.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +45,8 @@ pub struct Spawn<'a> {
     /// The cgroup v2 directory that the child starts in.
     pub cgroup: Option<BorrowedFd<'a>>,
     /// The program, which gets an empty environment.
-    pub program: BorrowedFd<'a>,
-    /// Its arguments; at most seven.
+    pub program: Program<'a>,
+    /// Its arguments; at most 31.
     pub arguments: &'a [&'a CStr],
     /// The first descriptor of the caller that it does not get; those below stay as they are.
     pub close_from: u32,
@@ -42,23 +58,29 @@ pub struct Spawn<'a> {
     /// the child is in a new user namespace it then becomes that namespace's user and group 0. Without a gate
     /// the call returns only once the program has been started.
     pub gate: Option<BorrowedFd<'a>>,
+    /// Whether it serves the caller: it is killed when the calling thread ends (unless it changes its user), no signal of
+    /// the caller's terminal reaches it, and its signals have their default actions and are not blocked.
+    pub attends: bool,
 }
 
 /// What the child needs, on the parent's stack.
 struct Preamble<'a> {
     spawn: &'a Spawn<'a>,
     arguments: [*const c_char; ARGUMENTS_MAX + 1],
+    parent: Pid,
 }
 
 impl Spawn<'_> {
-    /// Makes the child. Every signal is blocked in it.
+    /// Makes the child. Every signal is blocked in it, but for one that attends.
     ///
     /// It is sound in a process with many threads: the child makes system calls only.
     ///
     /// # Errors
     /// As clone3(2). A program that can't be run shows as the child's exit with [`SPAWN_FAILED`].
     pub fn spawn(&self) -> Result<Child> {
-        let mut preamble = Preamble { spawn: self, arguments: [null(); ARGUMENTS_MAX + 1] };
+        debug_assert!(self.arguments.len() <= ARGUMENTS_MAX, "they are cut off");
+        let arguments = [null(); ARGUMENTS_MAX + 1];
+        let mut preamble = Preamble { spawn: self, arguments, parent: getpid() };
         for (slot, argument) in preamble.arguments[..ARGUMENTS_MAX].iter_mut().zip(self.arguments) {
             *slot = argument.as_ptr();
         }
@@ -81,13 +103,31 @@ extern "C" fn begin(preamble: *const Preamble<'_>) -> ! {
     // SAFETY: the parent's frame is there: its memory is shared while the parent waits, or copied.
     let preamble = unsafe { &*preamble };
     let spawn = preamble.spawn;
-    if pass_gate(spawn).is_some() {
+    let attended = !spawn.attends || attend(preamble.parent).is_some();
+    if attended && pass_gate(spawn).is_some() {
         let environment = [null::<c_char>()];
-        let arguments = preamble.arguments.as_ptr();
-        // SAFETY: both arrays end with a null pointer; the strings are the parent's.
-        unsafe { fexecve(spawn.program, arguments, environment.as_ptr()) };
+        let (arguments, environment) = (preamble.arguments.as_ptr(), environment.as_ptr());
+        match spawn.program {
+            // SAFETY: both arrays end with a null pointer; the strings are the parent's.
+            Program::Open(file) => unsafe { fexecve(file, arguments, environment) },
+            // SAFETY: as above.
+            Program::At(path) => unsafe { execve(path, arguments, environment) },
+        };
     }
     exit_group(SPAWN_FAILED)
+}
+
+/// Before signals are let through, none may lead to a handler of the parent, whose memory is shared.
+fn attend(parent: Pid) -> Option<()> {
+    set_parent_process_death_signal(Some(Signal::KILL)).ok()?;
+    // It may have ended before, which nothing tells any more.
+    if getppid() != Some(parent) {
+        return None;
+    }
+    setsid().ok()?;
+    let caught = |signal: &i32| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP);
+    (1..=SIGNALS).filter(caught).try_for_each(sigaction_default).ok()?;
+    sigprocmask(0).ok().map(drop)
 }
 
 fn pass_gate(spawn: &Spawn<'_>) -> Option<()> {
@@ -127,7 +167,11 @@ fn set_streams(streams: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
 /// Closes what the child doesn't get, while it waits: the other end of its own gate, and what other threads of the
 /// caller have open, such as the ends of the gates of their children. Held by each other, none would ever be closed.
 fn close_others(spawn: &Spawn<'_>) -> Result<()> {
-    let kept = || spawn.keep.iter().chain([&spawn.program]).chain(&spawn.gate);
+    let program = match &spawn.program {
+        Program::Open(file) => Some(file),
+        Program::At(_) => None,
+    };
+    let kept = || spawn.keep.iter().chain(program).chain(&spawn.gate);
     let mut first = spawn.close_from;
     let next = |first| kept().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd >= first).min();
     while let Some(number) = next(first) {

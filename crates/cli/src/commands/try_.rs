@@ -1,6 +1,6 @@
 //! `coble try`
 
-use coble_container::{ExampleHost, Try, example};
+use coble_container::{ExampleHost, Try, UserNetwork, example};
 use coble_spec::Seccomp;
 
 use super::observe::{self, Reports};
@@ -16,6 +16,9 @@ const KEEP: Flag = Flag::value(
     ("DIR", Values::Directory),
     "leave the bundle, with all changes, in DIR: a new folder or an empty one",
 );
+
+const NET: Flag =
+    Flag::switch("net", None, "let the command reach the network, with pasta or slirp4netns");
 
 const SECCOMP: Flag = Flag::value(
     "seccomp",
@@ -33,22 +36,30 @@ pub(crate) static COMMAND: Command = Command {
         count: Count::Rest,
         values: Values::Any,
     }],
-    flags: &[KEEP, SECCOMP, observe::REPORT, observe::RECORD, observe::MERGE],
+    flags: &[KEEP, NET, SECCOMP, observe::REPORT, observe::RECORD, observe::MERGE],
     description: &[
         "The container sees the host's files through overlays: it can change them, the host keeps them as they \
          are, and the changes are gone when the command ends. Processes, network, host name and IPC are its \
-         own, and /dev, /proc, /run and /sys are fresh; there is no way to the network. No image is needed.",
+         own, and /dev, /proc, /run and /sys are fresh; of the network there is only loopback, without --net. No image is needed.",
         "A plain user becomes root inside, without any right that the user lacks outside: only what the user \
          could change can be changed. Directories that can't be read are empty.",
         "A filter of system calls stands between the command and the kernel: the profile default, which has the effect \
          of Docker's, so that nothing inside can make namespaces or mounts, load programs into the kernel or reach its \
          rarely used parts. `coble help seccomp` has more about profiles; --seccomp unconfined leaves the filter out.",
+        "With --net a helper passes on what the command sends to the network: pasta, or else slirp4netns, from $PATH; for root \
+         it is slirp4netns. It runs as the caller, and ends with the command. Nothing leads from outside to the command, nor from \
+         the command to the host's own loopback addresses. The addresses are IPv4. If no helper is installed, a line on \
+         standard error says so, and the command runs with loopback only.",
         "The current folder and the environment are the caller's, without the variables that lead to sockets of \
          the session, such as SSH_AUTH_SOCK. The changes lie in memory (/dev/shm); with --keep in DIR, from \
          where `coble run` starts the same container again.",
     ],
     examples: &[
         ("Look around in a shell", "coble try"),
+        (
+            "See what an installation changes",
+            "coble try --net --keep /tmp/new pip install requests",
+        ),
         ("See what a build changes", "coble try --keep /tmp/build make install"),
         (
             "Let a program make a user namespace",
@@ -82,9 +93,16 @@ fn execute(call: &Call) -> Result<u8, Failure> {
     let reports = Reports::of(call)?;
     let (keep, observe) = (call.flags.path(&KEEP), reports.observe());
     let rootless = call.rootless()?;
-    let finished = Try { root, keep, seccomp, observe, rootless, command }.execute()?;
+    let network = call.flags.has(&NET).then(|| network(call)).flatten();
+    let finished = Try { root, keep, seccomp, network, observe, rootless, command }.execute()?;
     reports.write(finished.observed.as_ref())?;
     Ok(finished.status)
+}
+
+/// The helper for the network; a line for the user if there is none.
+fn network(call: &Call) -> Option<UserNetwork> {
+    let missing = |error| call.log.warning(&format!("--net: {error}: there is loopback only"));
+    UserNetwork::find().map_err(missing).ok()
 }
 
 /// The filter that the command runs under, for the capabilities that it has.

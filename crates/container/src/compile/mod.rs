@@ -80,6 +80,9 @@ pub(crate) struct Options {
     pub observe: Observe,
     /// Sources are those that the parent has opened: the executor can't see the host's files.
     pub only_held: bool,
+    /// A helper connects the network namespace with the host's network, and would carry packets to the host's loopback
+    /// addresses as well.
+    pub leads_outside: bool,
     /// Whether a cgroup that can't be made for want of rights is done without; `None`: the caller's rights say so.
     pub rootless: Option<bool>,
 }

@@ -12,6 +12,7 @@ use super::{Job, clone_flag as flag_of, key_label_step};
 use crate::delegation;
 use crate::error::{Error, Result};
 use crate::sysctl;
+use crate::user_network::{GATEWAY, INTERFACE, RESOLVER};
 
 /// The kinds of namespaces of a container, each with where it comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -197,6 +198,11 @@ pub(super) fn isolate(
     let made = namespaces.made.iter().find(|(kind, _)| *kind == NamespaceKind::Network);
     if let Some((_, index)) = made {
         plan.push(Step::LoopbackUp {}, pointer(*index));
+        if job.options.leads_outside {
+            let (gateway, resolver) = (GATEWAY.into(), RESOLVER.into());
+            let step = Step::KeepLoopbackInside { interface: INTERFACE, gateway, resolver };
+            plan.push(step, pointer(*index));
+        }
     }
     Ok(())
 }

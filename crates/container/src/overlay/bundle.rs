@@ -14,6 +14,7 @@ use super::config::{Setting, config};
 use super::host::{Host, HostFiles, look_at};
 use super::layout::{Part, Show, layout};
 use super::points::{is_below, visible_points};
+use super::resolvers::{RESOLVERS, resolvers};
 use crate::error::{Error, Result};
 use crate::example::config_text;
 use crate::selinux::copy_context;
@@ -28,6 +29,8 @@ pub(super) struct Bundle<'a> {
     pub(super) seccomp: Option<&'a Seccomp>,
     /// The program and its arguments; the caller's shell if empty.
     pub(super) command: &'a [String],
+    /// Whether the host's network can be reached, and with it a resolver.
+    pub(super) network: bool,
 }
 
 impl Bundle<'_> {
@@ -53,6 +56,9 @@ impl Bundle<'_> {
             self.make(&format!("rootfs{}", part.path), |path| self.look_like(path, &part.path))?;
         }
         self.write_run_directory()?;
+        if self.network {
+            self.make(RESOLVERS, |path| fs::write(path, resolvers(&self.host.resolvers)))?;
+        }
         let setting = Setting {
             bundle: self.path,
             rootless: self.host.rootless(),
@@ -60,6 +66,7 @@ impl Bundle<'_> {
             layers: &layers,
             seccomp: self.seccomp,
             command: self.command,
+            network: self.network,
             environment: &self.host.environment,
             directory: self.host.directory.as_deref(),
             terminal: self.host.terminal,

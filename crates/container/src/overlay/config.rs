@@ -6,6 +6,7 @@ use coble_spec::{Deferred, Mount, Namespace, NamespaceKind, Seccomp, Spec};
 
 use super::layout::{Part, Show, escape};
 use super::points::is_below;
+use super::resolvers::RESOLVERS;
 use crate::example::{ExampleHost, example};
 
 /// Programs are looked for here if the caller has no `PATH`.
@@ -39,6 +40,8 @@ pub(super) struct Setting<'a> {
     pub(super) seccomp: Option<&'a Seccomp>,
     /// The program and its arguments; the caller's shell if empty.
     pub(super) command: &'a [String],
+    /// Whether the bundle has a `resolv.conf`.
+    pub(super) network: bool,
     /// The caller's environment.
     pub(super) environment: &'a [(String, String)],
     /// The caller's directory.
@@ -70,6 +73,7 @@ pub(super) fn config(setting: &Setting<'_>) -> Spec {
     spec.mounts = parts
         .filter_map(|(part, layer)| mount(part, layer, setting))
         .chain(std::mem::take(&mut spec.mounts))
+        .chain(setting.network.then(|| resolvers(setting.bundle)))
         .collect();
     spec
 }
@@ -103,6 +107,17 @@ fn mount(part: &Part, layer: &str, setting: &Setting<'_>) -> Option<Mount> {
         options,
         ..Mount::default()
     })
+}
+
+/// A mount and no file of an overlay's: where `/etc/resolv.conf` is a link into `/run`, which is empty, its target is made.
+fn resolvers(bundle: &Path) -> Mount {
+    Mount {
+        destination: "/etc/resolv.conf".to_owned(),
+        kind: "bind".to_owned(),
+        source: format!("{}/{RESOLVERS}", bundle.display()),
+        options: ["bind", "nosuid", "nodev", "noexec"].map(str::to_owned).into(),
+        ..Mount::default()
+    }
 }
 
 fn overlay_options(part: &Part, layer: &str, setting: &Setting<'_>) -> Vec<String> {
@@ -170,6 +185,7 @@ mod tests {
             layers: &["boot", "bin", "proc", "usr"].map(str::to_owned),
             seccomp: None,
             command: &[],
+            network: false,
             environment: &[("SHELL".into(), "/bin/zsh".into()), ("DISPLAY".into(), ":0".into())],
             directory: Some("/usr/src"),
             terminal: true,

@@ -19,6 +19,8 @@ pub(super) struct Host {
     pub(super) mountinfo: String,
     /// The environment, where it is UTF-8.
     pub(super) environment: Vec<(String, String)>,
+    /// The text of `/etc/resolv.conf`; empty if it can't be read.
+    pub(super) resolvers: String,
     /// The current directory, if it has a path.
     pub(super) directory: Option<String>,
     /// Whether standard input and output are terminals.
@@ -40,6 +42,7 @@ impl Host {
             facts: Facts::look()?,
             mountinfo: String::from_utf8_lossy(&mountinfo).into_owned(),
             environment: variables.filter_map(|(n, v)| Some((text(n)?, text(v)?))).collect(),
+            resolvers: fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
             directory: directory.ok().and_then(|path| text(path.into_os_string())),
             terminal: io::stdin().is_terminal() && io::stdout().is_terminal(),
         })

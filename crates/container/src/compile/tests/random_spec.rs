@@ -299,6 +299,7 @@ pub(super) fn random_case(random: &mut Prng) -> Case {
             adds_mount: one_in(random, 4),
             awaits_cgroup: one_in(random, 2),
             await_start: one_in(random, 2),
+            leads_outside: one_in(random, 2),
             host_mounts: vec!["/proc".into(), "/bundle/rootfs/sys".into()],
         },
         sources: if one_in(random, 2) { vec![None, Some(9), Some(10)] } else { vec![] },
