@@ -243,10 +243,16 @@ fn a_mapped_mount_has_its_options_and_its_place() {
 
 /// Where a folder of the host is mounted with `flags`, runs the bundle in a mount namespace with it.
 fn with_host_mount(case: &Case, kind: &str, flags: &str, source: &Path, bundle: &Bundle) -> Cmd {
+    let script = format!("mount -t {kind} -o {flags} none $0; : > $0/file");
+    after_mounting(case, &script, [source, source], bundle)
+}
+
+/// Runs the bundle in a mount namespace in which a script has mounted something; the folders are its `$0` and `$1`.
+fn after_mounting(case: &Case, script: &str, folders: [&Path; 2], bundle: &Bundle) -> Cmd {
     bundle.write();
-    let script = "mount -t $1 -o $2 none $0 && : > $0/file; shift 2; exec \"$@\"";
-    let private = ["--mount", "--propagation", "private", "sh", "-c", script];
-    let run = case.tool("unshare").args(private).arg(source).args([kind, flags]);
+    let script = format!("set -e; {script}; shift; exec \"$@\"");
+    let private = ["--mount", "--propagation", "private", "sh", "-c", &script];
+    let run = case.tool("unshare").args(private).args(folders);
     run.arg(case.program())
         .arg("--root")
         .arg(case.state_root())
@@ -420,19 +426,9 @@ fn the_root_is_mapped_without_a_user_namespace() {
     assert_eq!(case.run(&bundle).output().stdout(), "2000:3000\n");
 }
 
-/// Runs the bundle in a mount namespace in which `script` has mounted something; `$0` is the root file system's folder, `$1`
-/// an empty one.
-fn after_mounting(case: &Case, script: &str, bundle: &Bundle) -> Cmd {
-    bundle.write();
-    let script = format!("set -e; {script}; shift; exec \"$@\"");
-    let private = ["--mount", "--propagation", "private", "sh", "-c", &script];
-    let run = case.tool("unshare").args(private).arg(bundle.rootfs()).arg(case.folder("empty"));
-    run.arg(case.program())
-        .arg("--root")
-        .arg(case.state_root())
-        .args(["run", "-b"])
-        .arg(&bundle.path)
-        .arg(&case.id)
+/// Where a script has put another file system in the place of the root's; `$0` is its folder, `$1` an empty one.
+fn with_root_mount(case: &Case, script: &str, bundle: &Bundle) -> Cmd {
+    after_mounting(case, script, [&bundle.rootfs(), &case.folder("empty")], bundle)
 }
 
 #[test]
@@ -441,7 +437,7 @@ fn a_root_in_memory_is_mapped() {
     let mut bundle = with_mapped_root(&case, "bundle", "idmap");
     bundle.sh("stat -c %u:%g /bin/busybox; touch /new; stat -c %u:%g /new; stat -f -c %T /");
     let script = "mount -t tmpfs none $1; cp -a $0/. $1; mount --bind $1 $0";
-    let output = after_mounting(&case, script, &bundle).output();
+    let output = with_root_mount(&case, script, &bundle).output();
     assert_eq!(output.stdout(), "0:0\n0:0\ntmpfs\n");
 }
 
@@ -465,7 +461,7 @@ fn a_root_that_can_not_be_mapped_is_named() {
             &format!("failed to set MOUNT_ATTR_IDMAP on {}: invalid argument", rootfs.display()),
             kind,
         ];
-        case.refuses(after_mounting(&case, script, &bundle), &words);
+        case.refuses(with_root_mount(&case, script, &bundle), &words);
     }
 }
 
