@@ -67,7 +67,8 @@ pub struct Spawn<'a> {
 struct Preamble<'a> {
     spawn: &'a Spawn<'a>,
     arguments: [*const c_char; ARGUMENTS_MAX + 1],
-    parent: Pid,
+    /// The caller, where the child serves it.
+    attended: Option<Pid>,
 }
 
 impl Spawn<'_> {
@@ -80,7 +81,8 @@ impl Spawn<'_> {
     pub fn spawn(&self) -> Result<Child> {
         debug_assert!(self.arguments.len() <= ARGUMENTS_MAX, "they are cut off");
         let arguments = [null(); ARGUMENTS_MAX + 1];
-        let mut preamble = Preamble { spawn: self, arguments, parent: getpid() };
+        let attended = self.attends.then(getpid);
+        let mut preamble = Preamble { spawn: self, arguments, attended };
         for (slot, argument) in preamble.arguments[..ARGUMENTS_MAX].iter_mut().zip(self.arguments) {
             *slot = argument.as_ptr();
         }
@@ -103,8 +105,8 @@ extern "C" fn begin(preamble: *const Preamble<'_>) -> ! {
     // SAFETY: the parent's frame is there: its memory is shared while the parent waits, or copied.
     let preamble = unsafe { &*preamble };
     let spawn = preamble.spawn;
-    let attended = !spawn.attends || attend(preamble.parent).is_some();
-    if attended && pass_gate(spawn).is_some() {
+    let attends = preamble.attended.is_none_or(|parent| attend(parent).is_some());
+    if attends && pass_gate(spawn).is_some() {
         let environment = [null::<c_char>()];
         let (arguments, environment) = (preamble.arguments.as_ptr(), environment.as_ptr());
         match spawn.program {
