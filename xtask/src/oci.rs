@@ -26,7 +26,7 @@ pub(crate) struct Oci {
     pub(crate) systemd: bool,
     /// The plain user that it runs as; root's if there is none.
     pub(crate) user: Option<u32>,
-    /// Takes what it says on standard error.
+    /// Takes what it says.
     log: PathBuf,
 }
 
@@ -35,6 +35,8 @@ impl Oci {
     pub(crate) fn new(name: &str, program: &Path, scratch: &Path) -> Self {
         let root = scratch.join(format!("state-{name}"));
         let log = root.with_extension("log");
+        // What former ones have said.
+        let _ = fs::remove_file(&log);
         Self {
             name: name.to_owned(),
             words: vec![program.into()],
@@ -58,10 +60,11 @@ impl Oci {
         chown(&self.root, self.user, self.user).map_err(told)
     }
 
-    /// Any command, without the state root. Nothing is inherited that a container could keep open.
+    /// Any command, without the state root. Nothing is inherited that a container could keep open. The streams are a file of
+    /// its own: crun gives them to the container's user, and `/dev/null` would be the whole machine's.
     fn bare(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(&self.words[1..]).stdin(self.stream()).stdout(self.stream());
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
@@ -73,12 +76,14 @@ impl Oci {
         let mut command = self.bare();
         command.arg("--root").arg(&self.root);
         command.args(self.systemd.then_some("--systemd-cgroup")).arg(verb);
-        command.stderr(self.messages().map_or_else(|_| Stdio::null(), Stdio::from));
+        command.stderr(self.stream());
         command
     }
 
-    fn messages(&self) -> std::io::Result<File> {
-        File::options().create(true).append(true).open(&self.log)
+    fn stream(&self) -> Stdio {
+        let file = File::options().create(true).append(true).read(true).open(&self.log);
+        // Where that fails nothing works.
+        file.map_or_else(|_| Stdio::null(), Stdio::from)
     }
 
     /// `spec`.

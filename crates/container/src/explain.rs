@@ -6,6 +6,7 @@ use coble_sys::rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, errno_words};
 use crate::host_mounts::hidden_part;
+use crate::refused_clone::Caller;
 
 /// Turns a failure of the executor into an error that names the step and where it comes from.
 pub(crate) fn explain(plan: &Plan, step: u32, errno: i32, action: &str, detail: &str) -> Error {
@@ -47,7 +48,25 @@ fn hint(step: &Step<'_>, errno: i32, action: &str) -> Option<String> {
     {
         return hint_at_new(fstype.to_str().ok()?, action);
     }
-    fixed_hint(step, errno, action).map(str::to_owned)
+    let fixed = fixed_hint(step, errno, action);
+    let filtered = || filtered_hint(step, errno, action).filter(|_| Caller::look().is_filtered);
+    fixed.or_else(filtered).map(str::to_owned)
+}
+
+/// What engines' default profiles deny whatever the capabilities, if there is a filter of system calls around this process: the
+/// kernel itself lets everybody, and who has made the mount namespace.
+fn filtered_hint(step: &Step<'_>, errno: i32, action: &str) -> Option<&'static str> {
+    match (step, errno) {
+        (Step::SessionKeyring { .. }, libc::EPERM | libc::ENOSYS) => Some(
+            "a filter of system calls around this process denies it; what helps is --no-new-keyring, or to run the outer \
+             container with --security-opt seccomp=unconfined",
+        ),
+        (Step::PivotRoot { .. }, libc::EPERM | libc::ENOSYS) if action == "pivot_root" => Some(
+            "a filter of system calls around this process denies it; what helps is to run the outer container with \
+             --security-opt seccomp=unconfined",
+        ),
+        _ => None,
+    }
 }
 
 /// Why a user namespace gets no procfs or sysfs, user_namespaces(7): it would show more than is in sight, or belongs to
@@ -87,15 +106,6 @@ fn fixed_hint(step: &Step<'_>, errno: i32, action: &str) -> Option<&'static str>
                 "it is unbindable, or has mounts below that a user namespace takes only with rbind",
             )
         }
-        // The kernel lets everybody, and who has made the mount namespace; engines' default profiles don't.
-        (Step::SessionKeyring { .. }, libc::EPERM | libc::ENOSYS) => Some(
-            "a filter of system calls around this process denies it; what helps is --no-new-keyring, or to run the outer \
-             container with --security-opt seccomp=unconfined",
-        ),
-        (Step::PivotRoot { .. }, libc::EPERM | libc::ENOSYS) if action == "pivot_root" => Some(
-            "a filter of system calls around this process denies it; what helps is to run the outer container with \
-             --security-opt seccomp=unconfined",
-        ),
         // sched_setattr(2): a deadline has to be kept on every processor.
         (Step::Scheduler { .. }, libc::EPERM) => Some(
             "process scheduler can't be used together with AllowedCPUs, nor without CAP_SYS_NICE",
@@ -196,10 +206,14 @@ mod tests {
         assert!(text.contains("operation not permitted: process scheduler can't be used together"));
         assert!(!explained(scheduler(), libc::EINVAL, "sched_setattr").contains("AllowedCPUs"));
         assert!(explained(bind(0), libc::EINVAL, "open_tree").ends_with("only with rbind"));
-        let keyring = explained(Step::SessionKeyring { name: c"_ses.x" }, libc::EPERM, "keyctl");
-        assert!(keyring.contains("what helps is --no-new-keyring"), "{keyring}");
-        let pivot = explained(Step::PivotRoot { has_peers: 0 }, libc::EPERM, "pivot_root");
-        assert!(pivot.ends_with("--security-opt seccomp=unconfined"), "{pivot}");
+        let keyring = Step::SessionKeyring { name: c"_ses.x" };
+        let hint = filtered_hint(&keyring, libc::EPERM, "keyctl").unwrap();
+        assert!(hint.contains("what helps is --no-new-keyring"), "{hint}");
+        let pivot = Step::PivotRoot { has_peers: 0 };
+        let hint = filtered_hint(&pivot, libc::EPERM, "pivot_root").unwrap();
+        assert!(hint.ends_with("--security-opt seccomp=unconfined"), "{hint}");
+        assert_eq!(filtered_hint(&pivot, libc::EINVAL, "pivot_root"), None);
+        assert_eq!(filtered_hint(&pivot, libc::EPERM, "chdir"), None);
         for (flags, action) in [(mount::RECURSIVE, "open_tree"), (0, "move_mount")] {
             assert!(!explained(bind(flags), libc::EINVAL, action).contains("rbind"));
         }

@@ -9,9 +9,9 @@ use crate::error::Error;
 
 /// What the kernel, or a filter, judges the caller by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Caller {
+pub(crate) struct Caller {
     has_sys_admin: bool,
-    is_filtered: bool,
+    pub(crate) is_filtered: bool,
     /// `kernel.unprivileged_userns_clone`, which Debian's kernels have, is 0.
     may_make_no_users: bool,
 }
@@ -52,7 +52,8 @@ fn reason(errno: Errno, namespaces: u64, caller: Caller) -> Option<&'static str>
 }
 
 impl Caller {
-    fn look() -> Self {
+    /// This process.
+    pub(crate) fn look() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let switch = read("/proc/sys/kernel/unprivileged_userns_clone");
         Self::of(&read("/proc/thread-self/status"), &switch)
