@@ -63,6 +63,16 @@ impl Case {
         true
     }
 
+    /// Whether strace(1) can be run; reported as skipped if not.
+    #[must_use]
+    pub fn has_strace(&self) -> bool {
+        let is_there = self.tool("strace").arg("--version").output().code == Some(0);
+        if !is_there {
+            skip("strace can't be run");
+        }
+        is_there
+    }
+
     /// A case as a plain user: the one who runs the tests, or [`PLAIN_ID`] if that is root.
     #[must_use]
     pub fn plain() -> Option<Self> {
@@ -230,11 +240,18 @@ impl Case {
         let bundle = Bundle::new(self.folder(name), self.config());
         rootfs::rootfs(&bundle.rootfs());
         if geteuid().is_root() && self.uid != 0 {
-            let owner = format!("{0}:{0}", self.uid);
-            let chown = Cmd::new("chown", &self.id, &self.dir.join("output"));
-            chown.args(["-hR", &owner]).arg(bundle.rootfs()).output().ok();
+            self.give_rootfs(&bundle, self.uid);
         }
         bundle
+    }
+
+    /// Gives all of a bundle's root file system to a user and group of the host, which takes root.
+    ///
+    /// # Panics
+    /// When it can't.
+    pub fn give_rootfs(&self, bundle: &Bundle, id: u32) {
+        let chown = Cmd::new("chown", &self.id, &self.dir.join("output"));
+        chown.args(["-hR", &format!("{id}:{id}")]).arg(bundle.rootfs()).output().ok();
     }
 
     /// `run --bundle BUNDLE ID`, after writing the bundle's configuration.

@@ -47,8 +47,7 @@ fn both(test: impl Fn(&Case, &mut Bundle)) {
         let mut bundle = case.bundle();
         if is_root {
             bundle.user_namespace(100_000, 65536).without_mount("/sys");
-            let owner = ["-hR", "100000:100000"];
-            case.tool("chown").args(owner).arg(bundle.rootfs()).output().ok();
+            case.give_rootfs(&bundle, 100_000);
         } else {
             bundle.without_mount("/sys");
         }

@@ -156,7 +156,7 @@ fn it_belongs_to_the_root_of_the_user_namespace_and_the_containers_does_not() {
     let Some(case) = Case::root() else { return };
     let mut bundle = delegated(&case, "own");
     bundle.user_namespace(100_000, 65536);
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     run(&case, &bundle, &["--detach"]).ok();
     let owners = host(&case, "stat -c %u:%g \"$C\" \"$C\"/cgroup.procs \"$C\"/own");
     assert_eq!(owners, "0:0\n0:0\n100000:100000\n");

@@ -102,7 +102,7 @@ fn devices_in_a_user_namespace_are_the_hosts_own() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
     bundle.user_namespace(100_000, 65536);
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     bundle.sh("stat -c '%t %T' /dev/null; echo x > /dev/null; head -c 1 /dev/urandom | wc -c");
     assert_eq!(case.run(&bundle).output().stdout(), "1 3\n1\n");
 }
@@ -210,7 +210,7 @@ fn a_file_of_the_host_that_is_not_the_device_is_not_shown() {
     {
         let mut bundle = case.bundle_at(&format!("bundle-{nth}"));
         bundle.user_namespace(100_000, 65536);
-        case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+        case.give_rootfs(&bundle, 100_000);
         bundle.config["linux"]["devices"] =
             json!([{"path": path, "type": kind, "major": 1, "minor": minor}]);
         let words = ["/linux/devices/0", "the host's file is not the device", path];
@@ -223,7 +223,7 @@ fn devices_in_a_user_namespace_are_shown_and_fifos_made() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
     bundle.user_namespace(100_000, 65536);
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     bundle.config["linux"]["devices"] = json!([
         {"path": "/dev/full", "type": "c", "major": 1, "minor": 7, "fileMode": 0o600},
         {"path": "/dev/pipe", "type": "p", "fileMode": 0o620, "uid": 7, "gid": 8},

@@ -304,7 +304,7 @@ fn exec_enters_a_user_namespace() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
     bundle.user_namespace(100_000, 65536).sh("sleep 1000");
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     case.detach(&bundle);
     let said = case.exec(&["sh", "-c", "id -u; id -g; cat /proc/self/uid_map"]).output().stdout();
     assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["0", "0", "0", "100000", "65536"]);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 
-use coble_tests::{Bundle, Case, Cmd, Output, View, skip, wait};
+use coble_tests::{Bundle, Case, Cmd, Output, View, wait};
 use serde_json::json;
 
 /// What changes something outside of the process, or waits for others.
@@ -28,11 +28,7 @@ struct Ground {
 
 impl Ground {
     fn new(is_v2: bool) -> Option<Self> {
-        let case = Case::root()?;
-        if case.tool("strace").arg("--version").output().code != Some(0) {
-            skip("strace can't be run");
-            return None;
-        }
+        let case = Case::root().filter(Case::has_strace)?;
         if !is_v2 {
             return Some(Self { case, v2: None });
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use coble_tests::{Bundle, Case, Cmd, NamedUser, PLAIN_ID, skip};
+use coble_tests::{Bundle, Case, Cmd, NamedUser, PLAIN_ID};
 use serde_json::json;
 
 /// What strace(1) saw of `run`.
@@ -41,14 +41,6 @@ fn executed(line: &str) -> Option<String> {
     Some(path.rsplit('/').next()?.to_owned())
 }
 
-fn has_strace(case: &Case) -> bool {
-    let is_there = case.tool("strace").arg("--version").output().code == Some(0);
-    if !is_there {
-        skip("strace can't be run");
-    }
-    is_there
-}
-
 /// Traces `run` of a bundle.
 fn traced(case: &Case, bundle: &Bundle) -> Trace {
     bundle.write();
@@ -81,23 +73,17 @@ fn assert_programs(trace: &Trace, further: &[&str]) {
 
 #[test]
 fn a_user_namespace_of_root_takes_none() {
-    let Some(case) = Case::root() else { return };
-    if !has_strace(&case) {
-        return;
-    }
+    let Some(case) = Case::root().filter(Case::has_strace) else { return };
     let mut bundle = case.bundle();
     bundle.user_namespace(100_000, 65536);
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     bundle.args(&["true"]);
     assert_programs(&traced(&case, &bundle), &[]);
 }
 
 #[test]
 fn a_plain_user_takes_none() {
-    let Some(case) = Case::plain() else { return };
-    if !has_strace(&case) {
-        return;
-    }
+    let Some(case) = Case::plain().filter(Case::has_strace) else { return };
     let mut bundle = case.bundle();
     bundle.args(&["true"]);
     assert_programs(&traced(&case, &bundle), &[]);
@@ -105,12 +91,9 @@ fn a_plain_user_takes_none() {
 
 #[test]
 fn ranges_of_a_plain_user_take_those_that_write_them() {
-    let Some(case) = Case::plain() else { return };
+    let Some(case) = Case::plain().filter(Case::has_strace) else { return };
     let ranges = "coble-plain:2000000:65536\n";
     let Some(user) = NamedUser::new(&case, ranges, ranges) else { return };
-    if !has_strace(&case) {
-        return;
-    }
     let mut bundle = case.bundle();
     bundle.namespace("user");
     for member in ["uidMappings", "gidMappings"] {

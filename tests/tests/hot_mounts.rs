@@ -183,7 +183,7 @@ fn in_a_user_namespace() {
     let closed = case.dir.join("source");
     fs::set_permissions(closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let mut bundle = sleeping(&case);
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     bundle.user_namespace(100_000, 65536);
     case.detach(&bundle);
     if is_restricted(&folder) {

@@ -48,7 +48,7 @@ fn source(case: &Case) -> PathBuf {
 fn in_user_namespace(case: &Case, name: &str) -> Bundle {
     let mut bundle = case.bundle_at(name);
     bundle.user_namespace(100_000, 65536);
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     bundle
 }
 

@@ -109,7 +109,7 @@ fn as_many_mappings_as_the_kernel_takes_written_directly() {
     let Some(case) = Case::root() else { return };
     let mut bundle = case.bundle();
     bundle.user_namespace(2000, 1);
-    case.tool("chown").args(["-hR", "2000:2000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 2_000);
     for member in ["uidMappings", "gidMappings"] {
         bundle.config["linux"][member] = single(340, 2000);
     }

@@ -121,8 +121,7 @@ fn selinux_the_session_keyring_is_the_programs() {
         let mut bundle = labelled(&case);
         if user {
             bundle.user_namespace(100_000, 65536);
-            let owner = case.tool("chown").args(["-hR", "100000:100000"]);
-            owner.arg(bundle.rootfs()).output().ok();
+            case.give_rootfs(&bundle, 100_000);
         }
         // What a process may not look at isn't listed.
         bundle.list("/linux/maskedPaths").retain(|path| path != "/proc/keys");

@@ -17,7 +17,7 @@ fn in_user_namespace(case: &Case, name: &str) -> Bundle {
     for set in ["bounding", "effective", "permitted"] {
         bundle.list(&format!("/process/capabilities/{set}")).push("CAP_SYS_ADMIN".into());
     }
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     bundle
 }
 

@@ -140,7 +140,7 @@ fn tmpcopyup_copies_every_type_of_file() {
         case.tool("mknod").arg(data.join("pipe")).arg("p").output().ok();
         if user {
             bundle.user_namespace(100_000, 65536);
-            case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+            case.give_rootfs(&bundle, 100_000);
             fs::set_permissions(data.join("file"), PermissionsExt::from_mode(0o4711)).unwrap();
         } else {
             case.tool("mknod").arg(data.join("null")).args(["c", "1", "3"]).output().ok();

@@ -52,7 +52,7 @@ fn each_kind_is_new_when_asked_for() {
 /// Gives the bundle a user namespace whose root is the host's `uid`, and the root file system to it.
 fn own_by(case: &Case, bundle: &mut Bundle, uid: u32) {
     bundle.user_namespace(uid, 65536);
-    case.tool("chown").args(["-hR", &format!("{uid}:{uid}")]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(bundle, uid);
 }
 
 #[test]

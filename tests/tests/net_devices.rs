@@ -216,7 +216,7 @@ fn a_user_namespace_gets_it_too() {
     veth.dress();
     let mut bundle = with(&case, json!({ &veth.name: { "name": "eth0" } }));
     bundle.user_namespace(100_000, 65536);
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     assert_has(&seen(&case, &bundle)[0], &["eth0@", "192.0.2.7/24", "2001:db8::7/64"]);
 }
 
@@ -232,7 +232,7 @@ fn a_joined_namespace_keeps_it() {
         bundle.args(&["ip", "address", "show", "dev", "eth0"]).join("network", &namespace.path());
         if in_user_namespace {
             bundle.user_namespace(100_000, 65536).without_mount("/sys");
-            case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+            case.give_rootfs(&bundle, 100_000);
         }
         assert_has(&case.run(&bundle).output().stdout(), &["192.0.2.7/24", "2001:db8::7/64"]);
         let after = first(&namespace.ip(&["-json", "address", "show", "dev", "eth0"]));

@@ -169,8 +169,7 @@ fn any_user_of_a_container_can_be_ready() {
         bundle.config["process"]["user"] = serde_json::json!({"uid": 1000, "gid": 1000});
         if has_user_namespace {
             bundle.user_namespace(100_000, 65536);
-            let chown = case.tool("chown").args(["-hR", "100000:100000"]);
-            chown.arg(bundle.rootfs()).output().ok();
+            case.give_rootfs(&bundle, 100_000);
         }
         bundle.args(&["notifier", "READY=1"]);
         let run = case.run(&bundle).env("NOTIFY_SOCKET", &manager.path).spawn();

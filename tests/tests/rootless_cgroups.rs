@@ -181,7 +181,7 @@ fn root_may_do_without_where_a_user_namespace_keeps_devices_away() {
     read_only("true", &bundle).refused(&["the cgroup controller devices is not available"]);
     case.assert_clean();
     bundle.user_namespace(100_000, 65536).sh("sleep 1000");
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     read_only("auto", &bundle).refused(&refused);
     read_only("true", &bundle).ok();
     case.delete_force();

@@ -39,7 +39,7 @@ fn as_root() -> Option<Case> {
 fn mapped(case: &Case) -> Bundle {
     let mut bundle = case.bundle();
     bundle.user_namespace(100_000, 65536);
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     bundle
 }
 

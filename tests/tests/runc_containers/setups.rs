@@ -53,7 +53,7 @@ fn a_user_namespace() {
 }
 
 fn chown(case: &Case, bundle: &Bundle) {
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(bundle, 100_000);
 }
 
 /// A container whose processes are in the host's pid namespace, one of them in the background.

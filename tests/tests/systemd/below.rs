@@ -43,7 +43,7 @@ fn a_cgroup_below_the_unit_and_a_delegated_one_below_that() {
     let Some(case) = case() else { return };
     let mut bundle = staying(&case);
     bundle.namespace("cgroup").user_namespace(100_000, 65536);
-    case.tool("chown").args(["-hR", "100000:100000"]).arg(bundle.rootfs()).output().ok();
+    case.give_rootfs(&bundle, 100_000);
     bundle.config["annotations"] = json!({
         "run.oci.systemd.subgroup": "container",
         "run.oci.delegate-cgroup": "own",

@@ -1,7 +1,5 @@
 //! What the benchmarks run.
 
-use std::fs;
-use std::os::unix::fs::chown;
 use std::path::Path;
 
 use super::docker;
@@ -40,15 +38,12 @@ impl Bundles {
         filtered.filter(&profile)?;
         let mapped = make("mapped", &["/bin/true"])?;
         mapped.user_namespace(MAPPED.0, MAPPED.1)?;
-        let rootless = shared.join("rootless");
-        fs::create_dir_all(&rootless).map_err(|e| format!("{}: {e}", rootless.display()))?;
-        chown(&rootless, Some(USER), Some(USER)).map_err(|e| e.to_string())?;
         Ok(Self {
             short: make("short", &["/bin/true"])?,
             filtered,
             mapped,
             rootless: Bundle::make(
-                &rootless.join("bundle"),
+                &shared.join("rootless"),
                 &runtime.of_user(USER),
                 &["/bin/true"],
             )?,

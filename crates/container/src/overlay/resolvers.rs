@@ -1,6 +1,6 @@
 //! The container's resolv.conf(5) where the host's network can be reached. Pure.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use crate::user_network::RESOLVER;
 
@@ -36,11 +36,8 @@ fn server(line: &str) -> Option<&str> {
 
 /// `0.0.0.0` stands for the host itself.
 fn is_reached(server: &str) -> bool {
-    let address: Option<Ipv4Addr> = match server.parse() {
-        Ok(IpAddr::V4(address)) => Some(address),
-        _ => None,
-    };
-    address.is_some_and(|address| !address.is_loopback() && !address.is_unspecified())
+    let address = server.parse::<Ipv4Addr>();
+    address.is_ok_and(|address| !address.is_loopback() && !address.is_unspecified())
 }
 
 #[cfg(test)]
