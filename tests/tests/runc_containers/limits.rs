@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use coble_tests::{Case, skip};
+use coble_tests::{Case, skip, wait};
 use serde_json::{Value, json};
 
 use crate::{make, recorded, root, runc, verb};
@@ -31,13 +31,15 @@ fn limited() -> Option<Case> {
         return None;
     }
     let mut bundle = case.bundle();
-    bundle.sh("sleep 1000");
+    bundle.sh("exec sleep 1000");
     bundle.config["linux"]["cgroupsPath"] = format!("/{}", case.id).into();
     bundle.config["linux"]["resources"] = json!({
         "memory": { "limit": 67_108_864, "swap": 134_217_728 }, "pids": { "limit": 50 },
         "cpu": { "shares": 512 }, "devices": [{ "allow": false, "access": "rwm" }]
     });
     make(&case, &["run", "--detach"], &bundle).output().ok();
+    // `runc run` returns while its own threads may not have given way to the program yet.
+    wait::until("the program alone", || value(&case, "pids", "pids.current") == "1");
     Some(case)
 }
 
