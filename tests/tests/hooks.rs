@@ -74,6 +74,22 @@ fn the_state_is_on_standard_input() {
     let pid = case.pid();
     case.verb(&["start"]).output().ok();
     case.delete_force();
+    assert_told(&case, &bundle, |kind, state| {
+        if matches!(kind, "prestart" | "createRuntime" | "poststart") {
+            assert_eq!(state["pid"], pid, "{kind}");
+        }
+    });
+    bundle.sh("true");
+    case.run(&bundle).output().ok();
+    assert_told(&case, &bundle, |kind, state| {
+        if matches!(kind, "prestart" | "createRuntime" | "poststart") {
+            assert_ne!(state["pid"], pid, "{kind}");
+        }
+    });
+}
+
+/// What the first hook of each kind was told, and more by `check`.
+fn assert_told(case: &Case, bundle: &Bundle, check: impl Fn(&str, &Value)) {
     for (kind, status) in
         KINDS.into_iter().zip(["creating", "creating", "creating", "created", "running", "stopped"])
     {
@@ -84,9 +100,9 @@ fn the_state_is_on_standard_input() {
         assert_eq!(state["bundle"], bundle.path.to_str().unwrap(), "{kind}");
         assert_eq!(state["ociVersion"], bundle.config["ociVersion"], "{kind}");
         assert_eq!(state["annotations"]["org.example.key"], "a value", "{kind}");
-        if matches!(kind, "prestart" | "createRuntime" | "poststart") {
-            assert_eq!(state["pid"], pid, "{kind}");
-        }
+        // The number of a process that has ended may be another's.
+        assert_eq!(state["pid"].is_u64(), kind != "poststop", "{kind}: {state}");
+        check(kind, &state);
     }
 }
 
@@ -191,6 +207,87 @@ fn a_failing_poststart_hook_stops_the_container() {
     case.until_stopped();
     case.delete();
     case.assert_clean();
+}
+
+/// What the hooks before have made, those take away (runtime.md, "Lifecycle", steps 12 and 13).
+#[test]
+fn poststop_follows_whatever_fails_once_hooks_have_run() {
+    let Some(case) = Case::root() else { return };
+    let place = case.folder("notes").join("log");
+    for (kind, words) in [
+        ("program", "executable file not found"),
+        ("createRuntime", "exit status 7"),
+        ("createContainer", "exit status 7"),
+        ("startContainer", "exit status 7"),
+        ("poststart", "exit status 7"),
+    ] {
+        let mut bundle = case.bundle_at(kind);
+        bundle.hook("createRuntime", &format!("echo made >> {}", place.display()));
+        bundle.hook("poststop", &format!("cat >> {}; echo >> {0}", place.display()));
+        match kind {
+            "program" => bundle.args(&["no-such-program"]),
+            hook => bundle.hook(hook, "exit 7"),
+        };
+        // `start` leaves the container to `delete`.
+        let fails_at_start = ["startContainer", "poststart"].contains(&kind);
+        let create = (!fails_at_start).then(|| case.create(&bundle));
+        for command in create.into_iter().chain([case.run(&bundle)]) {
+            case.refuses(command, &[words]);
+            let said = fs::read_to_string(&place).unwrap();
+            let (made, state) = said.split_once('\n').unwrap();
+            let state: Value = serde_json::from_str(state).unwrap();
+            assert_eq!((made, &state["status"]), ("made", &json!("stopped")), "{kind}: {said}");
+            fs::remove_file(&place).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_poststop_hook_that_fails_then_is_told_besides() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["no-such-program"]).hook("poststop", "exit 7");
+    let words = ["executable file not found", "poststop hook #0", "exit status 7"];
+    case.refuses(case.create(&bundle), &words);
+}
+
+#[test]
+fn before_hooks_can_run_there_is_no_poststop() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let ran = case.dir.join("ran");
+    bundle.hook("poststop", &format!("echo > {}", ran.display()));
+    bundle.config["linux"]["resources"] = json!({ "unified": { "no.such": "1" } });
+    assert_eq!(case.create(&bundle).output().code, Some(1));
+    assert!(!ran.exists());
+    case.assert_clean();
+}
+
+#[test]
+fn a_successor_that_a_hook_makes_is_left_alone() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle_at("first");
+    let mut next = case.bundle_at("next");
+    next.sh("exec sleep 1000").write();
+    let own = format!("{} --root {}", case.program().display(), case.state_root().display());
+    let (id, path) = (&case.id, next.path.display());
+    let line = format!("{own} delete -f {id} && {own} run -d -b {path} {id} <&- >&- && exit 7");
+    bundle.hook("poststart", &line).sh("exec sleep 1000");
+    case.run(&bundle).output().refused(&["exit status 7"]);
+    assert_eq!(case.status(), "running");
+    case.delete_force();
+}
+
+/// Its memory is nobody's once the hook has ended.
+#[test]
+fn what_a_hook_leaves_behind_can_not_write_on() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let told = case.dir.join("told");
+    let late = "while echo more; do sleep 0.01; done; echo ended > ";
+    bundle.hook("createRuntime", &format!("({late}{}) & exit 0", told.display()));
+    case.run(&bundle).output().ok();
+    wait::until("the end of what it has left", || told.exists());
 }
 
 #[test]

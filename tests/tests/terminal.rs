@@ -104,6 +104,21 @@ fn much_output_arrives_whole() {
     assert_eq!(lines[19999], "20000");
 }
 
+/// What nobody can take is lost, and told; the program runs on.
+#[test]
+fn output_that_can_not_be_written_ends_nothing() {
+    let Some(case) = Case::root() else { return };
+    let bundle = with_terminal(&case, "echo lost; sleep 0.2; echo lost; exit 7");
+    let streams = case.tool("sh").args(["-c", "exec \"$@\" <&- 0</ >/dev/full", "sh"]);
+    let command = streams.arg(case.program()).arg("--root").arg(case.state_root());
+    let output = command.args(run(&case, &bundle)).output().exits(7);
+    assert!(
+        output.stderr.contains("output of the terminal is lost, write: no space left on device")
+    );
+    assert_eq!(output.stderr.lines().count(), 1, "{output}");
+    case.assert_clean();
+}
+
 #[test]
 fn the_console_is_the_terminal() {
     let Some(case) = Case::root() else { return };

@@ -76,8 +76,14 @@ impl Create {
     /// The first step that fails; then nothing is left of the container.
     pub fn execute(&self) -> Result<Spawned> {
         let mut making = Making::begin(self, Purpose::Create, Observe::default(), None)?;
+        match self.ready(&mut making) {
+            Ok(()) => making.leave(),
+            Err(error) => Err(making.abandon(error)),
+        }
+    }
+
+    fn ready(&self, making: &mut Making) -> Result<()> {
         making.await_ready()?;
-        write_pid_file(self.pid_file.as_deref(), making.executor()?.pid)?;
-        making.leave()
+        write_pid_file(self.pid_file.as_deref(), making.executor()?.pid)
     }
 }

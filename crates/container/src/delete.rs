@@ -9,8 +9,9 @@ use crate::hooks;
 use crate::kill::end;
 use crate::resctrl::Group;
 use crate::state::{Record, Status};
-use crate::status::{has_own_pids, status_of, text_of};
+use crate::status::{has_own_pids, status_of};
 use crate::store::{Entry, absent};
+use crate::told_state::ToldState;
 
 /// Removes the container `id`, which has stopped or was never started; with `force` in any state, and one
 /// that is not there is none to remove. Returns the poststop hooks that failed, as warnings.
@@ -60,7 +61,7 @@ fn delete_recorded(entry: &Entry, record: &Record, force: bool) -> Result<Vec<Er
         entry.remove()?;
     }
     let Some(hooks) = &record.hooks else { return Ok(Vec::new()) };
-    let state = text_of(record, Status::Stopped);
+    let state = ToldState::of_record(record, Status::Stopped).text(record.init.pid);
     let bundle = Path::new(&record.bundle);
     Ok(hooks::run_poststop(&hooks.poststop, &state, bundle, &record.annotations))
 }

@@ -39,9 +39,10 @@ use crate::run::Finished;
 use crate::runc::bundle_process;
 use crate::selinux;
 use crate::state::{Record, Status};
-use crate::status::{status_of, text_of};
+use crate::status::status_of;
 use crate::store::{await_made, read_filter};
 use crate::streams::Streams;
+use crate::told_state::ToldState;
 use crate::validate::validate_process;
 pub use process::{Additions, ExecProcess};
 
@@ -104,8 +105,10 @@ impl Exec {
             notify: None,
             supervisor: None,
         };
-        let status = foreground.attend()?.status();
+        let (ended, lost) = foreground.attend()?;
+        let status = ended.status();
         let mut warnings = capability::warnings(&process);
+        warnings.extend(lost);
         if status != 0 {
             warnings.extend(oom_kills.warning(&self.id));
         }
@@ -245,7 +248,8 @@ impl Exec {
             plan,
             pidfd_socket: None,
             agent: filter.and_then(|filter| {
-                filter.agent.map(|agent| (agent, text_of(record, Status::Running)))
+                let state = ToldState::of_record(record, Status::Running).text(record.init.pid);
+                filter.agent.map(|agent| (agent, state))
             }),
         };
         let executor = running.executor()?;

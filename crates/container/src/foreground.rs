@@ -82,17 +82,17 @@ impl Drop for Signals {
 }
 
 impl Foreground<'_> {
-    /// Stays until the process has ended.
+    /// Stays until the process has ended. Returns how, and why some of its output was lost, if it was.
     ///
     /// # Errors
     /// The kernel's; the process then goes on.
-    pub(crate) fn attend(mut self) -> Result<Ended> {
+    pub(crate) fn attend(mut self) -> Result<(Ended, Option<Error>)> {
         let mut relay = self.relay.take();
         let mut ended = None;
         while ended.is_none() {
             let is_over = self.wait(relay.as_ref())?;
             if let Some(relay) = &mut relay {
-                relay.pass_on()?;
+                relay.pass_on();
             }
             self.notify.take_if(|notify| notify.pass_on());
             ended = self.pass_signals(relay.as_ref())?;
@@ -105,10 +105,9 @@ impl Foreground<'_> {
                 ended = Some(reap(self.pidfd)?);
             }
         }
-        if let Some(relay) = relay {
-            relay.finish()?;
-        }
-        ended.ok_or_else(|| Error::new("the process has no status"))
+        let lost = relay.and_then(Relay::finish);
+        let ended = ended.ok_or_else(|| Error::new("the process has no status"))?;
+        Ok((ended, lost))
     }
 
     /// Waits until there is something to do. Says whether the process has ended.

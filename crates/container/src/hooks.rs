@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus};
 use coble_spec::Hook;
 use coble_sys::rustix::event::Timespec;
 use coble_sys::rustix::fd::AsFd;
-use coble_sys::rustix::fs::{MemfdFlags, memfd_create};
+use coble_sys::rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -80,7 +80,7 @@ fn failed(name: &str, index: usize, hook: &Hook, outcome: Result<()>) -> Result<
 
 fn run_one(hook: &Hook, setting: &Setting<'_>, watch: &Watch<'_>) -> Result<()> {
     // A file and not a pipe: what the hook leaves behind may keep it open.
-    let output = memfd_create("hook", MemfdFlags::CLOEXEC)
+    let output = memfd_create("hook", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
         .map_err(|errno| Error::os("memfd_create", errno))?;
     let mut output = File::from(output);
     let or_output = |file: Option<File>| match file {
@@ -101,7 +101,10 @@ fn run_one(hook: &Hook, setting: &Setting<'_>, watch: &Watch<'_>) -> Result<()> 
         .stderr(or_output(stderr)?)
         .spawn()
         .map_err(|error| Error::at("run", &hook.path, error))?;
-    let status = await_status(&mut child, hook, watch)?;
+    let status = await_status(&mut child, hook, watch);
+    // What the hook has left behind doesn't fill memory that nobody reads. A shared writable mapping would refuse.
+    let _ = fcntl_add_seals(&output, SealFlags::WRITE);
+    let status = status?;
     if status.success() {
         return Ok(());
     }

@@ -165,6 +165,7 @@ mod subgroup;
 mod supervisor;
 mod sysctl;
 mod timestamp;
+mod told_state;
 mod tracer;
 mod update;
 mod user_namespace;

@@ -27,7 +27,6 @@ use crate::explain::explain;
 use crate::facts::Facts;
 use crate::filter::{Delivery, Filter};
 use crate::hook_output::HookOutput;
-use crate::hooks::run_poststop;
 use crate::host_mounts::kernel_mounts;
 use crate::host_namespaces::refuse_host_sysctls;
 use crate::id_map::map_ids;
@@ -97,6 +96,8 @@ pub(crate) struct Making {
     /// For want of rights, a part of it at least.
     lacks_cgroup: bool,
     hook_output: HookOutput,
+    /// The executor may go on to where hooks run.
+    is_recorded: bool,
     kept: bool,
 }
 
@@ -171,6 +172,7 @@ impl Making {
             may_lack,
             lacks_cgroup: false,
             hook_output,
+            is_recorded: false,
             kept: false,
         };
         if let Some(socket) = &create.notify_socket {
@@ -369,28 +371,28 @@ impl Making {
             end_all(&self.entry, cgroup, has_own_pids(listed(&self.bundle.spec)))?;
         }
         self.group.as_ref().map_or(Ok(()), Group::remove)?;
-        let hooks = self.bundle.spec.hooks.take().unwrap_or_default();
-        if hooks.poststop.is_empty() {
-            return self.entry.remove().map(|()| Vec::new());
-        }
-        let state = self.state_text("stopped")?;
         self.entry.remove()?;
-        let (annotations, bundle) = (&self.bundle.spec.annotations, &self.bundle.path);
-        Ok(run_poststop(&hooks.poststop, &state, bundle, annotations))
+        Ok(self.run_poststop())
     }
-}
 
-/// What clients look for before the reason.
-pub(crate) const NOT_STARTED: &str = "unable to start container process";
-
-impl Drop for Making {
-    /// Takes back what was made. A remainder that can't be removed is what `delete --force` is for, which finds it by the
-    /// entry.
-    fn drop(&mut self) {
-        if self.kept {
-            return;
+    /// Takes back a container that has failed since its executor was started. Its hooks may have run by then, so those that
+    /// follow its end run, too (runtime.md, "Lifecycle", steps 12 and 13). Returns `error`, and what failed of that.
+    pub(crate) fn abandon(mut self, error: Error) -> Error {
+        if !self.take_back() || !self.is_recorded {
+            return error;
         }
-        if let Some(cgroup) = &self.cgroup {
+        self.run_poststop().iter().fold(error, |all, failed| all.followed_by(&failed.to_string()))
+    }
+
+    /// Whether nothing is left of it. A remainder that can't be removed is what `delete --force` is for, which finds it by
+    /// the entry.
+    fn take_back(&mut self) -> bool {
+        if std::mem::replace(&mut self.kept, true) {
+            return false;
+        }
+        // Whoever has deleted it meanwhile may have made another one of its name.
+        let is_there = self.entry.lock().is_ok() && matches!(self.entry.is_removed(), Ok(false));
+        if let Some(cgroup) = self.cgroup.as_ref().filter(|_| is_there) {
             // Somebody may have frozen it meanwhile.
             let _ = cgroup.thaw_killed();
         }
@@ -398,17 +400,26 @@ impl Drop for Making {
         if let Some(devices) = &mut self.devices {
             devices.take_back();
         }
-        if !has_ended {
-            return;
+        if !is_there || !has_ended {
+            return false;
         }
         if let Some(cgroup) = &self.cgroup
             && cgroup.kill().and_then(|()| cgroup.remove()).is_err()
         {
-            return;
+            return false;
         }
         if let Some(group) = &self.group {
             let _ = group.take_back();
         }
-        let _ = self.entry.remove();
+        self.entry.remove().is_ok()
+    }
+}
+
+/// What clients look for before the reason.
+pub(crate) const NOT_STARTED: &str = "unable to start container process";
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.take_back();
     }
 }

@@ -1,6 +1,6 @@
 //! Relays between the caller's terminal and the container's.
 
-use coble_sys::rustix::event::{PollFd, PollFlags};
+use coble_sys::rustix::event::{PollFd, PollFlags, Timespec, poll};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::{Errno, ioctl_fionbio, read, write};
 use coble_sys::rustix::termios::{
@@ -19,6 +19,8 @@ pub(crate) struct Relay {
     before: Option<Termios>,
     to_master: Pending,
     to_stdout: Pending,
+    /// Why output was lost, if it was.
+    lost: Option<Error>,
 }
 
 /// Bytes that were read and are still to be written.
@@ -58,6 +60,7 @@ impl Relay {
             before,
             to_master: Pending::default(),
             to_stdout: Pending::default(),
+            lost: None,
         };
         relay.resize()?;
         Ok(relay)
@@ -91,33 +94,39 @@ impl Relay {
         }
     }
 
-    /// Passes on what is there, without waiting.
-    ///
-    /// # Errors
-    /// The kernel's, but for those of a terminal whose other end is closed.
-    pub(crate) fn pass_on(&mut self) -> Result<()> {
-        if is_ready(self.stdin.as_fd(), PollFlags::IN) {
-            self.to_master.fill(self.stdin.as_fd())?;
+    /// Passes on what is there, without waiting. The program runs on whether it is heard or not.
+    pub(crate) fn pass_on(&mut self) {
+        if is_ready(self.stdin.as_fd(), PollFlags::IN, NOW) {
+            self.to_master.fill(self.stdin.as_fd());
         }
-        self.to_master.drain(self.master.as_fd())?;
-        self.to_stdout.fill(self.master.as_fd())?;
-        if is_ready(self.stdout.as_fd(), PollFlags::OUT) {
-            self.to_stdout.drain(self.stdout.as_fd())?;
+        // A terminal whose other end is closed takes nothing any more.
+        let _ = self.to_master.drain(self.master.as_fd());
+        self.to_stdout.fill(self.master.as_fd());
+        if is_ready(self.stdout.as_fd(), PollFlags::OUT, NOW) {
+            self.write_out();
         }
-        Ok(())
     }
 
-    /// Passes on what the container has written up to its end.
-    ///
-    /// # Errors
-    /// As [`Relay::pass_on`].
-    pub(crate) fn finish(mut self) -> Result<()> {
+    /// Passes on what the container has written up to its end. Returns why some of its output was lost, if it was.
+    pub(crate) fn finish(mut self) -> Option<Error> {
         loop {
-            self.to_stdout.fill(self.master.as_fd())?;
+            self.to_stdout.fill(self.master.as_fd());
             if self.to_stdout.bytes.is_empty() {
-                return Ok(());
+                return self.lost.take();
             }
-            self.to_stdout.drain(self.stdout.as_fd())?;
+            is_ready(self.stdout.as_fd(), PollFlags::OUT, None);
+            self.write_out();
+        }
+    }
+
+    fn write_out(&mut self) {
+        match self.to_stdout.drain(self.stdout.as_fd()) {
+            // Nobody reads any more.
+            Ok(()) | Err(Errno::IO | Errno::PIPE) => {}
+            Err(errno) => {
+                let lost = || Error::os("output of the terminal is lost, write", errno);
+                self.lost.get_or_insert_with(lost);
+            }
         }
     }
 }
@@ -140,37 +149,43 @@ impl Drop for Relay {
 }
 
 impl Pending {
-    fn fill(&mut self, from: BorrowedFd<'_>) -> Result<()> {
+    /// Reads more, unless there is something still to be written. What can't be read is over.
+    fn fill(&mut self, from: BorrowedFd<'_>) {
         if self.is_over || !self.bytes.is_empty() {
-            return Ok(());
+            return;
         }
         let mut chunk = [0; CHUNK];
         match read(from, &mut chunk) {
-            Ok(0) | Err(Errno::IO) => self.is_over = true,
-            Ok(length) => self.bytes.extend_from_slice(&chunk[..length]),
+            Ok(length) if length > 0 => self.bytes.extend_from_slice(&chunk[..length]),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(errno) => return Err(Error::os("read from the terminal", errno)),
+            Ok(_) | Err(_) => self.is_over = true,
         }
-        Ok(())
     }
 
-    fn drain(&mut self, to: BorrowedFd<'_>) -> Result<()> {
+    /// Writes what it can.
+    ///
+    /// # Errors
+    /// The kernel's; then the bytes are gone.
+    fn drain(&mut self, to: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
         while !self.bytes.is_empty() {
             match write(to, &self.bytes) {
                 Ok(length) => drop(self.bytes.drain(..length)),
                 Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
-                // Nobody reads any more.
-                Err(Errno::IO | Errno::PIPE) => self.bytes.clear(),
-                Err(errno) => return Err(Error::os("write to the terminal", errno)),
+                Err(errno) => {
+                    self.bytes.clear();
+                    return Err(errno);
+                }
             }
         }
         Ok(())
     }
 }
 
-fn is_ready(fd: BorrowedFd<'_>, flags: PollFlags) -> bool {
-    use coble_sys::rustix::event::{Timespec, poll};
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+/// No time to wait at all.
+const NOW: Option<Timespec> = Some(Timespec { tv_sec: 0, tv_nsec: 0 });
+
+/// Whether it is ready within `limit`, or once it is without one.
+fn is_ready(fd: BorrowedFd<'_>, flags: PollFlags, limit: Option<Timespec>) -> bool {
     let mut watched = [PollFd::new(&fd, flags)];
-    poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0)
+    poll(&mut watched, limit.as_ref()).is_ok_and(|ready| ready > 0)
 }

@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::explain::explain_late;
 use crate::receive::{Received, receive};
 use crate::state::{Record, Status};
-use crate::status::text_of;
 use crate::store::Entry;
+use crate::told_state::ToldState;
 
 /// After that long it is looked whether the container can answer at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -95,7 +95,8 @@ impl Waiting<'_> {
     fn hand_over(&self, listener: BorrowedFd<'_>) -> Result<()> {
         let Self { entry, record, .. } = self;
         let agent = entry.read_filter()?.agent.ok_or_else(agent::none)?;
-        agent.send(listener, record.init.pid, &text_of(record, Status::Created))
+        let state = ToldState::of_record(record, Status::Created).text(record.init.pid);
+        agent.send(listener, record.init.pid, &state)
     }
 }
 

@@ -87,11 +87,17 @@ impl Run {
         network: Option<&UserNetwork>,
     ) -> Result<Making> {
         let mut making = Making::begin(&self.create, purpose, observe, network)?;
+        match self.launch(&mut making) {
+            Ok(()) => Ok(making),
+            Err(error) => Err(making.abandon(error)),
+        }
+    }
+
+    fn launch(&self, making: &mut Making) -> Result<()> {
         making.await_ready()?;
         write_pid_file(self.create.pid_file.as_deref(), making.executor()?.pid)?;
         making.entry.unlock()?;
-        making.run_poststart()?;
-        Ok(making)
+        making.run_poststart()
     }
 
     /// Runs the program to its end, with a helper that connects its network namespace while it runs, if one is given.
@@ -112,7 +118,11 @@ impl Run {
             relay,
             notify,
         };
-        let ended = foreground.attend()?;
+        let (ended, lost) = match foreground.attend() {
+            Ok(attended) => attended,
+            Err(error) => return Err(making.abandon(error)),
+        };
+        warnings.extend(lost);
         let status = match &supervisor {
             Some(supervisor) => supervisor.status(ended),
             None => ended.status(),

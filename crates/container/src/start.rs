@@ -15,8 +15,9 @@ use crate::out_of_memory::OomKills;
 use crate::rendezvous::Waiting;
 use crate::runc;
 use crate::state::{Record, Status};
-use crate::status::{status_of, text_of};
+use crate::status::status_of;
 use crate::store::{Entry, absent};
+use crate::told_state::ToldState;
 
 /// Runs the program of the container `id`.
 ///
@@ -80,7 +81,7 @@ fn run_poststart(record: &Record) -> Result<()> {
     let Some(hooks) = record.hooks.as_ref().filter(|hooks| !hooks.poststart.is_empty()) else {
         return Ok(());
     };
-    let state = text_of(record, Status::Running);
+    let state = ToldState::of_record(record, Status::Running).text(record.init.pid);
     let ran = HookOutput::open(&record.annotations).and_then(|output| {
         let setting = Setting { state: &state, bundle: Path::new(&record.bundle), output: &output };
         hooks::run("poststart", &hooks.poststart, &setting, &Watch::default())

@@ -64,23 +64,6 @@ pub(crate) fn state_of(mut record: Record, status: Status) -> State {
     }
 }
 
-/// The state as hooks read it.
-pub(crate) fn text_of(record: &Record, status: Status) -> String {
-    let mut state = serde_json::json!({
-        "ociVersion": record.oci_version,
-        "id": record.id,
-        "status": status,
-        "bundle": record.bundle,
-    });
-    if status != Status::Stopped {
-        state["pid"] = record.init.pid.into();
-    }
-    if !record.annotations.is_empty() {
-        state["annotations"] = serde_json::json!(record.annotations);
-    }
-    state.to_string()
-}
-
 /// The name of a user in the host's passwd(5), or the number.
 fn owner(uid: u32) -> String {
     if uid == 0 {

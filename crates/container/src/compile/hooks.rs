@@ -1,14 +1,14 @@
 //! Hooks that run inside the plan (runtime.md, "Lifecycle").
 
-use std::path::Path;
-
 use coble_plan::{ListBuf, Plan, Step};
-use coble_spec::{Hook, OCI_VERSION, Spec};
+use coble_spec::Hook;
 
 use super::Job;
 use super::process::{DEFAULT_UMASK, Environment};
 use super::text::c_string;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::state::Status;
+use crate::told_state::ToldState;
 
 /// Hooks before the root is changed: the parent's, then the container's own. They find the network as the program
 /// will.
@@ -25,7 +25,7 @@ pub(super) fn before_pivot(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     }
     let create_container = Kind {
         name: "createContainer",
-        status: "creating",
+        status: Status::Creating,
         environment: &Environment::default(),
         umask: DEFAULT_UMASK,
     };
@@ -37,7 +37,7 @@ pub(super) struct Kind<'a> {
     /// Their name in the configuration.
     pub(super) name: &'a str,
     /// The container's status in the state that they get.
-    pub(super) status: &'a str,
+    pub(super) status: Status,
     /// The environment of those that have none of their own.
     pub(super) environment: &'a Environment<'a>,
     /// umask(2).
@@ -57,7 +57,8 @@ pub(super) fn run_here(
         let own = Environment { entries: hook.env.iter().collect(), finds_home: false };
         let environment = if hook.env.is_empty() { kind.environment } else { &own };
         let env: ListBuf = environment.entries.iter().collect();
-        let (head, tail) = state_parts(job.spec, job.id, job.bundle, kind.status)?;
+        let told = ToldState::of_spec(job.spec, job.id, job.bundle, kind.status);
+        let (head, tail) = told.around_pid();
         let (head, tail) = (c_string(head)?, c_string(tail)?);
         let step = Step::Hook {
             path: &path,
@@ -85,27 +86,4 @@ fn arguments(hook: &Hook) -> &[String] {
 fn timeout(hook: &Hook) -> u32 {
     let seconds = hook.timeout.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(0);
     seconds.saturating_mul(1000)
-}
-
-/// The container's state as hooks read it (runtime.md, "State"), split where the process id stands.
-pub(crate) fn state_parts(
-    spec: &Spec,
-    id: &str,
-    bundle: &Path,
-    status: &str,
-) -> Result<(String, String)> {
-    let json = |value: &str| serde_json::Value::from(value).to_string();
-    let head = format!(
-        "{{\"ociVersion\":\"{OCI_VERSION}\",\"id\":{},\"status\":\"{status}\",\"pid\":",
-        json(id)
-    );
-    let mut tail = format!(",\"bundle\":{}", json(&bundle.to_string_lossy()));
-    if !spec.annotations.is_empty() {
-        let annotations = serde_json::to_string(&spec.annotations)
-            .map_err(|error| Error::new(format!("annotations: {error}")))?;
-        tail.push_str(",\"annotations\":");
-        tail.push_str(&annotations);
-    }
-    tail.push('}');
-    Ok((head, tail))
 }

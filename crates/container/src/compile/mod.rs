@@ -23,9 +23,8 @@ use crate::facts::Facts;
 use crate::filter::Delivery;
 use crate::observe::{Observe, Watched};
 use crate::selinux::{MountLabel, refuse_inactive};
-use crate::state::Setgroups;
+use crate::state::{Setgroups, Status};
 use cgroup_wait::CgroupWait;
-pub(crate) use hooks::state_parts;
 pub(crate) use hot_mounts::{Entrance, add_mounts, makes_mount, remove_mounts};
 pub(crate) use namespaces::{Namespaces, clone_flag, keyring_name, listed};
 use process::Environment;
@@ -169,7 +168,7 @@ fn run(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
     let environment = process.map(|process| Environment::of(process, &[])).unwrap_or_default();
     let start_container = hooks::Kind {
         name: "startContainer",
-        status: "created",
+        status: Status::Created,
         environment: &environment,
         umask: process.map_or(process::DEFAULT_UMASK, process::umask),
     };

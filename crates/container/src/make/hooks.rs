@@ -1,11 +1,12 @@
 //! The hooks that the maker of a container runs.
 
 use super::Making;
-use crate::compile::state_parts;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hook_output::HookOutput;
 use crate::hooks::{self, Setting};
 use crate::interrupt::Watch;
+use crate::state::Status;
+use crate::told_state::ToldState;
 use coble_sys::rustix::fd::AsFd;
 
 impl Making {
@@ -15,7 +16,7 @@ impl Making {
     /// A hook that fails.
     pub(super) fn run_hooks(&self) -> Result<()> {
         let Some(hooks) = &self.bundle.spec.hooks else { return Ok(()) };
-        let state = self.state_text("creating")?;
+        let state = self.state_text(Status::Creating)?;
         let watch = Watch {
             interrupt: self.interrupt.as_ref(),
             process: Some(self.executor()?.pidfd.as_fd()),
@@ -34,10 +35,21 @@ impl Making {
         else {
             return Ok(());
         };
-        let state = self.state_text("running")?;
+        let state = self.state_text(Status::Running)?;
         let output = HookOutput::open(&self.bundle.spec.annotations)?;
         let setting = self.setting(&state, &output);
         hooks::run("poststart", &hooks.poststart, &setting, &Watch::default())
+    }
+
+    /// Runs the hooks that follow the container's end. Returns those that failed.
+    pub(super) fn run_poststop(&self) -> Vec<Error> {
+        let Some(hooks) = &self.bundle.spec.hooks else { return Vec::new() };
+        let (annotations, bundle) = (&self.bundle.spec.annotations, &self.bundle.path);
+        let state = match self.state_text(Status::Stopped) {
+            Ok(state) => state,
+            Err(error) => return vec![error],
+        };
+        hooks::run_poststop(&hooks.poststop, &state, bundle, annotations)
     }
 
     fn setting<'a>(&'a self, state: &'a str, output: &'a HookOutput) -> Setting<'a> {
@@ -45,9 +57,8 @@ impl Making {
     }
 
     /// The container's state as hooks read it.
-    pub(super) fn state_text(&self, status: &str) -> Result<String> {
-        let (spec, bundle) = (&self.bundle.spec, &self.bundle.path);
-        let (head, tail) = state_parts(spec, &self.id, bundle, status)?;
-        Ok(format!("{head}{}{tail}", self.executor()?.pid))
+    pub(super) fn state_text(&self, status: Status) -> Result<String> {
+        let told = ToldState::of_spec(&self.bundle.spec, &self.id, &self.bundle.path, status);
+        Ok(told.text(self.executor()?.pid))
     }
 }

@@ -13,6 +13,7 @@ use crate::mount_mapper::MountMapper;
 use crate::relay::Relay;
 use crate::selinux;
 use crate::sources::open_source;
+use crate::state::Status;
 use crate::supervisor::Supervisor;
 
 impl Making {
@@ -122,7 +123,7 @@ impl Making {
         }
         let executor = self.executor()?;
         let agent = self.agent().ok_or_else(agent::none)?;
-        agent.send(listener.as_fd(), executor.pid, &self.state_text("created")?)?;
+        agent.send(listener.as_fd(), executor.pid, &self.state_text(Status::Created)?)?;
         executor.answer_listened()
     }
 }

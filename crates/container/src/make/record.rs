@@ -23,6 +23,7 @@ impl Making {
             self.entry.write_filter(filter)?;
         }
         self.entry.write(&record)?;
+        self.is_recorded = true;
         let sockets = std::mem::take(&mut self.pidfd_sockets);
         let executor = self.executor()?;
         sockets.iter().try_for_each(|socket| socket.send(executor.pidfd.as_fd()))?;

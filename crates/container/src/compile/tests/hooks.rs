@@ -123,15 +123,3 @@ fn the_state_is_json_once_the_process_id_stands_in_it() {
     }
     assert_eq!(states.len(), 2);
 }
-
-#[test]
-fn without_annotations_the_state_has_none() {
-    let spec = Case::with(json!({})).spec;
-    let (head, tail) = state_parts(&spec, "a+b", Path::new("/a \"b\""), "stopped").unwrap();
-    let state: Value = serde_json::from_str(&format!("{head}0{tail}")).unwrap();
-    let wanted = json!({
-        "ociVersion": coble_spec::OCI_VERSION, "id": "a+b", "status": "stopped", "pid": 0,
-        "bundle": "/a \"b\""
-    });
-    assert_eq!(state, wanted);
-}
