@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use coble_tests::{Bundle, Case, wait};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const MKDIR: &str = "mkdir /tmp/made";
@@ -76,6 +77,18 @@ fn denied_calls_are_told_and_fail_all_the_same() {
     assert!(denied[0]["call"].as_str().unwrap().starts_with("mkdir"));
     assert!(denied[0]["args"].as_array().unwrap().contains(&json!("0x1ff")), "the mode: {report}");
     holds(&folder, &["denied.json"]);
+}
+
+#[test]
+fn a_report_that_nobody_can_read_changes_nothing() {
+    let Some(case) = Case::root() else { return };
+    let bundle = bundle(&case, "exit 7", denying(&["rmdir"], "SCMP_ACT_ERRNO"));
+    let (program, root) = (case.program().to_owned(), case.state_root());
+    let lost = case.tool("sh").args(["-c", "exec \"$@\" 2>/dev/full", "sh"]);
+    let lost = lost.arg(program).arg("--root").arg(root);
+    let lost = lost.args(["run", "--seccomp-report", "--bundle"]).arg(&bundle.path).arg(&case.id);
+    lost.output().exits(7);
+    case.assert_clean();
 }
 
 #[test]
@@ -192,6 +205,22 @@ fn many_processes_and_signals_are_kept_up_with() {
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("term\n", ""));
     set(&mut bundle, script, json_in(&file));
     case.run(&bundle).output().exits(5);
+    case.assert_clean();
+}
+
+/// Something stops at any time, and still signals are passed on.
+#[test]
+fn busy_programs_keep_no_signal_waiting() {
+    let Some(case) = Case::root() else { return };
+    let script = "trap 'exit 5' TERM; for i in 1 2 3 4 5 6 7 8; do \
+                  (while :; do cd /; done) & done; echo busy > /tmp/busy; wait";
+    let bundle = bundle(&case, script, json!(null));
+    let file = case.folder("profiles").join("profile.json");
+    let run = case.run_with(&bundle, &[&format!("--seccomp-record={}", file.display())]).spawn();
+    wait::until("the program", || bundle.inside("/tmp/busy").exists());
+    run.signal(Signal::TERM);
+    run.wait().exits(5);
+    assert!(json_in(&file)["syscalls"].is_array());
     case.assert_clean();
 }
 

@@ -28,6 +28,9 @@ const DIRECTORY: &str = "/run/notify";
 /// Longer than any message that counts.
 const MESSAGE_MAX: usize = 4096;
 
+/// Messages that are read at once. Senders can fill the socket faster than it is read, and others wait as well.
+const AT_ONCE: usize = 64;
+
 /// How long a service manager may take to answer a barrier, sd_notify_barrier(3): one that doesn't know it never
 /// does.
 const BARRIER: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
@@ -69,10 +72,10 @@ impl Notify {
         Ok(Self { inside, host: manager })
     }
 
-    /// Whether the container has said `READY=1` since. All that it has sent is taken.
+    /// Whether the container has said `READY=1` since. What it has sent is taken, [`AT_ONCE`] messages at most.
     fn hears_ready(&self) -> Result<bool> {
         let mut buffer = [0; MESSAGE_MAX];
-        loop {
+        for _ in 0..AT_ONCE {
             match self.inside.recv(&mut buffer) {
                 Ok(length) if is_ready(&buffer[..length]) => return Ok(true),
                 Ok(_) => {}
@@ -81,6 +84,7 @@ impl Notify {
                 Err(error) => return Err(Error::at("receive from", "the container", error)),
             }
         }
+        Ok(false)
     }
 
     /// Tells the service manager that the service is ready and which process it is. Returns what becomes readable

@@ -64,7 +64,7 @@ impl Supervisor {
     /// What to wait for.
     pub(crate) fn watch(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let listener = (!self.is_over).then(|| self.listener.as_fd());
-        listener.into_iter().chain(self.tracer.as_ref().map(AsFd::as_fd))
+        listener.into_iter().chain(self.tracer.iter().flat_map(Tracer::watch))
     }
 
     /// Whether it takes away what has ended.

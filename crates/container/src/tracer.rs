@@ -2,8 +2,9 @@
 
 use coble_seccomp::{Arch, Data};
 use coble_sys::ptrace::{self, Change, TracedCall};
+use coble_sys::rustix::event::{EventfdFlags, eventfd};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use coble_sys::rustix::io::{Errno, read};
+use coble_sys::rustix::io::{Errno, read, write};
 use coble_sys::{libc, signalfd};
 
 use crate::error::{Error, Result};
@@ -14,7 +15,12 @@ use crate::executor::Ended;
 pub(crate) struct Tracer {
     /// Readable once something has stopped or ended.
     signals: OwnedFd,
+    /// Readable while there may be more than was seen to.
+    more: OwnedFd,
 }
+
+/// Changes that are seen to at once. Busy programs always have a next one, and others wait as well.
+const AT_ONCE: usize = 64;
 
 impl Tracer {
     /// Traces the executor and all that comes of it. SIGCHLD must be held back already.
@@ -24,8 +30,15 @@ impl Tracer {
     pub(crate) fn begin(pid: i32) -> Result<Self> {
         let signals =
             signalfd(1 << (libc::SIGCHLD - 1)).map_err(|errno| Error::os("signalfd", errno))?;
+        let more = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|errno| Error::os("eventfd", errno))?;
         ptrace::trace(pid).map_err(|errno| Error::os("trace the container, ptrace", errno))?;
-        Ok(Self { signals })
+        Ok(Self { signals, more })
+    }
+
+    /// What to wait for.
+    pub(crate) fn watch(&self) -> [BorrowedFd<'_>; 2] {
+        [self.signals.as_fd(), self.more.as_fd()]
     }
 
     /// Tells `see` of each call at which something stops, and lets all go on. Takes away what has ended, and returns how
@@ -34,10 +47,11 @@ impl Tracer {
     /// # Errors
     /// The kernel's.
     pub(crate) fn attend(&self, first: i32, mut see: impl FnMut(&Data)) -> Result<Option<Ended>> {
-        // What it says is found in any case, and it may have been read already.
+        // What they say is found in any case, and it may have been read already.
         let _ = read(&self.signals, &mut [0; 128]);
+        let _ = read(&self.more, &mut [0; 8]);
         let mut ended = None;
-        loop {
+        for _ in 0..AT_ONCE {
             let (pid, change) = match ptrace::next_change() {
                 Ok(Some(change)) => change,
                 Ok(None) | Err(Errno::CHILD) => return Ok(ended),
@@ -67,12 +81,8 @@ impl Tracer {
                 Err(errno) => return Err(Error::os("go on with what is traced, ptrace", errno)),
             }
         }
-    }
-}
-
-impl AsFd for Tracer {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.signals.as_fd()
+        write(&self.more, &1_u64.to_ne_bytes()).map_err(|errno| Error::os("eventfd", errno))?;
+        Ok(ended)
     }
 }
 

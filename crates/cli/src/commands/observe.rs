@@ -1,6 +1,7 @@
 //! What a run tells of its program's system calls: `--seccomp-report`, `--seccomp-record`.
 
 use std::fmt::Write;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use coble_container::seccomp::Action;
@@ -85,7 +86,10 @@ impl Reports {
         let Some(observed) = observed else { return Ok(()) };
         match self.report {
             None => {}
-            Some(Report::Words) => eprint!("{}", words(observed)),
+            Some(Report::Words) => {
+                // There is nowhere left to say that standard error can't be written.
+                let _ = std::io::stderr().write_all(words(observed).as_bytes());
+            }
             Some(Report::File(file)) => file.finish(&pretty(&report(observed)))?,
         }
         match (self.profile, &observed.profile) {
