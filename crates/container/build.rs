@@ -26,6 +26,10 @@ fn main() {
         println!("cargo::rerun-if-changed={}", crates.join(name).join("src").display());
         println!("cargo::rerun-if-changed={}", crates.join(name).join("Cargo.toml").display());
     }
+    // The versions of what it is linked with, and how it is compiled.
+    for name in ["Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", crates.join("..").join(name).display());
+    }
     let built = out.join("stage");
     let status = Command::new(variable("CARGO"))
         .args(["build", "--release", "--quiet", "--bin", "coble-stage", "--features", "program"])

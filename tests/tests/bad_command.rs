@@ -269,3 +269,12 @@ fn a_log_in_json_is_what_containerd_reads() {
     assert!(messages[1].contains("container with given ID already exists"), "{text}");
     assert_eq!(last.stderr, format!("coble: {}\n", messages[1]));
 }
+
+/// diff(1) has 1 for what differs, and so `seccomp diff` has 2 for what fails.
+#[test]
+fn the_log_tells_the_status_that_the_command_ends_with() {
+    let Some(case) = Case::plain() else { return };
+    let words = ["--debug", "seccomp", "diff", "/no/such/file", "default"];
+    let failed = case.bare().args(words).output().exits(2);
+    assert!(failed.stderr.contains("exit status 2 after"), "{failed}");
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 use coble_container::spec::{Pids, Resources, Spec};
 use coble_container::{
     Additions, Create, Error, ErrorKind, Exec, ExecProcess, Run, Signal, Spawned, Status, Streams,
-    Update, delete, kill, list, start, state,
+    Update, delete, kill, list, start, state, stats,
 };
 use coble_tests::{Bundle, Case, wait};
 use rustix::io::Errno;
@@ -436,6 +436,9 @@ fn errors_have_a_kind() {
     let stopped = ErrorKind::WrongStatus(Status::Stopped);
     assert_eq!(kind(kill(root, id, Signal::TERM, false).unwrap_err()), stopped);
     assert_eq!(missing(&["true"]), stopped);
+    let update = Update { root: root.clone(), id: id.clone(), ..Update::default() };
+    assert_eq!(kind(update.execute().unwrap_err()), stopped);
+    assert_eq!(kind(stats(root, id).unwrap_err()), stopped);
     delete(root, id, false).unwrap();
     let with = |change: &dyn Fn(&mut Spec)| {
         let mut create = ground.create(id);

@@ -26,6 +26,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// The exit status of a failure with this one.
+    pub(crate) fn failed(&self, status: u8) -> u8 {
+        self.command.map_or(status, |command| command.failed(status))
+    }
+
     /// Refuses values of global flags that are wrong whatever the command is.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if let Some(root) = self.global.value(&ROOT) {
@@ -127,6 +132,9 @@ fn names_of(path: &Path) -> usize {
     })
 }
 
+/// The value of a switch that is switched off.
+const OFF: &str = "false";
+
 /// Flags with their values, in the order given.
 #[derive(Clone, Default)]
 pub(crate) struct Given(Vec<(&'static Flag, OsString)>);
@@ -137,14 +145,19 @@ impl Given {
         self.0.push((flag, value));
     }
 
-    /// Takes a switch back, for `--switch=false`.
-    pub(crate) fn unset(&mut self, flag: &Flag) {
-        self.0.retain(|(given, _)| given.long != flag.long);
+    /// Switches it off, for `--switch=false`.
+    pub(crate) fn unset(&mut self, flag: &'static Flag) {
+        self.0.push((flag, OFF.into()));
     }
 
-    /// Whether the flag is there.
+    /// Whether the flag is there, and not switched off again.
     pub(crate) fn has(&self, flag: &Flag) -> bool {
-        self.value(flag).is_some()
+        self.value(flag).is_some_and(|value| flag.value.is_some() || value != OFF)
+    }
+
+    /// What a switch says, if it is there.
+    pub(crate) fn switch(&self, flag: &Flag) -> Option<bool> {
+        self.value(flag).map(|value| value != OFF)
     }
 
     /// The flag's last value.
@@ -193,11 +206,12 @@ pub(crate) fn text(value: &OsStr, what: impl std::fmt::Display) -> Result<&str, 
     value.to_str().ok_or_else(|| Failure::new(format!("{what}: {value:?} is not valid UTF-8")))
 }
 
-/// Flags as `name` or `name=value`, each with a space behind it.
+/// Flags as `name`, `name=false` or `name=value`, each with a space behind it.
 #[cfg(test)]
 impl std::fmt::Display for Given {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|(flag, value)| match flag.value {
+            None if value == OFF => write!(f, "{}=false ", flag.long),
             None => write!(f, "{} ", flag.long),
             Some(_) => write!(f, "{}={} ", flag.long, value.display()),
         })

@@ -41,7 +41,7 @@ fn run() -> u8 {
     let outcome = parsed.and_then(|wish| opened.and_then(|()| fulfil(wish, &call)));
     outcome.unwrap_or_else(|failure| {
         call.log.error(&failure.message);
-        call.command.map_or(failure.status, |command| command.failed(failure.status))
+        call.failed(failure.status)
     })
 }
 
@@ -70,7 +70,8 @@ fn traced(call: &Call, execute: impl FnOnce() -> Result<u8, Failure>) -> Result<
     call.log.debug(&format!("coble {} called with {words:?}", env!("CARGO_PKG_VERSION")));
     let start = Instant::now();
     let outcome = execute();
-    let status = outcome.as_ref().map_or_else(|failure| failure.status, |status| *status);
+    let status =
+        outcome.as_ref().map_or_else(|failure| call.failed(failure.status), |status| *status);
     call.log.debug(&format!("exit status {status} after {} us", start.elapsed().as_micros()));
     outcome
 }

@@ -6,9 +6,9 @@ use coble_cgroup::Cgroup;
 use coble_spec::NamespaceKind;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::resctrl::{Group, IntelRdtStats};
-use crate::state::Record;
+use crate::state::{Record, Status};
 use crate::store::peek;
 
 /// What a container uses, serialized as runc's `events` prints it.
@@ -61,7 +61,8 @@ pub fn stats(root: &Path, id: &str) -> Result<Stats> {
 
 /// The words that runc has for it here.
 pub(crate) fn not_running(id: &str) -> Error {
-    Error::new(format!("container with id {id} is not running"))
+    let kind = ErrorKind::WrongStatus(Status::Stopped);
+    Error::of(kind, format!("container with id {id} is not running"))
 }
 
 pub(crate) fn stats_of(record: &Record) -> Result<Stats> {

@@ -7,7 +7,7 @@ use coble_spec::{Device, Memory, Resources};
 use serde_json::Value;
 
 use crate::bundle::read_config;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::resctrl::SchemataUpdate;
 use crate::runc;
 use crate::state::{Record, Status};
@@ -43,13 +43,16 @@ impl Update {
     ///
     /// # Errors
     /// There is no such container, it has stopped (`container not running`), a value can't be meant (a JSON pointer
-    /// into `resources` says which), or the kernel refuses one: the file is named. Then nothing has changed.
+    /// into `resources` says which), or the kernel refuses one: the file is named. Then nothing has changed. If the
+    /// container's record can't be written afterwards, they are in force and the next update doesn't know of them.
     pub fn execute(&self) -> Result<()> {
         validate_resources(&self.resources).map_err(|error| Error::new(error.to_string()))?;
         let entry = Entry::find(&self.root, &self.id)?;
         let mut record = entry.read()?.ok_or_else(|| absent(&self.id))?;
-        if matches!(status_of(&record, entry.stage(&record))?, Status::Stopped | Status::Creating) {
-            return Err(Error::new(format!("container not running: {}", self.id)));
+        let status = status_of(&record, entry.stage(&record))?;
+        if matches!(status, Status::Stopped | Status::Creating) {
+            let words = format!("container not running: {}", self.id);
+            return Err(Error::of(ErrorKind::WrongStatus(status), words));
         }
         let (resources, memory_swap) = with_swap(&self.resources, record.memory_swap);
         let devices = new_devices(&resources, &record, &entry.config(&record))?;
@@ -59,16 +62,9 @@ impl Update {
         let cgroup = Cgroup::from_record(&record.cgroup)?;
         let schemata = self.schemata(&record)?;
         schemata.as_ref().map_or(Ok(()), SchemataUpdate::carry_out)?;
-        if devices.is_some() {
-            // Who is killed from here on leaves rules that nobody knows, and that no others are the same as.
-            entry.write(&Record { device_rules: Some(Vec::new()), ..record.clone() })?;
-        }
-        if let Err(error) = cgroup.update(&resources, devices.as_deref()) {
+        if let Err(error) = set(&entry, &record, &cgroup, &resources, devices.as_deref()) {
             schemata.as_ref().inspect(|schemata| schemata.undo());
-            if devices.is_some() {
-                entry.write(&record)?;
-            }
-            return Err(named(error));
+            return Err(error);
         }
         if record.runc.is_some() {
             return entry.change(|state| self.note(state, &resources, memory_swap));
@@ -92,6 +88,28 @@ impl Update {
         let mem_bw_schema = self.mem_bw_schema.as_deref().unwrap_or_default();
         SchemataUpdate::prepare(record.intel_rdt.as_ref(), l3_cache_schema, mem_bw_schema)
     }
+}
+
+/// Sets the limits of the cgroup.
+///
+/// # Errors
+/// The record can't be written, or the kernel refuses a limit. Then they are as before.
+fn set(
+    entry: &Entry,
+    record: &Record,
+    cgroup: &Cgroup,
+    resources: &Resources,
+    devices: Option<&[Device]>,
+) -> Result<()> {
+    if devices.is_some() {
+        // Who is killed from here on leaves rules that nobody knows, and that no others are the same as.
+        entry.write(&Record { device_rules: Some(Vec::new()), ..record.clone() })?;
+    }
+    let Err(error) = cgroup.update(resources, devices) else { return Ok(()) };
+    if devices.is_some() {
+        entry.write(record)?;
+    }
+    Err(named(error))
 }
 
 /// Limits of memory alone and of memory with swap belong together: who changes the first keeps the second. cgroup v2

@@ -63,8 +63,8 @@ fn good_lines() {
         ("spec --bundle= ", "| spec bundle= | "),
         // switches from Go
         ("run --detach=true --keep=1 a", "| run detach keep | a"),
-        ("run --detach --detach=false a", "| run | a"),
-        ("--debug=false list", "| list | "),
+        ("run --detach --detach=false a", "| run detach detach=false | a"),
+        ("--debug=false list", "debug=false | list | "),
         // what belongs to another program
         ("exec -t a ls --force -la -h", "| exec tty | a ls --force -la -h"),
         ("exec a -- ls", "| exec | a ls"),

@@ -81,5 +81,6 @@ fn own_of(cgroup: &Cgroup, record: &Record) -> Result<Option<OwnedFd>> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = openat(CWD, &directory, flags, Mode::empty())
         .map_err(|errno| Error::at("open", &directory, errno))?;
-    Ok(Some(fd))
+    // The number may have changed hands before its file was read.
+    Ok(record.init.is_alive()?.then_some(fd))
 }

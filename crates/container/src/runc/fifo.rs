@@ -11,10 +11,11 @@ use coble_sys::rustix::fd::{AsFd, BorrowedFd};
 use coble_sys::rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use coble_sys::rustix::io::{Errno, read};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::init::Init;
 use crate::interrupt::Watch;
 use crate::rendezvous::{PATIENCE, refuse_held};
+use crate::state::Status;
 
 /// Its name in the container's directory.
 pub(crate) const FIFO: &CStr = c"exec.fifo";
@@ -24,7 +25,9 @@ pub(crate) const FIFO: &CStr = c"exec.fifo";
 /// # Errors
 /// Its first process has ended, or somebody else has started it meanwhile.
 pub(crate) fn release(directory: BorrowedFd<'_>, init: Init, cgroup: &Cgroup) -> Result<()> {
-    let ended = || Error::new("cannot start a container that has stopped");
+    let refused = |status, words: &str| Error::of(ErrorKind::WrongStatus(status), words);
+    let ended = || refused(Status::Stopped, "cannot start a container that has stopped");
+    let started = || refused(Status::Running, "cannot start an already running container");
     let pidfd = init.pidfd()?.ok_or_else(ended)?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let failed = |errno| Error::at("open", "exec.fifo", errno);
@@ -38,7 +41,7 @@ pub(crate) fn release(directory: BorrowedFd<'_>, init: Init, cgroup: &Cgroup) ->
         refuse_held(cgroup)?;
     }
     match read(&fifo, &mut [0; 1]) {
-        Ok(0) | Err(Errno::AGAIN) => Err(Error::new("cannot start an already running container")),
+        Ok(0) | Err(Errno::AGAIN) => Err(started()),
         Ok(_) => Ok(()),
         Err(errno) => Err(Error::at("read", "exec.fifo", errno)),
     }
