@@ -288,6 +288,7 @@ fn no_new_privileges_and_limits_are_the_containers() {
     case.detach(&bundle);
     assert_eq!(status(&case, &[], "NoNewPrivs"), "NoNewPrivs:\t0\n");
     assert_eq!(status(&case, &["--no-new-privs"], "NoNewPrivs"), "NoNewPrivs:\t1\n");
+    assert_eq!(status(&case, &["--no-new-privs=false"], "NoNewPrivs"), "NoNewPrivs:\t0\n");
     let said = case.exec(&["sh", "-c", "ulimit -n"]).output().stdout();
     assert_eq!(said, "1024\n");
 }

@@ -16,6 +16,7 @@ const NEW: [(&str, &str, &str); 32] = [
     ("nomand", "rw,relatime", "rw"),
     ("lazytime", "rw,relatime", "lazytime"),
     ("nolazytime", "rw,relatime", "rw"),
+    // The kernel doesn't tell of it; compile/tests/mounts.rs shows that mount(2) gets it.
     ("iversion", "rw,relatime", "rw"),
     ("noiversion", "rw,relatime", "rw"),
     ("silent", "rw,relatime", "rw"),

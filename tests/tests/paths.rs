@@ -232,3 +232,19 @@ fn without_pivot_the_root_is_the_root_all_the_same() {
     let said = case.run_with(&bundle, &["--no-pivot"]).output().stdout();
     assert!(!said.contains("boot\n") && said.ends_with("/\n1\n"), "{said}");
 }
+
+/// Mounts of the host stay below such a root, and what the host unmounts would stay in use here.
+#[test]
+fn without_pivot_nothing_of_the_host_may_be_kept_from_it() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    let words =
+        "/linux/rootfsPropagation: rootfsPropagation of [r]private is not safe without pivot_root";
+    for propagation in ["private", "rprivate"] {
+        bundle.config["linux"]["rootfsPropagation"] = propagation.into();
+        case.refuses(case.run_with(&bundle, &["--no-pivot"]), &[words]);
+        case.run(&bundle).output().ok();
+    }
+    bundle.config["linux"]["rootfsPropagation"] = "rslave".into();
+    case.run_with(&bundle, &["--no-pivot"]).output().ok();
+}

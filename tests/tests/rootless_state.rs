@@ -114,3 +114,16 @@ fn a_tmp_in_which_others_can_replace_it_is_refused() {
     coble(&case, &["list"]).output().refused(&words);
     assert!(!tmp.join(FOLDER).exists());
 }
+
+/// Who cleans the session's folder up leaves what has the sticky bit (XDG Base Directory Specification).
+#[test]
+fn the_sessions_folder_keeps_it() {
+    let Some(case) = Case::plain() else { return };
+    let session = case.folder("session");
+    let run = case.bare().env("XDG_RUNTIME_DIR", &session);
+    let bundle = case.bundle();
+    bundle.write();
+    run.args(["run", "--bundle", bundle.path.to_str().unwrap(), &case.id]).output().ok();
+    let mode = fs::metadata(session.join("coble")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o1700);
+}

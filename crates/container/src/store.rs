@@ -408,10 +408,12 @@ fn check_id(id: &str) -> Result<()> {
 }
 
 /// The folder holds what nobody else may see: environments, and sockets that start containers.
+/// With the sticky bit, which tells those who clean `$XDG_RUNTIME_DIR` up to leave it alone (XDG Base Directory
+/// Specification).
 fn make_root(root: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        .mode(0o1700)
         .create(root)
         .map_err(|error| Error::at("make the state folder", root, error))
 }

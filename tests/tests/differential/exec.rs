@@ -11,7 +11,7 @@ fn exec(exec: Exec) -> Setup {
     let sets = json!({ "bounding": sets, "permitted": sets, "effective": ["CAP_KILL"] });
     let process = json!({
         "user": { "uid": 1000, "gid": 1000, "additionalGids": [5], "umask": 0o27 },
-        "env": ["PATH=/bin", "A=container", "B=container"],
+        "env": ["PATH=/bin", "A=container", "B=container", "HOME=/own"],
         "cwd": "/dir",
         "capabilities": sets,
         "rlimits": [{ "type": "RLIMIT_NOFILE", "soft": 64, "hard": 128 }],
@@ -98,7 +98,8 @@ fn exec_additional_gids() {
 #[test]
 fn exec_no_new_privs() {
     let flags = &["--no-new-privs"];
-    same(&[least().exec(Exec::flags(flags)), exec(Exec::flags(flags))]);
+    let off = &["--no-new-privs=false"];
+    same(&[least().exec(Exec::flags(flags)), exec(Exec::flags(flags)), exec(Exec::flags(off))]);
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn additions(call: &Call) -> Result<Additions, Failure> {
         user: flags.text(&USER)?.map(user).transpose()?,
         additional_gids: gids.collect::<Result<_, _>>()?,
         capabilities: flags.texts(&CAP)?,
-        no_new_privileges: flags.has(&NO_NEW_PRIVS),
+        no_new_privileges: flags.switch(&NO_NEW_PRIVS),
         apparmor_profile: owned(&APPARMOR)?,
         selinux_label: owned(&PROCESS_LABEL)?,
     })
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(process.user, Some((1000, Some(100))));
         assert_eq!(process.additional_gids, [4, 5]);
         assert_eq!(process.capabilities, ["CAP_KILL"]);
-        assert_eq!((process.terminal, process.no_new_privileges), (true, true));
+        assert_eq!((process.terminal, process.no_new_privileges), (true, Some(true)));
         assert_eq!(process.apparmor_profile.as_deref(), Some("p"));
         assert_eq!(process.selinux_label.as_deref(), Some("l"));
     }
@@ -276,7 +276,7 @@ mod tests {
         let ExecProcess::Additions(process) = exec.process else { panic!("a whole process") };
         assert_eq!((process.cwd, process.user), (None, None));
         assert_eq!((process.apparmor_profile, process.selinux_label), (None, None));
-        assert_eq!((process.terminal, process.no_new_privileges), (false, false));
+        assert_eq!((process.terminal, process.no_new_privileges), (false, None));
         assert!(process.env.is_empty() && process.additional_gids.is_empty());
         assert!(process.capabilities.is_empty());
     }

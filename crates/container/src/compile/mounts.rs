@@ -431,6 +431,12 @@ pub(super) fn change_root(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Pla
     }
     let asked = propagation(job);
     if job.options.no_pivot {
+        if asked & ms::PRIVATE != 0 {
+            // The host's mounts stay below the root, and what is unmounted there would stay in use here.
+            let pointer = "/linux/rootfsPropagation";
+            let words = "rootfsPropagation of [r]private is not safe without pivot_root";
+            return Err(Error::config(pointer, format!("config.json: {pointer}: {words}")));
+        }
         let outside = |path: &Path| !path.starts_with(job.rootfs);
         for path in job.options.host_mounts.iter().filter(|path| outside(path)) {
             let path = c_path(path)?;

@@ -28,8 +28,8 @@ pub struct Additions {
     pub additional_gids: Vec<u32>,
     /// Further capabilities: bounding, effective, permitted, and ambient if they are inheritable already.
     pub capabilities: Vec<String>,
-    /// Whether PR_SET_NO_NEW_PRIVS is set in any case.
-    pub no_new_privileges: bool,
+    /// Whether PR_SET_NO_NEW_PRIVS is set, whatever the container's own process has.
+    pub no_new_privileges: Option<bool>,
     /// AppArmor profile.
     pub apparmor_profile: Option<String>,
     /// SELinux context.
@@ -54,19 +54,13 @@ impl ExecProcess {
         process.terminal = additions.terminal;
         process.console_size = None;
         process.env.extend_from_slice(&additions.env);
-        process.no_new_privileges |= additions.no_new_privileges;
+        process.no_new_privileges = additions.no_new_privileges.unwrap_or(base.no_new_privileges);
         if let Some(cwd) = &additions.cwd {
             process.cwd.clone_from(cwd);
         }
         if let Some((uid, gid)) = additions.user {
             process.user.uid = uid;
             process.user.gid = gid.unwrap_or(process.user.gid);
-            // HOME is that user's, not the container's own process's.
-            if base.user.uid != uid {
-                process
-                    .env
-                    .retain(|entry| !entry.starts_with("HOME=") || additions.env.contains(entry));
-            }
         }
         process.user.additional_gids.extend_from_slice(&additions.additional_gids);
         additions.add_capabilities(&mut process);

@@ -86,7 +86,7 @@ fn what_is_said_replaces_or_adds() {
         env: strings(&["A=b", "PATH=/x"]),
         terminal: true,
         additional_gids: vec![8],
-        no_new_privileges: true,
+        no_new_privileges: Some(true),
         apparmor_profile: Some("b".into()),
         selinux_label: Some("t".into()),
         ..Additions::default()
@@ -106,23 +106,30 @@ fn what_is_said_replaces_or_adds() {
 }
 
 #[test]
-fn privileges_that_are_given_up_stay_given_up() {
-    let base = Process { no_new_privileges: true, ..base() };
-    let additions = Additions { args: strings(&["ls"]), ..Additions::default() };
-    assert!(ExecProcess::Additions(additions).merge(&base).no_new_privileges);
+fn privileges_that_are_given_up_stay_so_unless_it_is_said() {
+    for (own, said, wanted) in [
+        (true, None, true),
+        (false, None, false),
+        (true, Some(false), false),
+        (false, Some(true), true),
+    ] {
+        let base = Process { no_new_privileges: own, ..base() };
+        let additions = Additions { no_new_privileges: said, ..Additions::default() };
+        let process = ExecProcess::Additions(additions).merge(&base);
+        assert_eq!(process.no_new_privileges, wanted, "{own} {said:?}");
+    }
 }
 
 #[test]
-fn another_user_has_another_home() {
+fn another_user_keeps_the_variables() {
     let as_user = |user, env: &[&str]| {
         let process = merged(Additions { user, env: strings(env), ..Additions::default() });
         (process.user.uid, process.user.gid, process.env)
     };
     let (path, home) = ("PATH=/bin", "HOME=/root");
-    assert_eq!(as_user(Some((9, None)), &[]), (9, 5, strings(&[path])));
-    assert_eq!(as_user(Some((9, Some(6))), &[]), (9, 6, strings(&[path])));
-    assert_eq!(as_user(Some((0, Some(6))), &[]), (0, 6, strings(&[path, home])));
-    assert_eq!(as_user(Some((9, None)), &["HOME=/x"]), (9, 5, strings(&[path, "HOME=/x"])));
+    assert_eq!(as_user(Some((9, None)), &[]), (9, 5, strings(&[path, home])));
+    assert_eq!(as_user(Some((9, Some(6))), &[]), (9, 6, strings(&[path, home])));
+    assert_eq!(as_user(Some((9, None)), &["HOME=/x"]), (9, 5, strings(&[path, home, "HOME=/x"])));
 }
 
 #[test]
