@@ -11,6 +11,9 @@ use crate::{Result, cargo};
 /// What the tables call it.
 pub(super) const NAME: &str = "compile-filter";
 
+/// What it is compared with: microseconds.
+pub(super) const CLOCK: &str = "us";
+
 /// Measures and compares with the promise; gives how many promises aren't kept.
 pub(super) fn judge(scratch: &Path, table: &Table) -> Result<usize> {
     let home = scratch.join("criterion");

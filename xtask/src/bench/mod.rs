@@ -63,6 +63,8 @@ fn measure(
     benchmarks: &[Benchmark],
     scratch: &Path,
     shared: &Path,
+    let promises = Table::read("times")?;
+    times::check(&promises)?;
     peers: &[Peer],
 ) -> Result<()> {
     let runtime = peers.iter().find_map(Peer::oci).ok_or("no peer that is a runtime")?;
@@ -81,10 +83,10 @@ fn measure(
         let measurement = Measurement { benchmark, bundles: &bundles };
         let times = measurement.rounds(&peers, options.rounds, options.batch);
         times::print(benchmark.name(), &peers, &times);
-        broken += times::judge(benchmark.name(), &Table::read("times")?, &peers, &times);
+        broken += times::judge(benchmark.name(), &promises, &peers, &times);
     }
     if options.wants(filter::NAME) {
-        broken += filter::judge(scratch, &Table::read("times")?)?;
+        broken += filter::judge(scratch, &promises)?;
     }
     match broken {
         0 => Ok(()),
