@@ -20,7 +20,7 @@ const LIMITS: [u64; 2] = [64 << 20, 128 << 20];
 pub(super) enum Benchmark {
     /// `run` of `/bin/true`.
     Run,
-    /// The same with the default filter of an engine.
+    /// The same under the profile `default`.
     RunFiltered,
     /// The same in a user namespace.
     RunMapped,

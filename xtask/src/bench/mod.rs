@@ -7,8 +7,6 @@
 
 mod bundles;
 mod crun;
-#[path = "../../../crates/seccomp/benches/compile/docker.rs"]
-mod docker;
 mod filter;
 mod machine;
 mod measure;
@@ -63,10 +61,10 @@ fn measure(
     benchmarks: &[Benchmark],
     scratch: &Path,
     shared: &Path,
-    let promises = Table::read("times")?;
-    times::check(&promises)?;
     peers: &[Peer],
 ) -> Result<()> {
+    let promises = Table::read("times")?;
+    times::check(&promises)?;
     let runtime = peers.iter().find_map(Peer::oci).ok_or("no peer that is a runtime")?;
     let bundles = Bundles::make(scratch, shared, runtime)?;
     machine::print(peers);
