@@ -1,4 +1,4 @@
-//! What a call costs under filters for one profile: coble's, and the C library's in a tree and in a line.
+//! What a call costs under filters for Docker's profile: coble's, and the C library's in a tree and in a line.
 //!
 //! `cargo bench -p coble-tests --features libseccomp --bench calls`
 //!
@@ -7,8 +7,6 @@
 //! all for calls that it always allows, such as getppid(2).
 #![allow(clippy::unwrap_used)] // it ends by panicking
 
-#[path = "../../crates/seccomp/benches/compile/docker.rs"]
-mod docker;
 #[path = "../tests/libseccomp/library.rs"]
 mod library;
 
@@ -16,7 +14,7 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
 
-use coble_seccomp::{Arch, Profile, Program};
+use coble_seccomp::{Arch, Profile, Program, default_section};
 use library::Search;
 use rustix::mount::{FsOpenFlags, fsopen};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
@@ -45,8 +43,7 @@ fn socket(family: u16) {
 }
 
 fn program(filter: &str) -> Option<Program> {
-    let [_, (_, text)] = docker::profiles();
-    let section = serde_json::from_str(&text).unwrap();
+    let section = library::without_default_rules(default_section(Arch::NATIVE).unwrap());
     match filter {
         "none" => None,
         "coble" => Some(Profile::read(&section, Arch::NATIVE).unwrap().compile().unwrap()),

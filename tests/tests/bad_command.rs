@@ -50,6 +50,30 @@ fn ids_with_every_legal_character() {
     case.coble().args(["delete", &id]).output().ok();
 }
 
+/// A program may end with 1 as well, so all is 255 but what is found while the words are told apart.
+#[test]
+fn exec_has_a_status_of_its_own() {
+    let Some(case) = Case::root() else { return };
+    for words in [
+        ["exec"].as_slice(),
+        &["exec", "--moon", "a", "true"],
+        &["exec", "--user"],
+        &["exec", "--tty=perhaps", "a", "true"],
+        &["--cgroup-manager", "moon", "exec", "a", "true"],
+    ] {
+        case.coble().args(words).output().fails(1, &[]);
+    }
+    for words in [
+        ["exec", "a"].as_slice(),
+        &["exec", "a", "true"],
+        &["exec", "--user", "root", "a", "true"],
+        &["exec", "--preserve-fds", "x", "a", "true"],
+        &["exec", "--cgroup", "../up", "a", "true"],
+    ] {
+        case.coble().args(words).output().fails(255, &["exec failed: "]);
+    }
+}
+
 #[test]
 fn wrong_numbers_of_arguments() {
     let Some(case) = Case::root() else { return };

@@ -41,9 +41,8 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Adds a filter of system calls, a text in JSON.
-    pub(crate) fn filter(&self, section: &str) -> Result<()> {
-        let section: Value = serde_json::from_str(section).map_err(|e| e.to_string())?;
+    /// Adds a filter of system calls.
+    pub(crate) fn filter(&self, section: Value) -> Result<()> {
         edit(&self.path, |spec| spec["linux"]["seccomp"] = section)
     }
 

@@ -35,6 +35,11 @@ pub(crate) struct Executable {
 
 /// Builds and gives the executables that came out; the compiler's messages go to standard error.
 pub(crate) fn build(args: &[&str]) -> Result<Vec<Executable>> {
+    Ok(messages(args)?.iter().filter_map(executable).collect())
+}
+
+/// What a build tells ("JSON messages" in The Cargo Book, "External tools").
+fn messages(args: &[&str]) -> Result<Vec<Value>> {
     let output = command(args.iter().copied())
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
@@ -44,10 +49,10 @@ pub(crate) fn build(args: &[&str]) -> Result<Vec<Executable>> {
         return Err(format!("cargo {}: {}", args.join(" "), output.status));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().filter_map(|line| executable(&serde_json::from_str(line).ok()?)).collect())
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
-/// Reads one of cargo's messages ("compiler-artifact", The Cargo Book, "External tools").
+/// Reads the message "compiler-artifact".
 fn executable(message: &Value) -> Option<Executable> {
     let manifest = Path::new(message["manifest_path"].as_str()?);
     Some(Executable {
@@ -68,6 +73,21 @@ pub(crate) fn release(package: &str, name: &str) -> Result<PathBuf> {
         .ok_or_else(|| format!("cargo built no {name}"))
 }
 
+/// The file that a package's build script names in the variable `name`, built for a release.
+pub(crate) fn embedded(package: &str, name: &str) -> Result<PathBuf> {
+    messages(&["build", "--release", "--package", package])?
+        .iter()
+        .find_map(|message| variable(message, name))
+        .ok_or_else(|| format!("no build script of {package} sets {name}"))
+}
+
+/// The value that the message "build-script-executed" has for a variable.
+fn variable(message: &Value, name: &str) -> Option<PathBuf> {
+    let mut pairs = message["env"].as_array()?.iter();
+    let pair = pairs.find(|pair| pair[0] == name)?;
+    pair[1].as_str().map(PathBuf::from)
+}
+
 /// A folder of the chores' own under the build folder, made if it isn't there.
 pub(crate) fn scratch(name: &str) -> Result<PathBuf> {
     let target =
@@ -75,4 +95,19 @@ pub(crate) fn scratch(name: &str) -> Result<PathBuf> {
     let path = workspace().join(target).join("xtask").join(name);
     std::fs::create_dir_all(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::variable;
+
+    #[test]
+    fn a_build_scripts_variable_is_found() {
+        let message = json!({"reason": "build-script-executed", "env": [["A", "/a"], ["B", "/b"]]});
+        assert_eq!(variable(&message, "B"), Some("/b".into()));
+        assert_eq!(variable(&message, "C"), None);
+        assert_eq!(variable(&json!({"reason": "compiler-artifact"}), "B"), None);
+    }
 }

@@ -19,8 +19,24 @@ impl Table {
     pub(crate) fn read(name: &'static str) -> Result<Self> {
         let text = load()?;
         let range = place(&text, name)?;
-        let rows = text[range].lines().filter(|line| line.starts_with('|')).skip(2);
-        Ok(Self { name, rows: rows.map(cells).collect() })
+        Ok(Self::of(name, &text[range]))
+    }
+
+    /// Takes the lines of a table.
+    pub(crate) fn of(name: &'static str, text: &str) -> Self {
+        let rows = text.lines().filter(|line| line.starts_with('|')).skip(2);
+        Self { name, rows: rows.map(cells).collect() }
+    }
+
+    /// Refuses a row that the one who measures doesn't know: what it promises would be checked by nobody.
+    pub(crate) fn has_only(&self, is_known: impl Fn(&[String]) -> bool) -> Result<()> {
+        match self.rows.iter().find(|row| !is_known(row)) {
+            Some(row) => {
+                let row = row.join(" | ");
+                Err(format!("SPECIFICATION.md: {}: nothing measures the row {row}", self.name))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The rows' cells.
@@ -113,5 +129,13 @@ mod tests {
         assert_eq!(table.number("b c"), Ok(3_145_728));
         assert!(table.number("d").is_err());
         assert!(table.number("e").is_err());
+    }
+
+    #[test]
+    fn a_row_that_nobody_knows_is_refused() {
+        let table = Table::of("x", "| k | n |\n|---|---|\n| a | 1 |\n| b | 2 |\n");
+        assert_eq!(table.has_only(|row| ["a", "b"].contains(&row[0].as_str())), Ok(()));
+        let refused = table.has_only(|row| row[0] == "a").unwrap_err();
+        assert_eq!(refused, "SPECIFICATION.md: x: nothing measures the row b | 2");
     }
 }

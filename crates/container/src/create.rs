@@ -32,8 +32,8 @@ pub struct Create {
     /// A file with the configuration, in place of `spec` and of the bundle's `config.json`. Its relative paths are relative
     /// to the bundle all the same.
     pub config: Option<PathBuf>,
-    /// Make and enter no cgroup. Nothing but the configuration of a container with a pid and a user namespace of its own
-    /// and without limits can be carried out then.
+    /// Make and enter no cgroup. Nothing but the configuration of a container with a pid namespace of its own, in a user
+    /// namespace of its own or the caller's, and without limits can be carried out then.
     pub no_cgroup: bool,
     /// Have systemd make the cgroup: process 1, or the user's manager where the caller is not root or is so only in a user
     /// namespace. `linux.cgroupsPath` is `slice:prefix:name` then.

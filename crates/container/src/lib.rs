@@ -180,8 +180,9 @@ pub use child::{Child, Spawned};
 /// Control groups, as [`Facts`] has them.
 pub use coble_cgroup as cgroup;
 pub use coble_cgroup::{SubCgroups, WITHOUT};
-/// The OCI configuration as plain data.
+/// Filters of system calls: profiles, what they come to, and the one that comes with coble.
 pub use coble_seccomp as seccomp;
+/// The OCI configuration as plain data.
 pub use coble_spec as spec;
 pub use create::Create;
 pub use delete::delete;

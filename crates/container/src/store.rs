@@ -1,12 +1,14 @@
 //! The state folder: a directory for each container.
 //!
-//! In it: `state.json`, written once, by rename; `start`, a socket that is there until the container is started,
+//! In it: `state.json`, the record, written by rename whenever it changes; `config.json`, the configuration, if it is not
+//! that of the bundle; `start`, a socket that is there until the container is started,
 //! and called `held` as long as that container is paused, when it can't be;
 //! `cgroup`, a symbolic link whose target names the cgroup, made before the cgroup is, so that a runtime that
 //! was killed leaves nothing that can't be found, and called `making` as long as the container is being made;
 //! `filter`, the program that filters system calls, if there is one;
 //! `resctrl`, a link of the same kind as `cgroup`, if it has a resctrl class;
-//! `oom`, if somebody watches for want of memory (`store/oom.rs`).
+//! `oom`, if somebody watches for want of memory (`store/oom.rs`);
+//! `notify`, a folder with a socket, if a service manager is to be told (`store/notify.rs`).
 //! The directory itself is the container's lock.
 //!
 //! A directory that runc has made has runc's `state.json` ([`crate::runc`]).

@@ -74,7 +74,7 @@ pub const MEMORY_POLICY_FLAGS: [(&str, u32); 3] = [
     ("MPOL_F_STATIC_NODES", 1 << 15),
 ];
 
-/// Bits of [`Step::MountFs`], [`Step::MountBind`] and [`Step::Remount`].
+/// Bits of the `flags` of steps that mount, change mounts, mask and make read-only, as far as they mean something to each.
 pub mod mount {
     /// A tmpfs without `mode=` takes over the mode of the directory that it covers.
     pub const INHERIT_MODE: u32 = 1;

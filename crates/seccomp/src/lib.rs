@@ -34,7 +34,7 @@ mod word;
 pub use action::Action;
 pub use answer::Data;
 pub use arch::Arch;
-pub use builtin::{DEFAULT, unconfined};
+pub use builtin::{DEFAULT, DOCKERS_CAPABILITIES, default_section, unconfined};
 pub use condition::operators;
 pub use constant::value;
 pub use difference::{Difference, TooComplex, differences};

@@ -41,6 +41,13 @@ pub(crate) fn filter(section: &Seccomp, native: Arch, search: Search) -> Program
     exported(&filter, native)
 }
 
+/// The profile as the library has it: it takes no rules whose action is the default one, and runtimes leave them out.
+pub(crate) fn without_default_rules(mut section: Seccomp) -> Seccomp {
+    let default = action(&section.default_action, section.default_errno_ret);
+    section.syscalls.retain(|rule| action(&rule.action, rule.errno_ret) != default);
+    section
+}
+
 fn action(name: &str, number: Option<u32>) -> ScmpAction {
     let number = number.unwrap_or(1);
     match name {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::docker;
+use coble_seccomp::{Arch, default_section};
+
 use super::measure::Benchmark;
 use crate::Result;
 use crate::bundle::Bundle;
@@ -19,7 +20,7 @@ const MAPPED: (u32, u32) = (100_000, 65536);
 pub(super) struct Bundles {
     /// Runs `/bin/true`.
     short: Bundle,
-    /// Does so under the default filter of an engine.
+    /// Does so under the profile `default`.
     filtered: Bundle,
     /// Does so in a user namespace.
     mapped: Bundle,
@@ -34,8 +35,8 @@ impl Bundles {
     pub(super) fn make(scratch: &Path, shared: &Path, runtime: &Oci) -> Result<Self> {
         let make = |name: &str, args: &[&str]| Bundle::make(&scratch.join(name), runtime, args);
         let filtered = make("filtered", &["/bin/true"])?;
-        let [_, (_, profile)] = docker::profiles();
-        filtered.filter(&profile)?;
+        let section = default_section(Arch::NATIVE).map_err(|e| e.to_string())?;
+        filtered.filter(serde_json::to_value(section).map_err(|e| e.to_string())?)?;
         let mapped = make("mapped", &["/bin/true"])?;
         mapped.user_namespace(MAPPED.0, MAPPED.1)?;
         Ok(Self {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::bundles::Bundles;
-use super::peers::Peer;
+use super::peers::{self, Peer};
 use super::times::Times;
 use crate::Result;
 use crate::bundle::Bundle;
@@ -20,7 +20,7 @@ const LIMITS: [u64; 2] = [64 << 20, 128 << 20];
 pub(super) enum Benchmark {
     /// `run` of `/bin/true`.
     Run,
-    /// The same with the default filter of an engine.
+    /// The same under the profile `default`.
     RunFiltered,
     /// The same in a user namespace.
     RunMapped,
@@ -70,6 +70,20 @@ impl Benchmark {
             Self::PauseResume => "pause+resume",
             Self::Update => "update",
             Self::Life => "create+start+delete",
+        }
+    }
+
+    /// The one that the tables call so.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::PLAIN.into_iter().chain([Self::Life]).find(|one| one.name() == name)
+    }
+
+    /// Whether one that the tables call so can be measured beside coble.
+    pub(super) fn has_peer(&self, peer: &str) -> bool {
+        match peer {
+            peers::FLOOR => *self == Self::Run,
+            peers::PLAIN => *self == Self::RunFiltered,
+            other => peers::OTHERS.contains(&other),
         }
     }
 

@@ -7,8 +7,6 @@
 
 mod bundles;
 mod crun;
-#[path = "../../../crates/seccomp/benches/compile/docker.rs"]
-mod docker;
 mod filter;
 mod machine;
 mod measure;
@@ -65,6 +63,8 @@ fn measure(
     shared: &Path,
     peers: &[Peer],
 ) -> Result<()> {
+    let promises = Table::read("times")?;
+    times::check(&promises)?;
     let runtime = peers.iter().find_map(Peer::oci).ok_or("no peer that is a runtime")?;
     let bundles = Bundles::make(scratch, shared, runtime)?;
     machine::print(peers);
@@ -81,10 +81,10 @@ fn measure(
         let measurement = Measurement { benchmark, bundles: &bundles };
         let times = measurement.rounds(&peers, options.rounds, options.batch);
         times::print(benchmark.name(), &peers, &times);
-        broken += times::judge(benchmark.name(), &Table::read("times")?, &peers, &times);
+        broken += times::judge(benchmark.name(), &promises, &peers, &times);
     }
     if options.wants(filter::NAME) {
-        broken += filter::judge(scratch, &Table::read("times")?)?;
+        broken += filter::judge(scratch, &promises)?;
     }
     match broken {
         0 => Ok(()),

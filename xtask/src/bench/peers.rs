@@ -22,13 +22,19 @@ pub(super) enum Peer {
 }
 
 /// What the tables call coble without what a benchmark adds.
-const PLAIN: &str = "plain";
+pub(super) const PLAIN: &str = "plain";
+
+/// What they call the floor.
+pub(super) const FLOOR: &str = "floor";
+
+/// What they call the other runtimes.
+pub(super) const OTHERS: [&str; 2] = ["crun", "runc"];
 
 impl Peer {
     /// What the tables call it.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Floor(_) => "floor",
+            Self::Floor(_) => FLOOR,
             Self::Oci(runtime) => &runtime.name,
             Self::Plain(_) => PLAIN,
         }
@@ -111,7 +117,7 @@ pub(super) fn build(names: &[String], scratch: &Path) -> Result<Vec<Peer>> {
 
 fn peer(name: &str, scratch: &Path) -> Result<Peer> {
     Ok(match name {
-        "floor" => Peer::Floor(installed(&cargo::release("coble-bench", "floor")?, scratch)?),
+        FLOOR => Peer::Floor(installed(&cargo::release("coble-bench", "floor")?, scratch)?),
         "coble" => {
             let program = installed(&cargo::release("coble", "coble")?, scratch)?;
             Peer::Oci(Oci::new(name, &program, scratch))

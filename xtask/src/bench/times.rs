@@ -2,12 +2,26 @@
 
 use std::time::Duration;
 
+use super::filter;
+use super::measure::Benchmark;
 use super::peers::Peer;
 use crate::Result;
 use crate::specification::Table;
 
 /// What a time is compared with that is promised in milliseconds.
 const CLOCK: &str = "ms";
+
+/// Refuses promises that no benchmark measures, and limits that are no numbers.
+pub(super) fn check(table: &Table) -> Result<()> {
+    table.has_only(|row| {
+        let [name, peer, limit] = row else { return false };
+        let is_measured = match Benchmark::named(name) {
+            Some(benchmark) => benchmark.has_peer(peer) || peer == CLOCK,
+            None => name == filter::NAME && peer == filter::CLOCK,
+        };
+        is_measured && limit.parse::<f64>().is_ok_and(|limit| limit > 0.0)
+    })
+}
 
 /// One peer's samples of one benchmark.
 #[derive(Default)]
@@ -113,6 +127,39 @@ mod tests {
         assert_eq!(median(&mut []), None);
         assert_eq!(median(&mut [3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
+
+    #[test]
+    fn every_promise_is_measured() {
+        assert_eq!(check(&Table::read("times").unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn promises_that_nothing_measures_are_refused() {
+        let check = |row: &str| check(&Table::of("times", &format!("||\n||\n{row}\n")));
+        for row in [
+            "| `run` | floor | 1.60 |",
+            "| `run` | runc | 1 |",
+            "| `run+seccomp` | plain | 1.15 |",
+            "| `run+rootless` | crun | 0.70 |",
+            "| `compile-filter` | us | 150.00 |",
+            "| `create+start+delete` | ms | 20.00 |",
+        ] {
+            assert_eq!(check(row), Ok(()));
+        }
+        for row in [
+            "| `walk` | crun | 1.60 |",
+            "| `run` | crum | 1.60 |",
+            "| `run` | plain | 1.60 |",
+            "| `run` | us | 1.60 |",
+            "| `state` | floor | 1.60 |",
+            "| `compile-filter` | ms | 1.60 |",
+            "| `run` | crun | fast |",
+            "| `run` | crun | 0 |",
+            "| `run` | 1.60 |",
+        ] {
+            assert!(check(row).is_err(), "{row}");
+        }
     }
 
     #[test]

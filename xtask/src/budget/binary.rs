@@ -1,8 +1,13 @@
-//! The release binary's size, and that it runs on its own.
+//! The sizes of the release binary and of the executor in it, and that the binary runs on its own.
 
 use std::path::Path;
 
-use crate::{Result, elf};
+use crate::{Result, cargo, elf};
+
+/// That of the executor, which is embedded as it is (`crates/container/build.rs`), in bytes.
+pub(super) fn executor_size() -> Result<u64> {
+    size(&cargo::embedded("coble", "COBLE_STAGE")?)
+}
 
 /// In bytes.
 pub(super) fn size(binary: &Path) -> Result<u64> {

@@ -125,8 +125,14 @@ pub(crate) static COMMAND: Command = Command {
         PROCESS_STATUSES[0],
         PROCESS_STATUSES[1],
         PROCESS_STATUSES[2],
-        ("1", "the command line can't be understood"),
-        ("255", "any other error of coble itself"),
+        (
+            "1",
+            "an unknown flag, a missing value, a switch that is neither true nor false, no ID, a wrong flag before exec",
+        ),
+        (
+            "255",
+            "any other error of coble itself, a wrong value of a flag and a missing command too",
+        ),
     ],
     execute,
 };

@@ -67,6 +67,10 @@ pub(crate) const PROCESS_STATUSES: &[(&str, &str)] = &[
     ("1", "an error of coble itself"),
 ];
 
+/// The same where the process is waited for, always.
+pub(crate) const FOREGROUND_STATUSES: &[(&str, &str)] =
+    &[PROCESS_STATUSES[0], PROCESS_STATUSES[1], PROCESS_STATUSES[3]];
+
 fn execute(call: &Call) -> Result<u8, Failure> {
     let flags = &call.flags;
     let reports = Reports::of(call)?;

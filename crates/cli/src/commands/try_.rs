@@ -4,7 +4,7 @@ use coble_container::{ExampleHost, Try, UserNetwork, example};
 use coble_spec::Seccomp;
 
 use super::observe::{self, Reports};
-use super::run::PROCESS_STATUSES;
+use super::run::FOREGROUND_STATUSES;
 use super::seccomp::source::{Host, Source};
 use crate::call::{Call, CgroupManager, text};
 use crate::failure::Failure;
@@ -68,7 +68,7 @@ pub(crate) static COMMAND: Command = Command {
         ("See which system calls a program is denied", "coble try --seccomp-report -- ping ::1"),
         ("Run one line", "coble try -- sh -c 'id; hostname; ps'"),
     ],
-    statuses: &[PROCESS_STATUSES[0], PROCESS_STATUSES[1], PROCESS_STATUSES[3]],
+    statuses: FOREGROUND_STATUSES,
     execute,
 };
 

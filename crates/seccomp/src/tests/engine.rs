@@ -3,7 +3,8 @@
 use coble_spec::parse;
 
 use crate::{
-    Arch, DEFAULT, EngineProfile, Error, Profile, Resolved, Setting, Tree, kernel_version,
+    Arch, DEFAULT, DOCKERS_CAPABILITIES, EngineProfile, Error, Profile, Resolved, Setting, Tree,
+    default_section, kernel_version,
 };
 
 fn read(text: &str) -> Result<EngineProfile, Error> {
@@ -187,4 +188,14 @@ fn architectures_have_several_names() {
     }
     assert_eq!(Arch::called("arm64"), Some(Arch::AARCH64));
     assert_eq!(Arch::called("moon"), None);
+}
+
+#[test]
+fn the_default_section_is_that_of_every_kernel_for_dockers_capabilities() {
+    for arch in Arch::all() {
+        for kernel in [(5, 10), (99, 0)] {
+            let resolved = resolve(DEFAULT, arch, kernel, &DOCKERS_CAPABILITIES).expect("it");
+            assert_eq!(default_section(arch).expect("it"), resolved.section, "{}", arch.name());
+        }
+    }
 }

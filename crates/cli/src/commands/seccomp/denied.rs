@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::run;
 use crate::call::Call;
 use crate::commands::observe::REPORT;
-use crate::commands::run::PROCESS_STATUSES;
+use crate::commands::run::FOREGROUND_STATUSES;
 use crate::failure::Failure;
 use crate::table::{Argument, Command, Count, Flag, Values};
 
@@ -40,7 +40,7 @@ pub(crate) static COMMAND: Command = Command {
         ("Run the bundle in the current folder", "coble seccomp denied -- demo"),
         ("Keep the result", "coble seccomp denied --output denied.json -- --bundle /srv/web web"),
     ],
-    statuses: PROCESS_STATUSES,
+    statuses: FOREGROUND_STATUSES,
     execute,
 };
 

@@ -1,4 +1,4 @@
-//! `coble seccomp`: filters of system calls, looked at without a container.
+//! `coble seccomp`: filters of system calls, looked at by themselves, and in containers that are run for it.
 
 pub(crate) mod check;
 pub(crate) mod convert;
@@ -22,8 +22,9 @@ pub(crate) static FAMILY: Family = Family {
     name: "seccomp",
     summary: "look at filters of system calls",
     description: &[
-        "A filter decides which system calls a container's programs can make, seccomp(2). These commands say what a \
-         profile comes to, before anything runs under it. They need no rights and no container.",
+        "A filter decides which system calls a container's programs can make, seccomp(2). check, explain, diff, convert \
+         and disasm say what a profile comes to, before anything runs under it: they need no rights and no container. \
+         denied and record run a container, and say which calls were denied, or which profile is enough.",
         "A profile is linux.seccomp of a config.json, or a file in the format of Docker and Podman, whose rules depend on \
          the container's capabilities and the host. One comes with coble: default, which has the same effect as that of \
          Docker Engine 29.",

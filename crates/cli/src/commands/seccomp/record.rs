@@ -6,7 +6,7 @@ use super::denied::RUN;
 use super::run;
 use crate::call::Call;
 use crate::commands::observe::{MERGE, RECORD};
-use crate::commands::run::PROCESS_STATUSES;
+use crate::commands::run::FOREGROUND_STATUSES;
 use crate::failure::Failure;
 use crate::table::{Command, Flag, Values};
 
@@ -36,7 +36,7 @@ pub(crate) static COMMAND: Command = Command {
         ),
         ("See what it lets through", "coble seccomp check web.json"),
     ],
-    statuses: PROCESS_STATUSES,
+    statuses: FOREGROUND_STATUSES,
     execute,
 };
 

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use coble_container::CAPABILITIES;
 use coble_seccomp::{
-    Arch, DEFAULT, EngineProfile, Profile, Program, Resolved, Setting, Tree, kernel_version,
-    unconfined,
+    Arch, DEFAULT, DOCKERS_CAPABILITIES, EngineProfile, Profile, Program, Resolved, Setting, Tree,
+    kernel_version, unconfined,
 };
 use coble_spec::{Deferred, Seccomp, Spec};
 
@@ -19,24 +19,6 @@ use crate::failure::Failure;
 
 /// A file of more bytes than this is no profile.
 const MOST: u64 = 4 << 20;
-
-/// The capabilities that Docker gives a container (moby, daemon/pkg/oci/caps/defaults.go).
-const DOCKERS: [&str; 14] = [
-    "CAP_AUDIT_WRITE",
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_MKNOD",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_RAW",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-];
 
 /// What a profile is resolved for.
 pub(crate) struct Host {
@@ -63,7 +45,7 @@ impl Host {
             kernel.map(|text| kernel_version(text).ok_or_else(|| wrong(text))).transpose()?;
         let given = call.flags.texts(&CAP)?;
         let capabilities = match given.is_empty() {
-            true => DOCKERS.map(str::to_owned).to_vec(),
+            true => DOCKERS_CAPABILITIES.map(str::to_owned).to_vec(),
             false => capabilities(&given)?,
         };
         Ok(Self { arch, kernel, capabilities })
