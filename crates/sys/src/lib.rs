@@ -1,4 +1,4 @@
-//! System calls under their man-2 names: [`rustix`], and what it lacks.
+//! System calls under their man-2 names: [`rustix`], and what it lacks. And what [`mountinfo`] says.
 //!
 //! No std and no allocation, so that the executor in the container's first process can use all of it.
 #![no_std]
@@ -9,6 +9,7 @@ mod clone3;
 mod exec;
 mod interface;
 mod mount_setattr;
+pub mod mountinfo;
 mod namespace;
 mod netlink;
 pub mod notification;
