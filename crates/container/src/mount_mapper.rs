@@ -11,9 +11,9 @@ use coble_sys::mountinfo::mounts;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{fstat, major, minor};
 use coble_sys::rustix::io::Errno;
-use coble_sys::{MountAttr, mount_setattr};
+use coble_sys::{MountAttr, errno_words, mount_setattr};
 
-use crate::error::{Error, Result, errno_words};
+use crate::error::{Error, Result};
 use crate::user_namespace;
 
 /// `linux/mount.h`
