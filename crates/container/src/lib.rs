@@ -89,6 +89,7 @@
 mod agent;
 mod bundle;
 mod capability;
+mod cgroup_place;
 mod child;
 mod compile;
 mod console;
@@ -120,6 +121,7 @@ mod kill;
 mod list;
 mod loan;
 mod make;
+mod may_lack;
 mod memory_policy;
 mod mount_ids;
 mod mount_mapper;

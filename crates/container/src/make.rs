@@ -15,6 +15,7 @@ use coble_sys::rustix::fd::{AsFd, AsRawFd, OwnedFd};
 
 use crate::bundle::Bundle;
 use crate::capability;
+use crate::cgroup_place::locate;
 use crate::child::Spawned;
 use crate::compile::{Job, Launch, Options, compile, listed};
 use crate::console::check_console;
@@ -34,8 +35,8 @@ use crate::id_map::map_ids;
 use crate::id_ranges;
 use crate::interrupt::Interrupt;
 use crate::loan::Loan;
+use crate::may_lack::MayLack;
 use crate::network_devices::{NetworkDevices, refuse_host_devices};
-use crate::no_cgroup::{MayLack, locate};
 use crate::notify::{self, Notify};
 use crate::observe::Observe;
 use crate::pidfd_socket::PidfdSocket;

@@ -4,7 +4,7 @@ use coble_cgroup::Cgroup;
 use coble_spec::{IdMapping, IntelRdt, NamespaceKind};
 
 use crate::compile::{Job, Namespaces, clone_flag};
-use crate::no_cgroup::MayLack;
+use crate::may_lack::MayLack;
 use crate::plan::PrintedStep;
 
 /// The parent's actions, in order.
