@@ -22,7 +22,6 @@ use crate::child::Child;
 use crate::compile::{Namespaces, clone_flag};
 use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, Watch};
-use crate::kill::END;
 use crate::receive::{Received, receive};
 use crate::refused_clone::refused_clone;
 use crate::sealed;
@@ -249,7 +248,7 @@ impl Executor {
 pub(crate) fn destroy(pidfd: BorrowedFd<'_>) -> bool {
     // It may have ended, or somebody else may wait for it.
     let _ = pidfd_send_signal(pidfd, libc::SIGKILL);
-    let has_ended = Watch::default().wait(pidfd, Some(END)).unwrap_or(true);
+    let has_ended = Watch::default().wait(pidfd, Some(Watch::END)).unwrap_or(true);
     if has_ended {
         let _ = reap(pidfd);
     }
