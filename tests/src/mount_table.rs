@@ -6,6 +6,8 @@ use crate::case::Case;
 /// A line of `/proc/PID/mountinfo`, proc_pid_mountinfo(5).
 #[derive(Clone, Debug)]
 pub struct MountLine {
+    /// Its number.
+    pub id: String,
     /// What of the file system is shown.
     pub root: String,
     /// Where.
@@ -33,6 +35,7 @@ impl MountLine {
         let right: Vec<&str> = right.split(' ').collect();
         let list = |text: &str| text.split(',').map(str::to_owned).collect();
         Self {
+            id: left[0].to_owned(),
             root: left[3].to_owned(),
             point: left[4].to_owned(),
             flags: list(left[5]),

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use coble_tests::{Bundle, Case, Cmd, skip, wait};
+use coble_tests::{Bundle, Case, Cmd, MountLine, skip, wait};
 use serde_json::{Value, json};
 
 /// What plays the file system; removed at the end.
@@ -30,7 +30,9 @@ impl Resctrl {
         let root = hierarchy.join(case.id.replacen("coble-test", "resctrl", 1));
         fs::create_dir(&root).unwrap();
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let line = format!("9999 1 0:999 / {} rw - resctrl resctrl rw\n", root.display());
+        let on =
+            MountLine::find(&table, fs::canonicalize(&hierarchy).unwrap().to_str().unwrap()).id;
+        let line = format!("9999 {on} 0:999 / {} rw - resctrl resctrl rw\n", root.display());
         Some(Self { table: case.file("mountinfo", &format!("{table}{line}")), root })
     }
 

@@ -37,7 +37,7 @@ const PACKAGES: [Package; 18] = [
 /// What the benchmarks call.
 const BENCHMARK: [Package; 4] = [
     Package("busybox-static", "busybox"),
-    Package("debootstrap", "debootstrap"),
+    Package("mmdebstrap", "mmdebstrap"),
     Package("runc", "runc"),
     Package("util-linux", "unshare"),
 ];

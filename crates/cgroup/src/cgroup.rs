@@ -6,7 +6,7 @@ use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{self, Mode, OFlags};
 
 use crate::hierarchy::{Mount, Own, own_memberships};
-use crate::mountinfo::memberships;
+use crate::membership::memberships;
 use crate::path::CgroupsPath;
 use crate::place::Place;
 use crate::systemd::Unit;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use coble_sys::errno_words;
 use coble_sys::rustix::io::Errno;
 
 /// Why a control group can't be had, as the caller asked for it.
@@ -160,7 +161,7 @@ impl fmt::Display for Error {
                 if !pointer.is_empty() {
                     write!(f, "{pointer}: ")?;
                 }
-                write!(f, "cannot {action} {path}: {errno}")
+                write!(f, "cannot {action} {path}: {}", errno_words(*errno))
             }
             Self::Value { pointer, reason } => write!(f, "{pointer}: {reason}"),
             Self::SubCgroup(reason) => f.write_str(reason),

@@ -2,7 +2,8 @@
 
 use coble_sys::rustix::fs;
 
-use crate::mountinfo::{CgroupMount, cgroup_mounts, memberships};
+use crate::cgroup_mount::{CgroupMount, cgroup_mounts};
+use crate::membership::memberships;
 use crate::{Error, file};
 
 const MOUNT_POINT: &str = "/sys/fs/cgroup";

@@ -24,6 +24,7 @@
 mod adopt;
 mod apply;
 mod cgroup;
+mod cgroup_mount;
 mod cpuset;
 mod create;
 mod deadline;
@@ -38,7 +39,7 @@ mod hierarchy;
 mod hindrance;
 mod kill;
 mod limits;
-mod mountinfo;
+mod membership;
 mod mounts;
 mod oom;
 mod oom_kills;

@@ -8,15 +8,19 @@ use crate::place::Place;
 pub struct ContainerMount {
     /// The directory's name, as on the host: `memory`, `cpu,cpuacct`, `systemd`, `unified`.
     pub name: String,
-    /// The container's cgroup on the host, for a bind mount where there is no cgroup namespace.
+    /// The container's cgroup on the host, for a bind mount.
     pub dir: String,
-    /// `cgroup` or `cgroup2`, for a mount of its own inside a cgroup namespace.
-    pub kind: &'static str,
-    /// What that mount takes as data: the controllers, such as `cpu,cpuacct` or `name=systemd`; nothing for
-    /// v2.
-    pub data: String,
+    /// The hierarchy's controllers or its name, such as `cpu,cpuacct` or `name=systemd`; empty for v2's.
+    pub controllers: String,
     /// Symbolic links to the directory, beside it: `cpu` and `cpuacct` for `cpu,cpuacct`.
     pub links: Vec<String>,
+}
+
+impl ContainerMount {
+    /// Whether it shows the cgroup of v2.
+    pub fn is_v2(&self) -> bool {
+        self.controllers.is_empty()
+    }
 }
 
 impl Cgroup {
@@ -37,8 +41,7 @@ fn mount(place: &Place) -> ContainerMount {
     ContainerMount {
         name: name.to_owned(),
         dir: place.dir().to_owned(),
-        kind: if place.is_v2() { "cgroup2" } else { "cgroup" },
-        data: place.controllers.clone(),
+        controllers: place.controllers.clone(),
         links,
     }
 }
@@ -63,15 +66,14 @@ mod tests {
         let found =
             mounts("/cg/unified//a//cpuacct,cpu/cg/cpu,cpuacct//.//name=systemd/cg/systemd//u/a");
         let expected = [
-            ("cpu,cpuacct", "/cg/cpu,cpuacct/a", "cgroup", "cpuacct,cpu", vec!["cpu", "cpuacct"]),
-            ("systemd", "/cg/systemd/u/a", "cgroup", "name=systemd", vec![]),
-            ("unified", "/cg/unified/a", "cgroup2", "", vec![]),
+            ("cpu,cpuacct", "/cg/cpu,cpuacct/a", "cpuacct,cpu", vec!["cpu", "cpuacct"]),
+            ("systemd", "/cg/systemd/u/a", "name=systemd", vec![]),
+            ("unified", "/cg/unified/a", "", vec![]),
         ];
-        let expected = expected.map(|(name, dir, kind, data, links)| ContainerMount {
+        let expected = expected.map(|(name, dir, controllers, links)| ContainerMount {
             name: name.to_owned(),
             dir: dir.to_owned(),
-            kind,
-            data: data.to_owned(),
+            controllers: controllers.to_owned(),
             links: links.into_iter().map(str::to_owned).collect(),
         });
         assert_eq!(found, expected);

@@ -28,7 +28,8 @@ fn can_run() -> bool {
 /// The directory of a controller, none if it is not mounted.
 fn dir_of(cgroup: &Cgroup, controller: &str) -> Option<PathBuf> {
     let mounts = cgroup.mounts();
-    let mount = mounts.iter().find(|mount| mount.data.split(',').any(|one| one == controller));
+    let mount =
+        mounts.iter().find(|mount| mount.controllers.split(',').any(|one| one == controller));
     mount.map(|mount| PathBuf::from(&mount.dir))
 }
 
@@ -76,8 +77,9 @@ fn the_id_is_below_the_own_cgroup() {
     }
     let cgroup = Cgroup::locate(&Hierarchy::detect().unwrap(), "", "name").unwrap();
     let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-    for mount in cgroup.mounts().iter().filter(|mount| mount.kind == "cgroup") {
-        let line = own.lines().find(|line| line.split(':').nth(1) == Some(&mount.data)).unwrap();
+    for mount in cgroup.mounts().iter().filter(|mount| !mount.is_v2()) {
+        let line =
+            own.lines().find(|line| line.split(':').nth(1) == Some(&mount.controllers)).unwrap();
         let own = line.splitn(3, ':').nth(2).unwrap().trim_end_matches('/');
         assert!(mount.dir.ends_with(&format!("{own}/name")), "{} in {line}", mount.dir);
     }
@@ -181,10 +183,10 @@ fn a_limit_without_its_controller_and_unified_are_refused() {
     assert!(matches!(error, Error::Value { .. }), "{error}");
     let pids = Some(Pids { limit: Some(3) });
     let mut parts: Vec<String> = Vec::new();
-    for mount in made.mounts().iter().filter(|mount| mount.kind == "cgroup" && mount.data != "pids")
+    for mount in made.mounts().iter().filter(|mount| !mount.is_v2() && mount.controllers != "pids")
     {
         let (point, name) = mount.dir.rsplit_once('/').unwrap();
-        parts.push(format!("{}{point}//{name}", mount.data));
+        parts.push(format!("{}{point}//{name}", mount.controllers));
     }
     let mut without = Cgroup::from_record(&Record::from_link_target(&parts.join("//"))).unwrap();
     let error = without.apply(&Resources { pids, ..Resources::default() }, &[], false).unwrap_err();
@@ -373,9 +375,9 @@ fn kill_does_without_the_kernels_own() {
         return;
     }
     let mut parts: Vec<String> = Vec::new();
-    for mount in made.mounts().iter().filter(|mount| mount.kind == "cgroup") {
+    for mount in made.mounts().iter().filter(|mount| !mount.is_v2()) {
         let (point, name) = mount.dir.rsplit_once('/').unwrap();
-        parts.push(format!("{}{point}//{name}", mount.data));
+        parts.push(format!("{}{point}//{name}", mount.controllers));
     }
     let v1_alone = Cgroup::from_record(&Record::from_link_target(&parts.join("//"))).unwrap();
     assert!(v1_alone.dir().is_none() && v1_alone.needs_enter());

@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use coble_sys::error_words;
+
 /// One line for the user and the status to exit with.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -17,12 +19,9 @@ impl Failure {
         Self { message: message.into(), status: 1 }
     }
 
-    /// `what: why` of the kernel, as the library words it: a small first letter and no number.
+    /// `what: why` of the kernel, as the library words it.
     pub(crate) fn io(what: impl fmt::Display, error: &io::Error) -> Self {
-        let words = error.to_string();
-        let mut words = words.split(" (os error").next().unwrap_or_default().chars();
-        let first = words.next().map_or('?', |first| first.to_ascii_lowercase());
-        Self::new(format!("{what}: {first}{}", words.as_str()))
+        Self::at(what, error_words(error))
     }
 
     /// `what: error`, for an error that doesn't name its object.

@@ -6,6 +6,7 @@ use std::path::Path;
 use coble_sys::rustix::fd::{AsFd, OwnedFd};
 
 use crate::error::{Error, Result};
+use crate::relay::Relay;
 use crate::send_fd::send_fd;
 
 /// Checks that somebody takes the terminal, if there is one, and that nobody waits for it otherwise.
@@ -27,11 +28,19 @@ pub(crate) fn check_console(terminal: bool, socket: Option<&Path>, foreground: b
     }
 }
 
-/// Sends the terminal's master over a Unix socket, with its name as the data.
+/// Hands the terminal to who takes it: a relay, if there is no socket.
 ///
 /// # Errors
-/// Nobody listens there.
-pub(crate) fn send_console(socket: &Path, console: OwnedFd) -> Result<()> {
+/// Nobody listens there; the caller's own terminal can't be set up.
+pub(crate) fn hand_over(console: OwnedFd, socket: Option<&Path>) -> Result<Option<Relay>> {
+    match socket {
+        Some(socket) => send_console(socket, console).map(|()| None),
+        None => Relay::begin(console).map(Some),
+    }
+}
+
+/// Sends the terminal's master over a Unix socket, with its name as the data.
+fn send_console(socket: &Path, console: OwnedFd) -> Result<()> {
     let stream = UnixStream::connect(socket)
         .map_err(|error| Error::at("connect to the console socket", socket, error))?;
     send_fd(&stream, console.as_fd(), b"/dev/ptmx")

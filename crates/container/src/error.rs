@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use coble_sys::rustix::io::Errno;
+use coble_sys::{errno_words, error_words};
 
 use crate::state::Status;
 
@@ -99,7 +100,7 @@ impl Error {
     pub(crate) fn at(action: &str, path: impl AsRef<Path>, why: impl Into<io::Error>) -> Self {
         let (path, why) = (path.as_ref().display(), why.into());
         let kind = why.raw_os_error().map_or(ErrorKind::Other, |errno| ErrorKind::Kernel { errno });
-        Self::of(kind, format!("{action} {path}: {}", words(&why)))
+        Self::of(kind, format!("{action} {path}: {}", error_words(&why)))
     }
 
     /// `action: why`.
@@ -156,21 +157,6 @@ impl From<coble_cgroup::Error> for Error {
     }
 }
 
-/// What strerror(3) says, with a small first letter: engines look for `permission denied` and its like.
-pub(crate) fn errno_words(errno: Errno) -> String {
-    words(&io::Error::from(errno))
-}
-
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use coble_sys::libc;
@@ -181,7 +167,6 @@ mod tests {
     fn errors_are_one_line_in_the_words_that_engines_look_for() {
         let error = Error::at("open", "/x", Errno::ACCESS);
         assert_eq!(error.to_string(), "open /x: permission denied");
-        assert_eq!(errno_words(Errno::NOENT), "no such file or directory");
         assert_eq!(Error::new("a\n  b").within("c").to_string(), "c: a b");
     }
 
@@ -197,6 +182,8 @@ mod tests {
             errno: Errno::NOENT,
             pointer: String::new(),
         };
-        assert_eq!(Error::from(missing).errno(), Some(Errno::NOENT));
+        let error = Error::from(missing);
+        assert_eq!(error.to_string(), "cannot write /x: no such file or directory");
+        assert_eq!(error.errno(), Some(Errno::NOENT));
     }
 }

@@ -1,11 +1,11 @@
 //! `exec`: runs one more process in a container.
 
 mod cgroup;
+mod gate;
 mod process;
 
 use std::path::{Path, PathBuf};
 
-use cgroup::Started;
 use coble_cgroup::{Cgroup, SubCgroups};
 use coble_plan::{Plan, Step};
 use coble_spec::{Namespace, NamespaceKind, Process};
@@ -19,7 +19,7 @@ use crate::compile::{
     Assumption, Namespaces, assume_process, c_string, clone_flag, console_step, key_label_step,
     keyring_name, label_steps, personality_step,
 };
-use crate::console::{check_console, send_console};
+use crate::console::{check_console, hand_over};
 use crate::delegation;
 use crate::descriptors::Activation;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,7 +27,6 @@ use crate::executor::{Executor, Said, Start};
 use crate::explain::explain;
 use crate::filter::{Delivery, Filter};
 use crate::foreground::{Foreground, Signals};
-use crate::loan::Loan;
 use crate::make::NOT_STARTED;
 use crate::memory_policy::policy_step;
 use crate::out_of_memory::OomKills;
@@ -44,6 +43,7 @@ use crate::store::{await_made, read_filter};
 use crate::streams::Streams;
 use crate::told_state::ToldState;
 use crate::validate::validate_process;
+use gate::Gate;
 pub use process::{Additions, ExecProcess};
 
 const HELD: &str = "cannot exec in a paused container (use --ignore-paused to override)";
@@ -221,19 +221,14 @@ impl Exec {
         let keep: Vec<_> =
             [Some(&target), root.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
         let cgroup = Cgroup::from_record(&record.cgroup)?.below(&self.sub_cgroups(record))?;
-        // Its score is set before it joins the namespace.
-        let has_user = record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
-        let loan = if has_user { Loan::of(process) } else { Loan::default() };
-        let group = record.intel_rdt.as_ref();
-        let needs_gate = cgroup.needs_enter() || loan.raises() || group.is_some();
-        let gated = |started| needs_gate || started == Started::Outside;
+        let gate = Gate::of(record, process, &cgroup);
         let start = |directory: Option<BorrowedFd<'_>>, started| {
             processors.start(|| {
                 Executor::start(&Start {
                     plan: &plan,
                     namespaces: &Namespaces::default(),
                     cgroup: directory,
-                    gated: gated(started),
+                    gated: gate.is_needed(started),
                     listener: None,
                     preserve_fds,
                     keep: &keep,
@@ -252,20 +247,7 @@ impl Exec {
                 filter.agent.map(|agent| (agent, state))
             }),
         };
-        let executor = running.executor()?;
-        if started == Started::Outside {
-            cgroup.attach(executor.pid)?;
-        }
-        if cgroup.needs_enter() {
-            cgroup::enter(&cgroup, executor.pid)?;
-        }
-        group.map_or(Ok(()), |group| group.join(executor.pid))?;
-        if loan.raises() {
-            loan.give(executor.pid);
-        }
-        if gated(started) {
-            executor.answer()?;
-        }
+        gate.pass(running.executor()?, started)?;
         Ok(running)
     }
 }
@@ -318,10 +300,7 @@ impl Running {
                 }
                 Said::Nothing => return Ok(relay),
                 Said::Console(terminal) => {
-                    match socket {
-                        Some(socket) => send_console(socket, terminal)?,
-                        None => relay = Some(Relay::begin(terminal)?),
-                    }
+                    relay = hand_over(terminal, socket)?;
                     self.executor()?.answer()?;
                 }
                 Said::Moved(pid) => {
@@ -334,12 +313,7 @@ impl Running {
                     let error = explain(&self.plan, step, errno, &action, &detail);
                     return Err(error.within(NOT_STARTED));
                 }
-                Said::RuntimeHooks
-                | Said::NetworkDevices
-                | Said::DelegateCgroup
-                | Said::Relabel(..)
-                | Said::Mount(..)
-                | Said::Source(_) => {
+                Said::Asks(_) => {
                     return Err(Error::new("the executor said what it has no step for"));
                 }
             }

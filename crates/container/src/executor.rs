@@ -22,7 +22,6 @@ use crate::child::Child;
 use crate::compile::{Namespaces, clone_flag};
 use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, Watch};
-use crate::kill::END;
 use crate::receive::{Received, receive};
 use crate::refused_clone::refused_clone;
 use crate::sealed;
@@ -58,19 +57,13 @@ pub(crate) struct Executor {
 pub(crate) enum Said {
     /// The program runs, or the executor has been killed.
     Nothing,
-    RuntimeHooks,
-    NetworkDevices,
-    DelegateCgroup,
-    Console(OwnedFd),
     Ready,
     /// It goes on as this process. Said twice, by the process that goes and by the one that comes.
     Moved(i32),
-    /// A new mount, and the step that says how its ids are mapped.
-    Mount(u32, OwnedFd),
-    /// The step whose source has to be opened for it.
-    Source(u32),
-    /// What is to get a SELinux context, and the step that says which.
-    Relabel(u32, OwnedFd),
+    /// It waits until the parent has done something.
+    Asks(Request),
+    /// The terminal.
+    Console(OwnedFd),
     /// The listener of its filter.
     Listener(OwnedFd),
     Failed {
@@ -79,6 +72,20 @@ pub(crate) enum Said {
         action: String,
         detail: String,
     },
+}
+
+/// What the executor has a step for, and the parent does.
+#[derive(Debug)]
+pub(crate) enum Request {
+    RuntimeHooks,
+    NetworkDevices,
+    DelegateCgroup,
+    /// A new mount, and the step that says how its ids are mapped.
+    MapIds(u32, OwnedFd),
+    /// The step whose source has to be opened for it.
+    OpenSource(u32),
+    /// What is to get a SELinux context, and the step that says which.
+    Relabel(u32, OwnedFd),
 }
 
 impl Executor {
@@ -241,7 +248,7 @@ impl Executor {
 pub(crate) fn destroy(pidfd: BorrowedFd<'_>) -> bool {
     // It may have ended, or somebody else may wait for it.
     let _ = pidfd_send_signal(pidfd, libc::SIGKILL);
-    let has_ended = Watch::default().wait(pidfd, Some(END)).unwrap_or(true);
+    let has_ended = Watch::default().wait(pidfd, Some(Watch::END)).unwrap_or(true);
     if has_ended {
         let _ = reap(pidfd);
     }
@@ -316,16 +323,20 @@ impl Said {
         }
         let unreadable = || Error::new("the executor can't be understood");
         Ok(match Message::decode(bytes).ok_or_else(unreadable)? {
-            Message::RuntimeHooks => Self::RuntimeHooks,
-            Message::NetworkDevices => Self::NetworkDevices,
-            Message::DelegateCgroup => Self::DelegateCgroup,
+            Message::RuntimeHooks => Self::Asks(Request::RuntimeHooks),
+            Message::NetworkDevices => Self::Asks(Request::NetworkDevices),
+            Message::DelegateCgroup => Self::Asks(Request::DelegateCgroup),
             Message::Console => Self::Console(descriptor.ok_or_else(unreadable)?),
             Message::Ready => Self::Ready,
             Message::Moved { pid } => Self::Moved(pid),
             Message::Arrived => Self::Moved(sender.ok_or_else(unreadable)?.as_raw_pid()),
-            Message::OpenSource { step } => Self::Source(step),
-            Message::MapIds { step } => Self::Mount(step, descriptor.ok_or_else(unreadable)?),
-            Message::Relabel { step } => Self::Relabel(step, descriptor.ok_or_else(unreadable)?),
+            Message::OpenSource { step } => Self::Asks(Request::OpenSource(step)),
+            Message::MapIds { step } => {
+                Self::Asks(Request::MapIds(step, descriptor.ok_or_else(unreadable)?))
+            }
+            Message::Relabel { step } => {
+                Self::Asks(Request::Relabel(step, descriptor.ok_or_else(unreadable)?))
+            }
             Message::Listener => Self::Listener(descriptor.ok_or_else(unreadable)?),
             Message::Failed(Failure { step, errno, action, detail }) => Self::Failed {
                 step,

@@ -1,10 +1,10 @@
 //! What the executor says of a failure, as an error that names the step and the place in the configuration.
 
 use coble_plan::{Failure, NOBODYS, Plan, Step, mount};
-use coble_sys::libc;
 use coble_sys::rustix::io::Errno;
+use coble_sys::{errno_words, libc};
 
-use crate::error::{Error, ErrorKind, errno_words};
+use crate::error::{Error, ErrorKind};
 use crate::host_mounts::hidden_part;
 use crate::refused_clone::Caller;
 

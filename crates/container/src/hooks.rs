@@ -16,7 +16,6 @@ use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook_output::HookOutput;
 use crate::interrupt::Watch;
-use crate::kill::END;
 
 /// Bytes of a failed hook's output that stand in the error.
 const OUTPUT_MAX: u64 = 1024;
@@ -138,7 +137,7 @@ fn await_status(child: &mut Child, hook: &Hook, watch: &Watch<'_>) -> Result<Exi
     if !matches!(ended, Ok(true)) {
         // It may end by itself at this very moment; or not even now.
         let _ = child.kill();
-        if !Watch::default().wait(pidfd.as_fd(), Some(END))? {
+        if !Watch::default().wait(pidfd.as_fd(), Some(Watch::END))? {
             return Err(Error::new("still running ten seconds after SIGKILL"));
         }
     }

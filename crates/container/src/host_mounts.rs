@@ -1,10 +1,14 @@
 //! The host's mounts that show the kernel itself.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
+
+use coble_sys::mountinfo::{Mount, mounts};
 
 use crate::error::{Error, Result};
 
-/// Mount points of procfs and sysfs, innermost first.
+/// Mount points of procfs and sysfs, innermost first: hidden ones too, since what hides them may go.
 ///
 /// # Errors
 /// The mounts can't be read.
@@ -12,7 +16,7 @@ pub(crate) fn kernel_mounts() -> Result<Vec<PathBuf>> {
     Ok(kernel_mounts_of(&mountinfo()?))
 }
 
-/// Where all of the resctrl file system is mounted, if it is.
+/// Where all of the resctrl file system is mounted and not hidden, if it is.
 ///
 /// # Errors
 /// The mounts can't be read.
@@ -20,79 +24,59 @@ pub(crate) fn resctrl_mount() -> Result<Option<PathBuf>> {
     Ok(resctrl_mount_of(&mountinfo()?))
 }
 
-/// What is mounted over a part of the file system of this kind, procfs or sysfs, that this process sees, and hides it.
+/// What is mounted over a part of the file system of this kind, procfs or sysfs, and hides it. The kernel looks at all
+/// that are mounted, whether or not they are hidden themselves.
 pub(crate) fn hidden_part(kind: &str) -> Option<PathBuf> {
-    hidden_part_of(&mountinfo().ok()?, kind)
+    hidden_part_of(&mountinfo().ok()?, kind.as_bytes())
 }
 
-fn mountinfo() -> Result<String> {
+fn mountinfo() -> Result<Vec<u8>> {
     let path = "/proc/thread-self/mountinfo";
-    std::fs::read_to_string(path).map_err(|error| Error::at("read", path, error))
+    std::fs::read(path).map_err(|error| Error::at("read", path, error))
 }
 
-fn kernel_mounts_of(mountinfo: &str) -> Vec<PathBuf> {
-    let of_kernel =
-        |mount: Mount<'_>| matches!(mount.kind, "proc" | "sysfs").then(|| unescape(mount.point));
-    let mut points: Vec<PathBuf> = mounts(mountinfo).filter_map(of_kernel).collect();
+fn kernel_mounts_of(mountinfo: &[u8]) -> Vec<PathBuf> {
+    let of_kernel = |mount: &Mount<'_>| matches!(mount.kind, b"proc" | b"sysfs");
+    let mut points: Vec<PathBuf> =
+        mounts(mountinfo).flatten().filter(of_kernel).map(|mount| point(&mount)).collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
     points
 }
 
 /// The kernel has empty directories in both, on which mounts hide nothing.
-fn hidden_part_of(mountinfo: &str, kind: &str) -> Option<PathBuf> {
-    const ON_EMPTY: [&str; 12] = [
-        "autofs",
-        "binfmt_misc",
-        "bpf",
-        "cgroup",
-        "cgroup2",
-        "configfs",
-        "debugfs",
-        "efivarfs",
-        "fusectl",
-        "pstore",
-        "securityfs",
-        "tracefs",
+fn hidden_part_of(mountinfo: &[u8], kind: &[u8]) -> Option<PathBuf> {
+    const ON_EMPTY: [&[u8]; 12] = [
+        b"autofs",
+        b"binfmt_misc",
+        b"bpf",
+        b"cgroup",
+        b"cgroup2",
+        b"configfs",
+        b"debugfs",
+        b"efivarfs",
+        b"fusectl",
+        b"pstore",
+        b"securityfs",
+        b"tracefs",
     ];
-    let whole = |mount: &Mount<'_>| mount.kind == kind && mount.root == "/";
-    let points: Vec<&str> = mounts(mountinfo).filter(whole).map(|mount| mount.point).collect();
-    let hides = |mount: &Mount<'_>| {
-        let is_below = |point: &str| {
-            mount.point.strip_prefix(point).is_some_and(|below| below.starts_with('/'))
-        };
-        !ON_EMPTY.contains(&mount.kind) && points.iter().any(|point| is_below(point))
+    let all: Vec<Mount<'_>> = mounts(mountinfo).flatten().collect();
+    let whole = |mount: &&Mount<'_>| mount.kind == kind && mount.is_whole();
+    let hides = |mount: &&Mount<'_>| {
+        !ON_EMPTY.contains(&mount.kind)
+            && all.iter().filter(whole).any(|whole| mount.is_below(whole))
     };
-    mounts(mountinfo).find(hides).map(|mount| unescape(mount.point))
+    all.iter().find(hides).map(point)
 }
 
-fn resctrl_mount_of(mountinfo: &str) -> Option<PathBuf> {
-    let whole = |mount: &Mount<'_>| mount.kind == "resctrl" && mount.root == "/";
-    mounts(mountinfo).find(whole).map(|mount| unescape(mount.point))
+fn resctrl_mount_of(mountinfo: &[u8]) -> Option<PathBuf> {
+    let all: Vec<Mount<'_>> = mounts(mountinfo).flatten().collect();
+    let is_it =
+        |mount: &&Mount<'_>| mount.kind == b"resctrl" && mount.is_whole() && !mount.is_hidden(&all);
+    all.iter().find(is_it).map(point)
 }
 
-/// A line of proc_pid_mountinfo(5).
-struct Mount<'a> {
-    kind: &'a str,
-    /// The directory of the file system that is mounted.
-    root: &'a str,
-    point: &'a str,
-}
-
-/// The root is the fourth field, the mount point the fifth; the type follows the lone dash.
-fn mounts(mountinfo: &str) -> impl Iterator<Item = Mount<'_>> {
-    mountinfo.lines().filter_map(|line| {
-        let (head, tail) = line.split_once(" - ")?;
-        let mut fields = head.split(' ').skip(3);
-        Some(Mount { kind: tail.split(' ').next()?, root: fields.next()?, point: fields.next()? })
-    })
-}
-
-/// Blanks and backslashes stand as octal numbers.
-fn unescape(text: &str) -> PathBuf {
-    let text = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(text.to_owned(), |text, (code, letter)| text.replace(code, letter));
-    PathBuf::from(text)
+fn point(mount: &Mount<'_>) -> PathBuf {
+    OsString::from_vec(mount.point().collect()).into()
 }
 
 #[cfg(test)]
@@ -109,28 +93,34 @@ mod tests {
 
     #[test]
     fn only_the_kernels_own_file_systems_are_found_innermost_first() {
-        let found = kernel_mounts_of(TABLE);
+        let found = kernel_mounts_of(TABLE.as_bytes());
         assert_eq!(found, ["/srv/a b/proc", "/proc", "/sys"].map(PathBuf::from));
     }
 
     #[test]
     fn what_hides_a_part_is_told_from_what_does_not() {
-        assert_eq!(hidden_part_of(TABLE, "proc"), None);
-        assert_eq!(hidden_part_of(TABLE, "sysfs"), None);
+        let hidden_part = |table: &str, kind: &[u8]| hidden_part_of(table.as_bytes(), kind);
+        assert_eq!(hidden_part(TABLE, b"proc"), None);
+        assert_eq!(hidden_part(TABLE, b"sysfs"), None);
         let masked = format!(
             "{TABLE}27 23 0:30 / /proc/sys/fs/binfmt_misc rw - autofs x rw\n\
              28 23 0:5 /null /proc/kcore ro - devtmpfs x rw\n29 22 0:31 / /procession rw - tmpfs x rw\n"
         );
-        assert_eq!(hidden_part_of(&masked, "proc"), Some("/proc/kcore".into()));
-        assert_eq!(hidden_part_of(&masked, "sysfs"), None);
+        assert_eq!(hidden_part(&masked, b"proc"), Some("/proc/kcore".into()));
+        assert_eq!(hidden_part(&masked, b"sysfs"), None);
     }
 
     #[test]
-    fn resctrl_is_found_wherever_it_is_mounted_whole() {
-        assert_eq!(resctrl_mount_of(TABLE), None);
+    fn resctrl_is_found_wherever_it_is_mounted_whole_and_in_sight() {
+        let resctrl_mount = |table: &str| resctrl_mount_of(table.as_bytes());
+        assert_eq!(resctrl_mount(TABLE), None);
         let part = format!("{TABLE}27 24 0:24 /a /srv/a rw - resctrl resctrl rw\n");
-        assert_eq!(resctrl_mount_of(&part), None);
-        let whole = format!("{part}28 24 0:24 / /srv/x\\040y rw - resctrl none rw,mba_MBps\n");
-        assert_eq!(resctrl_mount_of(&whole), Some("/srv/x y".into()));
+        assert_eq!(resctrl_mount(&part), None);
+        let hidden = format!(
+            "{part}28 22 0:24 / /srv/b rw - resctrl none rw\n29 28 0:31 / /srv/b rw - tmpfs x rw\n"
+        );
+        assert_eq!(resctrl_mount(&hidden), None);
+        let whole = format!("{hidden}30 22 0:24 / /srv/x\\040y rw - resctrl none rw,mba_MBps\n");
+        assert_eq!(resctrl_mount(&whole), Some("/srv/x y".into()));
     }
 }

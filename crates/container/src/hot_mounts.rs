@@ -9,7 +9,7 @@ use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::compile::{self, Job, Options};
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::{Executor, Said, Start, reap};
+use crate::executor::{Executor, Request, Said, Start, reap};
 use crate::explain::explain;
 use crate::facts::Facts;
 use crate::selinux;
@@ -176,7 +176,7 @@ fn listen(executor: &Executor, plan: &Plan) -> std::result::Result<(), Failed> {
     loop {
         match executor.listen(None)? {
             Said::Ready => is_done = true,
-            Said::Relabel(step, file) => {
+            Said::Asks(Request::Relabel(step, file)) => {
                 let done = selinux::relabel(plan, step, file.as_fd());
                 done.map_err(|error| Failed { error, step })?;
                 executor.answer_done()?;

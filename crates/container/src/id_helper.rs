@@ -1,19 +1,14 @@
 //! newuidmap(1) and newgidmap(1), which map for plain users what `/etc/subuid` and `/etc/subgid` grant.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use coble_spec::IdMapping;
-use coble_sys::rustix::fs::{
-    Access, Mode, StatVfsMountFlags, access, getxattr_query, stat, statvfs,
-};
+use coble_sys::rustix::fs::{Mode, StatVfsMountFlags, getxattr_query, stat, statvfs};
 use coble_sys::rustix::thread::no_new_privs;
 
 use crate::error::{Error, Result};
-
-/// Where programs are looked for if `PATH` doesn't say, exec(3).
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
+use crate::search_path::in_path;
 
 /// Has the helper map the ids of a process.
 ///
@@ -58,14 +53,6 @@ pub(crate) fn check(name: &str) -> std::result::Result<(), String> {
         return Err(format!("{name} gets no rights: no_new_privs is set for the caller"));
     }
     Ok(())
-}
-
-/// A program in the caller's `PATH`.
-pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-    env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
 }
 
 fn find(name: &str) -> std::result::Result<PathBuf, String> {

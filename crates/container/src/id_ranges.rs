@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::id_helper;
 use crate::id_map::is_own_only;
-use crate::status::names_of;
+use crate::passwd::names_of;
 
 /// Users or groups.
 struct Kind {

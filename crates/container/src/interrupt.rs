@@ -39,6 +39,9 @@ impl Interrupt {
 }
 
 impl Watch<'_> {
+    /// How long a process that was killed may take to end.
+    pub(crate) const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
     /// Waits until `fd` can be read, and says whether it can within `limit`.
     ///
     /// # Errors

@@ -16,10 +16,7 @@ use crate::state::{Record, Status};
 use crate::status::has_own_pids;
 use crate::store::peek;
 
-/// How long a process that was killed may take to end.
-pub(crate) const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
-
-/// How long it takes at most if it has processor time.
+/// How long a process that was killed takes at most to end, if it has processor time.
 const SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// Sends `signal` to the first process of the container `id`, or with `all` to each of its processes.
@@ -114,7 +111,7 @@ pub(crate) fn end(record: &Record) -> Result<()> {
         return Ok(());
     }
     cgroup.lift_quota();
-    if has_ended(END)? {
+    if has_ended(Watch::END)? {
         return Ok(());
     }
     let words = format!("container init still running: process {}", record.init.pid);

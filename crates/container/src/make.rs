@@ -1,5 +1,6 @@
 //! Makes a container, up to where `create` and `run` part.
 
+mod abandon;
 mod cgroup;
 mod hooks;
 mod listen;
@@ -15,6 +16,7 @@ use coble_sys::rustix::fd::{AsFd, AsRawFd, OwnedFd};
 
 use crate::bundle::Bundle;
 use crate::capability;
+use crate::cgroup_place::locate;
 use crate::child::Spawned;
 use crate::compile::{Job, Launch, Options, compile, listed};
 use crate::console::check_console;
@@ -33,8 +35,8 @@ use crate::id_map::map_ids;
 use crate::id_ranges;
 use crate::interrupt::Interrupt;
 use crate::loan::Loan;
+use crate::may_lack::MayLack;
 use crate::network_devices::{NetworkDevices, refuse_host_devices};
-use crate::no_cgroup::{MayLack, locate};
 use crate::notify::{self, Notify};
 use crate::observe::Observe;
 use crate::pidfd_socket::PidfdSocket;
@@ -118,22 +120,7 @@ impl Making {
         let terminal = bundle.spec.process.as_ref().is_some_and(|process| process.terminal);
         check_console(terminal, create.console_socket.as_deref(), purpose == Purpose::Foreground)?;
         create.streams.check(terminal)?;
-        let (preserve_fds, mut environment) = create.activation.passed_on(create.preserve_fds)?;
-        environment.extend(create.notify_socket.iter().map(|_| notify::VARIABLE.to_owned()));
-        let mut options = Options {
-            no_pivot: create.no_pivot,
-            no_new_keyring: create.no_new_keyring,
-            preserve_fds,
-            environment,
-            adds_mount: create.notify_socket.is_some(),
-            awaits_cgroup: false,
-            await_start: purpose == Purpose::Create,
-            host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
-            observe,
-            only_held: false,
-            rootless: create.rootless,
-            leads_outside: network.is_some(),
-        };
+        let mut options = options(create, purpose, observe, network)?;
         let pidfd_sockets = PidfdSocket::all(create, &bundle.spec.annotations)?;
         let spec = &bundle.spec;
         let hook_output = HookOutput::for_create(spec.hooks.as_ref(), &spec.annotations)?;
@@ -228,45 +215,25 @@ impl Making {
             let starting = self.start_unit(None)?;
             self.await_unit(starting)?;
         }
-        let cgroup = self.cgroup.as_ref();
-        // A scope is not there yet.
-        let directory = cgroup.filter(|_| !is_scope).map(Cgroup::fd).transpose()?.flatten();
-        let enters = cgroup.is_some_and(Cgroup::needs_enter) && !is_scope;
+        let enters = !is_scope && self.cgroup.as_ref().is_some_and(Cgroup::needs_enter);
         let maps = self.launch.namespaces.makes(NamespaceKind::User);
-        let mut keep = Vec::new();
-        keep.extend(self.filter_file.as_ref().map(AsFd::as_fd));
-        // A hook's step sees to it that nothing else gets them.
-        if self.launch.plan.iter().any(|(step, _)| matches!(step, Step::Hook { .. })) {
-            keep.extend(self.hook_output.descriptors());
-        }
         let gated = enters || maps || self.group.is_some() || network.is_some();
-        self.executor = Some(Executor::start(&Start {
-            plan: &self.launch.plan,
-            namespaces: &self.launch.namespaces,
-            cgroup: directory,
-            gated,
-            listener: listener.as_ref().map(AsFd::as_fd),
-            preserve_fds: self.launch.preserve_fds,
-            keep: &keep,
-            streams: self.streams.descriptors(),
-        })?);
-        let is_in_unified = directory.is_some();
+        let is_in_unified = self.spawn(listener.as_ref(), gated)?;
         if !is_scope {
             self.limit()?;
         }
-        let executor = self.executor()?;
+        let pid = self.executor()?.pid;
         if let Some(linux) = self.bundle.spec.linux.as_ref().filter(|_| maps) {
-            map_ids(executor.pid, linux, &self.facts)?;
+            map_ids(pid, linux, &self.facts)?;
         }
         if let Some(cgroup) = self.cgroup.as_ref().filter(|_| enters) {
-            cgroup.enter(executor.pid, is_in_unified)?;
+            cgroup.enter(pid, is_in_unified)?;
         }
         if let Some(group) = &self.group {
-            group.enter(executor.pid)?;
+            group.enter(pid)?;
         }
         self.lend()?;
         if let Some(network) = network {
-            let pid = self.executor()?.pid;
             self.attendant = Some(network.start(pid, self.interrupt.as_ref())?);
         }
         if gated {
@@ -280,6 +247,31 @@ impl Making {
             self.write_record()?;
         }
         Ok(())
+    }
+
+    /// Starts the executor's process with the descriptors that its plan names. Returns whether it is in its cgroup of v2
+    /// from the beginning.
+    fn spawn(&mut self, listener: Option<&Listener>, gated: bool) -> Result<bool> {
+        // A scope is not there yet.
+        let cgroup = self.cgroup.as_ref().filter(|cgroup| !cgroup.is_scope());
+        let directory = cgroup.map(Cgroup::fd).transpose()?.flatten();
+        let mut keep = Vec::new();
+        keep.extend(self.filter_file.as_ref().map(AsFd::as_fd));
+        // A hook's step sees to it that nothing else gets them.
+        if self.launch.plan.iter().any(|(step, _)| matches!(step, Step::Hook { .. })) {
+            keep.extend(self.hook_output.descriptors());
+        }
+        self.executor = Some(Executor::start(&Start {
+            plan: &self.launch.plan,
+            namespaces: &self.launch.namespaces,
+            cgroup: directory,
+            gated,
+            listener: listener.map(AsFd::as_fd),
+            preserve_fds: self.launch.preserve_fds,
+            keep: &keep,
+            streams: self.streams.descriptors(),
+        })?);
+        Ok(directory.is_some())
     }
 
     /// Compiles the filter, while the executor works.
@@ -374,52 +366,32 @@ impl Making {
         self.entry.remove()?;
         Ok(self.run_poststop())
     }
+}
 
-    /// Takes back a container that has failed since its executor was started. Its hooks may have run by then, so those that
-    /// follow its end run, too (runtime.md, "Lifecycle", steps 12 and 13). Returns `error`, and what failed of that.
-    pub(crate) fn abandon(mut self, error: Error) -> Error {
-        if !self.take_back() || !self.is_recorded {
-            return error;
-        }
-        self.run_poststop().iter().fold(error, |all, failed| all.followed_by(&failed.to_string()))
-    }
-
-    /// Whether nothing is left of it. A remainder that can't be removed is what `delete --force` is for, which finds it by
-    /// the entry.
-    fn take_back(&mut self) -> bool {
-        if std::mem::replace(&mut self.kept, true) {
-            return false;
-        }
-        // Whoever has deleted it meanwhile may have made another one of its name.
-        let is_there = self.entry.lock().is_ok() && matches!(self.entry.is_removed(), Ok(false));
-        if let Some(cgroup) = self.cgroup.as_ref().filter(|_| is_there) {
-            // Somebody may have frozen it meanwhile.
-            let _ = cgroup.thaw_killed();
-        }
-        let has_ended = self.executor.as_ref().is_none_or(Executor::destroy);
-        if let Some(devices) = &mut self.devices {
-            devices.take_back();
-        }
-        if !is_there || !has_ended {
-            return false;
-        }
-        if let Some(cgroup) = &self.cgroup
-            && cgroup.kill().and_then(|()| cgroup.remove()).is_err()
-        {
-            return false;
-        }
-        if let Some(group) = &self.group {
-            let _ = group.take_back();
-        }
-        self.entry.remove().is_ok()
-    }
+/// What the caller wants of the plan.
+fn options(
+    create: &Create,
+    purpose: Purpose,
+    observe: Observe,
+    network: Option<&UserNetwork>,
+) -> Result<Options> {
+    let (preserve_fds, mut environment) = create.activation.passed_on(create.preserve_fds)?;
+    environment.extend(create.notify_socket.iter().map(|_| notify::VARIABLE.to_owned()));
+    Ok(Options {
+        no_pivot: create.no_pivot,
+        no_new_keyring: create.no_new_keyring,
+        preserve_fds,
+        environment,
+        adds_mount: create.notify_socket.is_some(),
+        awaits_cgroup: false,
+        await_start: purpose == Purpose::Create,
+        host_mounts: if create.no_pivot { kernel_mounts()? } else { Vec::new() },
+        observe,
+        only_held: false,
+        rootless: create.rootless,
+        leads_outside: network.is_some(),
+    })
 }
 
 /// What clients look for before the reason.
 pub(crate) const NOT_STARTED: &str = "unable to start container process";
-
-impl Drop for Making {
-    fn drop(&mut self) {
-        self.take_back();
-    }
-}

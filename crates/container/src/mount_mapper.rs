@@ -7,12 +7,13 @@
 use std::ffi::CStr;
 
 use coble_plan::{Plan, Step};
+use coble_sys::mountinfo::mounts;
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{fstat, major, minor};
 use coble_sys::rustix::io::Errno;
-use coble_sys::{MountAttr, mount_setattr};
+use coble_sys::{MountAttr, errno_words, mount_setattr};
 
-use crate::error::{Error, Result, errno_words};
+use crate::error::{Error, Result};
 use crate::user_namespace;
 
 /// `linux/mount.h`
@@ -125,10 +126,9 @@ impl Place<'_> {
 fn file_system(mount: BorrowedFd<'_>, pid: i32) -> Option<String> {
     let device = fstat(mount).ok()?.st_dev;
     let device = format!("{}:{}", major(device), minor(device));
-    let table = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).ok()?;
-    let line = table.lines().find(|line| line.split(' ').nth(2) == Some(&device))?;
-    let (_, right) = line.split_once(" - ")?;
-    right.split(' ').next().map(str::to_owned)
+    let table = std::fs::read(format!("/proc/{pid}/mountinfo")).ok()?;
+    let mount = mounts(&table).flatten().find(|mount| mount.device == device.as_bytes())?;
+    Some(String::from_utf8_lossy(mount.kind).into_owned())
 }
 
 fn text(text: &CStr) -> String {

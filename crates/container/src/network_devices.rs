@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use coble_spec::{NamespaceKind, NetDevice, Spec};
+use coble_spec::{NamespaceKind, NetDevice, Spec, reference_token};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use coble_sys::{libc, setns};
@@ -208,7 +208,7 @@ fn at(pointer: &str, why: impl std::fmt::Display) -> Error {
 
 /// The same for one device.
 fn of(name: &str, error: &Error) -> Error {
-    at(&format!("/linux/netDevices/{}", name.replace('~', "~0")), error)
+    at(&format!("/linux/netDevices/{}", reference_token(name)), error)
 }
 
 fn open(path: &str) -> Result<OwnedFd> {

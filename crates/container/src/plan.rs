@@ -6,13 +6,13 @@ use coble_cgroup::Cgroup;
 use serde::Serialize;
 
 use crate::bundle::Bundle;
+use crate::cgroup_place::locate;
 use crate::compile::{Job, Options, compile};
 use crate::create::Create;
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::filter::Delivery;
 use crate::host_mounts::kernel_mounts;
-use crate::no_cgroup::locate;
 use crate::prologue::prologue;
 
 /// The steps that lead to a container's process, in words.

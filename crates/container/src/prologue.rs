@@ -4,7 +4,7 @@ use coble_cgroup::Cgroup;
 use coble_spec::{IdMapping, IntelRdt, NamespaceKind};
 
 use crate::compile::{Job, Namespaces, clone_flag};
-use crate::no_cgroup::MayLack;
+use crate::may_lack::MayLack;
 use crate::plan::PrintedStep;
 
 /// The parent's actions, in order.
@@ -43,29 +43,9 @@ pub(crate) fn prologue(
         let text = format!("join the {kind} namespace at {}", path.to_string_lossy());
         push("JoinNamespace", text, "/linux/namespaces");
     }
-    let cloned = |kind: &NamespaceKind| namespaces.cloned & u64::from(clone_flag(*kind)) != 0;
-    let kinds: Vec<&str> = namespaces
-        .made()
-        .iter()
-        .map(|(kind, _)| *kind)
-        .filter(cloned)
-        .map(NamespaceKind::as_str)
-        .collect();
-    let into = if cgroup.dir().is_some() && !cgroup.is_scope() {
-        ", straight into the cgroup"
-    } else {
-        ""
-    };
-    let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
-    push("Clone", format!("clone3 with new namespaces: {kinds}{into}"), "/linux/namespaces");
+    push("Clone", clone_text(namespaces, cgroup), "/linux/namespaces");
     if let Some(unit) = unit.filter(|_| cgroup.is_scope()) {
-        let below = match cgroup.depth_in_unit() {
-            0 => String::new(),
-            _ => format!(", and move it to {}", cgroup.dirs().next().unwrap_or_default()),
-        };
-        let text =
-            format!("have systemd make the unit {unit} with its limits around the child{below}");
-        push("MakeUnit", text, path);
+        push("MakeUnit", scope_text(unit, cgroup), path);
     }
     for (section, text) in resources(job) {
         push("ApplyResources", text, &format!("/linux/resources/{section}"));
@@ -138,6 +118,32 @@ fn resources(job: &Job<'_>) -> Vec<(&'static str, String)> {
     let plural = if rules == 1 { "" } else { "s" };
     add("devices", some(rules == 0, format!("apply {rules} device rule{plural}")));
     sections
+}
+
+fn clone_text(namespaces: &Namespaces, cgroup: &Cgroup) -> String {
+    let cloned = |kind: &NamespaceKind| namespaces.cloned & u64::from(clone_flag(*kind)) != 0;
+    let kinds: Vec<&str> = namespaces
+        .made()
+        .iter()
+        .map(|(kind, _)| *kind)
+        .filter(cloned)
+        .map(NamespaceKind::as_str)
+        .collect();
+    let into = if cgroup.dir().is_some() && !cgroup.is_scope() {
+        ", straight into the cgroup"
+    } else {
+        ""
+    };
+    let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
+    format!("clone3 with new namespaces: {kinds}{into}")
+}
+
+fn scope_text(unit: &str, cgroup: &Cgroup) -> String {
+    let below = match cgroup.depth_in_unit() {
+        0 => String::new(),
+        _ => format!(", and move it to {}", cgroup.dirs().next().unwrap_or_default()),
+    };
+    format!("have systemd make the unit {unit} with its limits around the child{below}")
 }
 
 /// Whether the class is there already can be seen on the host alone.

@@ -7,6 +7,7 @@ use coble_spec::{Namespace, NamespaceKind};
 
 use crate::error::Result;
 use crate::out_of_memory::{self, OOM_KILL};
+use crate::passwd::names_of;
 use crate::state::{Record, State, Status};
 use crate::store::{Stage, peek};
 
@@ -70,16 +71,4 @@ fn owner(uid: u32) -> String {
         return "root".to_owned();
     }
     names_of(uid).into_iter().next().unwrap_or_else(|| uid.to_string())
-}
-
-/// The names of a user in the host's passwd(5).
-pub(crate) fn names_of(uid: u32) -> Vec<String> {
-    let text = std::fs::read("/etc/passwd").unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let names = text.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    });
-    names.collect()
 }

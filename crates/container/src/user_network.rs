@@ -22,8 +22,8 @@ use coble_sys::{Program, Spawn};
 use crate::error::{Error, Result};
 use crate::executor::{destroy, ended};
 use crate::facts::Facts;
-use crate::id_helper::in_path;
 use crate::interrupt::{Interrupt, Watch};
+use crate::search_path::in_path;
 
 /// Where both programs forward queries to the host's resolver, wherever on the host that listens.
 pub(crate) const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);

@@ -17,6 +17,7 @@ pub use cgroup::*;
 pub use deferred::Deferred;
 pub use linux::*;
 pub use parse::{ParseError, parse};
+pub use pointer::reference_token;
 pub use process::*;
 pub use seccomp::*;
 

@@ -100,7 +100,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::Spec;
+    use crate::{Spec, reference_token};
 
     fn error(text: &str) -> ParseError {
         parse::<Spec>(text.as_bytes()).unwrap_err()
@@ -168,7 +168,7 @@ mod tests {
         let error = serde_path_to_error::deserialize::<_, Spec>(&mut deserializer).err()?;
         let segments = error.path().iter().map(|segment| match segment {
             Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Map { key } => format!("/{}", reference_token(key)),
             other => panic!("{other}"),
         });
         Some(segments.collect())
@@ -180,7 +180,7 @@ mod tests {
         let mut go = |part: String, value| places(value, &format!("{pointer}/{part}"), found);
         match value {
             Value::Object(members) => members.iter().for_each(|(name, value)| {
-                go(name.replace('~', "~0").replace('/', "~1"), value);
+                go(reference_token(name), value);
             }),
             Value::Array(items) => {
                 items.iter().enumerate().for_each(|(index, value)| go(index.to_string(), value));

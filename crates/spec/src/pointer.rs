@@ -1,4 +1,9 @@
-//! Where in a JSON text a byte stands, as a JSON pointer.
+//! JSON pointers (RFC 6901): how a name is written in one, and the one to where a byte of a text stands.
+
+/// A member's name as a part of a pointer, section 3: `~0` for a tilde, `~1` for a slash.
+pub fn reference_token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
 
 /// The JSON pointer (RFC 6901) of the value that ends right before the byte `end` of a text, or that is about to begin
 /// there. What comes later is not looked at; what comes before has to be JSON.
@@ -75,7 +80,7 @@ impl<'a> Place<'a> {
                 Open::Object { name, .. } => {
                     // One that is no JSON string would have been the error.
                     let name: String = serde_json::from_slice(name).unwrap_or_default();
-                    name.replace('~', "~0").replace('/', "~1")
+                    reference_token(&name)
                 }
                 Open::List { index } => index.to_string(),
             };
@@ -101,6 +106,12 @@ mod tests {
     fn at(text: &str) -> String {
         let end = text.find('|').unwrap();
         pointer_at(text.replacen('|', "", 1).as_bytes(), end)
+    }
+
+    #[test]
+    fn a_tilde_of_the_name_is_told_from_one_of_the_pointer() {
+        assert_eq!(reference_token("a/b~c"), "a~1b~0c");
+        assert_eq!(reference_token("~1"), "~01");
     }
 
     #[test]

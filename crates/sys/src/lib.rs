@@ -1,7 +1,11 @@
-//! System calls under their man-2 names: [`rustix`], and what it lacks.
+//! System calls under their man-2 names: [`rustix`], and what it lacks. And what [`mountinfo`] says.
 //!
-//! No std and no allocation, so that the executor in the container's first process can use all of it.
+//! No std and no allocation, so that the executor in the container's first process can use it. What the feature `std` adds
+//! is for the parent.
 #![no_std]
+
+#[cfg(feature = "std")]
+extern crate std;
 
 mod arch;
 pub mod bpf;
@@ -9,6 +13,7 @@ mod clone3;
 mod exec;
 mod interface;
 mod mount_setattr;
+pub mod mountinfo;
 mod namespace;
 mod netlink;
 pub mod notification;
@@ -23,6 +28,8 @@ mod spawn;
 mod streams;
 mod thread;
 pub mod userfaultfd;
+#[cfg(feature = "std")]
+mod words;
 
 pub use clone3::{Child, Entry};
 pub use exec::{execve, fexecve};
@@ -52,3 +59,5 @@ pub use signal::{
 pub use spawn::{Program, SPAWN_FAILED, Spawn};
 pub use streams::open_closed_streams;
 pub use thread::{exit_thread, start_thread};
+#[cfg(feature = "std")]
+pub use words::{errno_words, error_words};

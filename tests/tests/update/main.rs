@@ -70,7 +70,7 @@ fn v2_files_by_their_names() {
     v2_update(&case, &json!({"unified": {"cgroup.max.depth": "3"}})).ok();
     assert_eq!(depth(), "3\n");
     let bad = json!({"unified": {"cgroup.max.depth": "4", "cgroup.nothing": "1"}});
-    v2_update(&case, &bad).refused(&["/unified/cgroup.nothing: ", "cgroup.nothing: No such file"]);
+    v2_update(&case, &bad).refused(&["/unified/cgroup.nothing: ", "cgroup.nothing: no such file"]);
     assert_eq!(depth(), "3\n", "set back");
     let inside = case.coble_v2().args(["exec", &case.id, "cat", "/sys/fs/cgroup/cgroup.max.depth"]);
     assert_eq!(inside.output().stdout(), "3\n");

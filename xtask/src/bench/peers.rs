@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::crun;
 use crate::oci::{DEADLINE, Oci};
-use crate::{Result, cargo, packages, process};
+use crate::{Result, cargo, debian_13, packages, process};
 
 /// The folder of programs that are measured as install(1) leaves them.
 const INSTALLED: &str = "installed";
@@ -97,7 +97,7 @@ pub(super) fn find(names: &[String], prepared: &Path, scratch: &Path) -> Result<
     let find = |name: &String| {
         Ok(Peer::Oci(match name.as_str() {
             "coble" => Oci::new(name, &prepared.join(INSTALLED).join(name), scratch),
-            "crun" => crun::prepared(prepared, scratch)?,
+            "crun" => crun::in_root(&debian_13::root_beside(prepared), scratch)?,
             "runc" => runc(scratch)?,
             _ => return Err(format!("{name}: no runtime that knows systemd")),
         }))
@@ -122,7 +122,7 @@ fn peer(name: &str, scratch: &Path) -> Result<Peer> {
             let program = installed(&cargo::release("coble", "coble")?, scratch)?;
             Peer::Oci(Oci::new(name, &program, scratch))
         }
-        "crun" => Peer::Oci(crun::provide(scratch)?),
+        "crun" => Peer::Oci(crun::in_root(&debian_13::root()?, scratch)?),
         "runc" => Peer::Oci(runc(scratch)?),
         _ => return Err(format!("unknown peer {name}: there are floor, coble, crun, runc")),
     })

@@ -5,7 +5,7 @@ pub(crate) mod harness;
 use crate::check::Check;
 use crate::flags::Flags;
 use crate::tally::Tally;
-use crate::{Result, cargo, packages, peers, vm};
+use crate::{Result, cargo, debian_13, packages, vm};
 
 /// Installs, builds, checks and tests; the last line is `N passed, N failed, N skipped`.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -15,7 +15,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     if let Some(check) = packages::provide() {
         tally.check(&check);
     }
-    if let Some(check) = peers::provide() {
+    if let Some(check) = debian_13::provide() {
         tally.check(&check);
     }
     tally.check(&tool("fmt", &["--all", "--check"]));

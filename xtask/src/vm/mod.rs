@@ -17,7 +17,7 @@ use crate::cargo::{self, Executable};
 use crate::check::{Check, Outcome};
 use crate::flags::Flags;
 use crate::tally::Tally;
-use crate::{Result, packages, peers};
+use crate::{Result, debian_13, packages};
 pub(crate) use archive::address;
 use job::{Job, Program};
 use machine::Machine;
@@ -64,7 +64,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut flags = Flags::new(words);
     let setup = Setup::from_flags(&mut flags)?;
     let filters = flags.rest()?;
-    if let Some(check) = peers::provide() {
+    if let Some(check) = debian_13::provide() {
         check.print();
     }
     let binary = cargo::release("coble", "coble")?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use coble_spec::Resources;
+use coble_spec::{Resources, reference_token};
 
 use super::{Target, Write};
 use crate::Error;
@@ -10,8 +10,7 @@ use crate::Error;
 pub(super) fn writes(resources: &Resources, _: &Target<'_>) -> Result<Vec<Write>, Error> {
     let mut writes = Vec::new();
     for (device, limits) in &resources.rdma {
-        let pointer =
-            format!("/linux/resources/rdma/{}", device.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("/linux/resources/rdma/{}", reference_token(device));
         if device.is_empty() || device.contains(char::is_whitespace) {
             return Err(Error::value(pointer, format!("{device:?} is not the name of a device")));
         }

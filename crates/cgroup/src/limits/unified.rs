@@ -1,6 +1,6 @@
 //! `unified`: files of v2 by their names.
 
-use coble_spec::Resources;
+use coble_spec::{Resources, reference_token};
 use coble_sys::rustix::io::Errno;
 
 use super::Write;
@@ -14,8 +14,7 @@ use crate::{Cgroup, Error};
 pub(super) fn writes(resources: &Resources, has_v1: bool) -> Result<Vec<Write>, Error> {
     let mut writes = Vec::new();
     for (name, value) in &resources.unified {
-        let pointer =
-            format!("/linux/resources/unified/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("/linux/resources/unified/{}", reference_token(name));
         if has_v1 {
             let why = "invalid configuration: can't be used on a machine with cgroup v1";
             return Err(Error::value(pointer, why));

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use coble_spec::reference_token;
+
 use super::property::Property;
 use super::value::Value;
 use crate::Error;
@@ -20,8 +22,7 @@ pub(crate) fn properties(annotations: &BTreeMap<String, String>) -> Result<Vec<P
     let ours = annotations.iter().filter_map(|(key, text)| Some((key.strip_prefix(PREFIX)?, text)));
     ours.map(|(name, text)| {
         one(name, text).map_err(|reason| {
-            let escaped = name.replace('~', "~0").replace('/', "~1");
-            Error::value(format!("/annotations/{PREFIX}{escaped}"), reason)
+            Error::value(format!("/annotations/{PREFIX}{}", reference_token(name)), reason)
         })
     })
     .collect()

@@ -7,6 +7,7 @@ use std::env;
 use std::thread::sleep;
 use std::time::Duration;
 
+use coble_sys::errno_words;
 use coble_sys::rustix::event::{PollFd, PollFlags, Timespec, poll};
 use coble_sys::rustix::fd::OwnedFd;
 use coble_sys::rustix::io::Errno;
@@ -101,7 +102,7 @@ impl Bus {
         let socket = connected(path, left).map_err(|errno| match errno {
             // The socket is there, and nobody has it.
             Errno::CONNREFUSED => Error::HungUp,
-            errno => Error::systemd(format!("can't connect to {path}: {errno}")),
+            errno => Error::systemd(format!("can't connect to {path}: {}", errno_words(errno))),
         })?;
         let mut bus = Self { socket, inbox: Vec::new(), serial: 0, patience };
         bus.authenticate()?;
@@ -194,7 +195,7 @@ impl Bus {
                 Ok(length) => bytes = &bytes[length..],
                 Err(Errno::INTR) => {}
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(Error::HungUp),
-                Err(errno) => return Err(Error::systemd(format!("can't send to it: {errno}"))),
+                Err(errno) => return Err(failed("send to", errno)),
             }
         }
         Ok(())
@@ -237,7 +238,6 @@ impl Bus {
 
     /// Reads until the inbox has that many bytes.
     fn fill(&mut self, wanted: usize, what: &str) -> Result<(), Error> {
-        let failed = |errno| Error::systemd(format!("can't hear from it: {errno}"));
         while self.inbox.len() < wanted {
             self.wait(what)?;
             let mut bytes = [0; 4096];
@@ -245,7 +245,7 @@ impl Bus {
                 Ok((_, 0)) | Err(Errno::CONNRESET) => return Err(Error::HungUp),
                 Ok((_, length)) => self.inbox.extend(&bytes[..length]),
                 Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(errno) => return Err(failed(errno)),
+                Err(errno) => return Err(failed("hear from", errno)),
             }
         }
         Ok(())
@@ -259,9 +259,13 @@ impl Bus {
         };
         match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(Error::systemd(format!("can't wait for it: {errno}"))),
+            Err(errno) => Err(failed("wait for", errno)),
         }
     }
+}
+
+fn failed(what: &str, errno: Errno) -> Error {
+    Error::systemd(format!("can't {what} it: {}", errno_words(errno)))
 }
 
 fn connected(path: &str, left: Duration) -> Result<OwnedFd, Errno> {

@@ -4,7 +4,7 @@ use coble_sys::rustix::process::geteuid;
 
 use super::unit::{Location, Manager, POINTER, Unit};
 use crate::hierarchy::own_memberships;
-use crate::mountinfo::memberships;
+use crate::membership::memberships;
 use crate::place::Place;
 use crate::{Cgroup, Error, Hierarchy, Kind};
 

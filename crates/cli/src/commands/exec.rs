@@ -1,7 +1,6 @@
 //! `coble exec`
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use coble_container::{Activation, Additions, Exec, ExecProcess, SubCgroups};
 use coble_spec::Process;
@@ -9,6 +8,7 @@ use coble_spec::Process;
 use super::create::{
     ABOUT_COMMAND, ABOUT_DESCRIPTORS, CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, PRESERVE_FDS,
 };
+use super::input::Input;
 use super::run::{DETACH, PROCESS_STATUSES};
 use super::user::{id, user};
 use crate::call::{Call, text};
@@ -176,15 +176,14 @@ fn process(call: &Call) -> Result<ExecProcess, Failure> {
     }
 }
 
-fn whole(call: &Call, file: &PathBuf) -> Result<Process, Failure> {
+fn whole(call: &Call, file: &Path) -> Result<Process, Failure> {
     if let Some(flag) = DESCRIBING.iter().find(|flag| call.flags.has(flag)) {
         return Err(Failure::new(format!("{flag} can't be used with {PROCESS}")));
     }
     if call.arguments.len() > 1 {
         return Err(Failure::new(format!("a command can't be used with {PROCESS}")));
     }
-    let json = fs::read(file).map_err(|error| Failure::io(file.display(), &error))?;
-    coble_spec::parse(&json).map_err(|error| Failure::at(file.display(), error))
+    Input::of_file(file)?.json()
 }
 
 fn additions(call: &Call) -> Result<Additions, Failure> {
@@ -214,6 +213,8 @@ fn additions(call: &Call) -> Result<Additions, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::parse::parse;
 

@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod features;
 pub(crate) mod help;
+mod input;
 pub(crate) mod kill;
 pub(crate) mod list;
 mod matching;

@@ -1,11 +1,9 @@
 //! `coble mounts`
 
-use std::fs;
-use std::io::{self, Read as _};
-
 use coble_container::{add_mounts, remove_mounts};
 use coble_spec::Mount;
 
+use super::input::Input;
 use crate::call::{Call, text};
 use crate::failure::Failure;
 use crate::table::{Argument, Command, Count, ID, Values};
@@ -60,15 +58,7 @@ fn execute(call: &Call) -> Result<u8, Failure> {
         "remove" => remove_mounts,
         _ => return Err(Failure::new(format!("unknown action {action:?}: not add or remove"))),
     };
-    let name = file.to_string_lossy();
-    let json = if file == "-" {
-        let mut json = Vec::new();
-        io::stdin().read_to_end(&mut json).map(|_| json)
-    } else {
-        fs::read(file)
-    };
-    let json = json.map_err(|error| Failure::io(format!("read {name}"), &error))?;
-    let mounts: Vec<Mount> = coble_spec::parse(&json).map_err(|error| Failure::at(&name, error))?;
+    let mounts: Vec<Mount> = Input::read(file)?.json()?;
     change(&call.root()?, id, &mounts)?;
     Ok(0)
 }

@@ -1,12 +1,11 @@
 //! `coble update`
 
-use std::io::Read as _;
 use std::str::FromStr;
-use std::{fs, io};
 
 use coble_container::Update;
 use coble_spec::{BlockIo, Cpu, Memory, Pids, Resources};
 
+use super::input::Input;
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::size;
@@ -155,15 +154,7 @@ fn from_file(call: &Call, file: &str) -> Result<Resources, Failure> {
     if let Some(flag) = IN_FILE.iter().find(|flag| call.flags.has(flag)) {
         return Err(Failure::new(format!("{flag} can't be used with {RESOURCES}")));
     }
-    let (name, json) = match file {
-        "-" => {
-            let mut json = Vec::new();
-            ("standard input", io::stdin().read_to_end(&mut json).map(|_| json))
-        }
-        file => (file, fs::read(file)),
-    };
-    let json = json.map_err(|error| Failure::io(name, &error))?;
-    coble_spec::parse(&json).map_err(|error| Failure::at(name, error))
+    Input::read(file.as_ref())?.json()
 }
 
 fn from_flags(call: &Call) -> Result<Resources, Failure> {
@@ -214,6 +205,8 @@ fn bytes(call: &Call, flag: &Flag) -> Result<Option<i64>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::parse::parse;
 

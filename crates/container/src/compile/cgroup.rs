@@ -26,7 +26,7 @@ pub(super) fn cgroup(
         return match job.legacy {
             [] => bind_host_cgroup(job, wanted, None, user, plan),
             legacy if wanted.mount.kind == "cgroup2" => {
-                let unified = legacy.iter().find(|mount| mount.kind == "cgroup2");
+                let unified = legacy.iter().find(|mount| mount.is_v2());
                 let unified =
                     unified.ok_or_else(|| wanted.refusal("the host has cgroup v1 alone"))?;
                 bind_host_cgroup(job, wanted, Some(&unified.dir), user, plan)

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use coble_plan::{Plan, Step};
-use coble_spec::{Linux, Namespace, NamespaceKind, Spec};
+use coble_spec::{Linux, Namespace, NamespaceKind, Spec, reference_token};
 use coble_sys::libc;
 
 use super::cgroup_wait::CgroupWait;
@@ -236,7 +236,7 @@ pub(super) fn names(job: &Job<'_>, plan: &mut Plan) -> Result<()> {
             Error::config("/linux/sysctl", format!("config.json: /linux/sysctl: bad key {key:?}"))
         })?;
         let (path, value) = (c_string(path)?, c_string(value.as_str())?);
-        let origin = format!("/linux/sysctl/{}", key.replace('~', "~0").replace('/', "~1"));
+        let origin = format!("/linux/sysctl/{}", reference_token(key));
         plan.push(Step::Sysctl { path: &path, value: &value }, origin);
     }
     Ok(())

@@ -4,13 +4,12 @@ use coble_sys::rustix::fd::{AsFd, OwnedFd};
 
 use super::{Making, NOT_STARTED, Purpose};
 use crate::agent::{self, Agent};
-use crate::console::send_console;
+use crate::console::hand_over;
 use crate::error::{Error, Result};
-use crate::executor::Said;
+use crate::executor::{Request, Said};
 use crate::explain::explain;
 use crate::interrupt::Watch;
 use crate::mount_mapper::MountMapper;
-use crate::relay::Relay;
 use crate::selinux;
 use crate::sources::open_source;
 use crate::state::Status;
@@ -36,42 +35,10 @@ impl Making {
                     return self.entry.set_made();
                 }
                 Said::Nothing => return Err(self.silence()?.within(NOT_STARTED)),
-                Said::DelegateCgroup => {
-                    self.delegate_cgroup()?;
-                    self.executor()?.answer_done()?;
-                }
-                Said::NetworkDevices => {
-                    self.give_devices()?;
-                    self.executor()?.answer()?;
-                }
-                Said::RuntimeHooks => {
-                    self.run_hooks()?;
-                    self.executor()?.answer()?;
-                }
+                Said::Asks(request) => self.grant(request, &mut mapper)?,
                 Said::Console(console) => {
-                    match &self.console_socket {
-                        Some(socket) => send_console(socket, console)?,
-                        None => self.relay = Some(Relay::begin(console)?),
-                    }
+                    self.relay = hand_over(console, self.console_socket.as_deref())?;
                     self.executor()?.answer()?;
-                }
-                Said::Mount(step, mount) => {
-                    let pid = self.executor()?.pid;
-                    mapper
-                        .map(&self.launch.plan, step, mount.as_fd(), pid)
-                        .map_err(|error| error.within(NOT_STARTED))?;
-                    self.executor()?.answer_done()?;
-                }
-                Said::Relabel(step, file) => {
-                    selinux::relabel(&self.launch.plan, step, file.as_fd())
-                        .map_err(|error| error.within(NOT_STARTED))?;
-                    self.executor()?.answer_done()?;
-                }
-                Said::Source(step) => {
-                    let executor = self.executor()?;
-                    let source = open_source(&self.launch.plan, step, executor)
-                        .map_err(|error| error.within(NOT_STARTED))?;
-                    executor.answer_opened(source.as_fd())?;
                 }
                 Said::Ready if self.purpose == Purpose::Create => {
                     self.agent().map_or(Ok(()), Agent::look_for)?;
@@ -90,6 +57,43 @@ impl Making {
                     let plan = &self.launch.plan;
                     return Err(explain(plan, step, errno, &action, &detail).within(NOT_STARTED));
                 }
+            }
+        }
+    }
+
+    /// Does what the executor waits for.
+    fn grant(&mut self, request: Request, mapper: &mut MountMapper) -> Result<()> {
+        let plan = &self.launch.plan;
+        match request {
+            Request::DelegateCgroup => {
+                self.delegate_cgroup()?;
+                self.executor()?.answer_done()
+            }
+            Request::NetworkDevices => {
+                self.give_devices()?;
+                self.executor()?.answer()
+            }
+            Request::RuntimeHooks => {
+                self.run_hooks()?;
+                self.executor()?.answer()
+            }
+            Request::MapIds(step, mount) => {
+                let executor = self.executor()?;
+                mapper
+                    .map(plan, step, mount.as_fd(), executor.pid)
+                    .map_err(|error| error.within(NOT_STARTED))?;
+                executor.answer_done()
+            }
+            Request::Relabel(step, file) => {
+                selinux::relabel(plan, step, file.as_fd())
+                    .map_err(|error| error.within(NOT_STARTED))?;
+                self.executor()?.answer_done()
+            }
+            Request::OpenSource(step) => {
+                let executor = self.executor()?;
+                let source =
+                    open_source(plan, step, executor).map_err(|error| error.within(NOT_STARTED))?;
+                executor.answer_opened(source.as_fd())
             }
         }
     }

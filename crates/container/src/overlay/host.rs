@@ -16,7 +16,7 @@ pub(super) struct Host {
     /// Who runs coble, and whether as the system's own root.
     pub(super) facts: Facts,
     /// The text of `/proc/self/mountinfo`.
-    pub(super) mountinfo: String,
+    pub(super) mountinfo: Vec<u8>,
     /// The environment, where it is UTF-8.
     pub(super) environment: Vec<(String, String)>,
     /// The text of `/etc/resolv.conf`; empty if it can't be read.
@@ -34,13 +34,12 @@ impl Host {
     /// `/proc` can't be read.
     pub(super) fn look() -> Result<Self> {
         const MOUNTS: &str = "/proc/self/mountinfo";
-        let mountinfo = fs::read(MOUNTS).map_err(|error| Error::at("read", MOUNTS, error))?;
         let text = |text: OsString| text.into_string().ok();
         let variables = std::env::vars_os();
         let directory = std::env::current_dir();
         Ok(Self {
             facts: Facts::look()?,
-            mountinfo: String::from_utf8_lossy(&mountinfo).into_owned(),
+            mountinfo: fs::read(MOUNTS).map_err(|error| Error::at("read", MOUNTS, error))?,
             environment: variables.filter_map(|(n, v)| Some((text(n)?, text(v)?))).collect(),
             resolvers: fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
             directory: directory.ok().and_then(|path| text(path.into_os_string())),

@@ -2,9 +2,9 @@
 //!
 //! All that begin with one of [`PREFIXES`] are carried out or refused. The others are words for other programs.
 
-use coble_spec::Spec;
+use coble_spec::{Spec, reference_token};
 
-use super::text::{member, quoted};
+use super::text::quoted;
 use super::{Invalid, mappings};
 use crate::compile::KEEP_GROUPS;
 use crate::delegation::{self, DELEGATE};
@@ -25,8 +25,9 @@ pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
     let ours =
         annotations.filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
     for (name, value) in ours {
-        one(name, value)
-            .map_err(|reason| Invalid::at(format!("/annotations/{}", member(name)), reason))?;
+        one(name, value).map_err(|reason| {
+            Invalid::at(format!("/annotations/{}", reference_token(name)), reason)
+        })?;
     }
     root_ids(spec)
 }

@@ -1,10 +1,10 @@
 //! `linux.cgroupsPath` and the shape of `linux.resources` (config-linux.md, "Control groups"). Numbers are
 //! the kernel's to judge; here stand the names, which become files and lines in files.
 
-use coble_spec::{BlockIo, DeviceRule, Linux, Resources};
+use coble_spec::{BlockIo, DeviceRule, Linux, Resources, reference_token};
 
 use super::Invalid;
-use super::text::{member, quoted};
+use super::text::quoted;
 
 pub(super) fn check(linux: &Linux) -> Result<(), Invalid> {
     path(&linux.cgroups_path).map_err(|reason| Invalid::at("/linux/cgroupsPath", reason))?;
@@ -110,13 +110,13 @@ fn names(resources: &Resources) -> Result<(), Invalid> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if !name.bytes().all(plain) || name.starts_with('.') || !name.contains('.') {
             let reason = format!("{} is not a cgroup file such as \"memory.high\"", quoted(name));
-            return Err(Invalid::at(format!("/unified/{}", member(name)), reason));
+            return Err(Invalid::at(format!("/unified/{}", reference_token(name)), reason));
         }
     }
     let word = |name: &str| !name.is_empty() && !name.contains([' ', '\t', '\n', '/']);
     if let Some(name) = resources.rdma.keys().find(|name| !word(name)) {
         let reason = format!("{} is not the name of a device", quoted(name));
-        return Err(Invalid::at(format!("/rdma/{}", member(name)), reason));
+        return Err(Invalid::at(format!("/rdma/{}", reference_token(name)), reason));
     }
     let priorities = resources.network.iter().flat_map(|network| &network.priorities);
     match priorities.enumerate().find(|(_, priority)| !word(&priority.name)) {

@@ -1,9 +1,9 @@
 //! `linux.namespaces` and what is possible only in a namespace of its own (config-linux.md, "Namespaces").
 
-use coble_spec::{Linux, Namespace, NamespaceKind, Spec, TimeOffset};
+use coble_spec::{Linux, Namespace, NamespaceKind, Spec, TimeOffset, reference_token};
 
 use super::Invalid;
-use super::text::{member, quoted};
+use super::text::quoted;
 
 /// The longest host name that sethostname(2) takes, in bytes.
 const MAX_NAME: usize = 64;
@@ -119,7 +119,7 @@ fn time_offsets(linux: &Linux) -> Result<(), Invalid> {
 
 /// The two clocks that time_namespaces(7) has.
 fn time_offset(clock: &str, offset: TimeOffset) -> Result<(), Invalid> {
-    let pointer = format!("/linux/timeOffsets/{}", member(clock));
+    let pointer = format!("/linux/timeOffsets/{}", reference_token(clock));
     if !matches!(clock, "monotonic" | "boottime") {
         return Err(Invalid::at(pointer, format!("unknown clock {}", quoted(clock))));
     }

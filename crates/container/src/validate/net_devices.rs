@@ -1,10 +1,10 @@
 //! `linux.netDevices` (config-linux.md, "Network Devices").
 
-use coble_spec::{Linux, NamespaceKind};
+use coble_spec::{Linux, NamespaceKind, reference_token};
 
 use super::Invalid;
 use super::namespaces::find;
-use super::text::{member, quoted};
+use super::text::quoted;
 
 /// IFNAMSIZ without the NUL at the end, netdevice(7).
 const NAME_MAX: usize = 15;
@@ -17,7 +17,7 @@ pub(super) fn check(linux: &Linux) -> Result<(), Invalid> {
     }
     let mut names: Vec<&str> = Vec::new();
     for (host, device) in devices {
-        let pointer = format!("/linux/netDevices/{}", member(host));
+        let pointer = format!("/linux/netDevices/{}", reference_token(host));
         let invalid = |name: &str| format!("invalid network device name {}", quoted(name));
         if !is_name(host) {
             return Err(Invalid::at(pointer, invalid(host)));

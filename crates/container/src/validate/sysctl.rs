@@ -1,14 +1,14 @@
 //! `linux.sysctl` (config-linux.md, "Sysctl"): only parameters of the container's own namespaces.
 
-use coble_spec::{Linux, NamespaceKind, Spec};
+use coble_spec::{Linux, NamespaceKind, Spec, reference_token};
 
-use super::text::{member, quoted};
+use super::text::quoted;
 use super::{Invalid, namespaces};
 use crate::sysctl;
 
 pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
     linux.sysctl.keys().try_for_each(|key| {
-        let pointer = || format!("/linux/sysctl/{}", member(key));
+        let pointer = || format!("/linux/sysctl/{}", reference_token(key));
         one(key, spec, linux).map_err(|reason| Invalid::at(pointer(), reason))
     })
 }

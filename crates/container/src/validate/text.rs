@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use coble_spec::reference_token;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -34,11 +35,6 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(line)
-}
-
-/// A member's name as RFC 6901 writes it in a pointer.
-pub(super) fn member(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// The version is written like `1.2.0-dev+x`, and its first number is 1: later 1.x configurations mean the
@@ -85,7 +81,7 @@ fn find_nul(value: &Value, pointer: &mut String) -> Option<String> {
     let mut inside = |name: &str, value: &Value| {
         pointer.truncate(length);
         pointer.push('/');
-        pointer.push_str(&member(name));
+        pointer.push_str(&reference_token(name));
         if name.contains('\0') { Some(pointer.clone()) } else { find_nul(value, pointer) }
     };
     match value {

@@ -1,13 +1,13 @@
 //! `coble seccomp disasm`
 
 use std::ffi::OsStr;
-use std::fs::File;
 
 use coble_seccomp::{Instruction, Listing, MAX_INSTRUCTIONS, Program};
 
-use super::source::{Host, Source, stdin, whole};
+use super::source::{Host, Source};
 use super::{ARCH, CAP, KERNEL, PROFILE};
 use crate::call::Call;
+use crate::commands::input::Input;
 use crate::failure::Failure;
 use crate::stdout;
 use crate::table::{Command, Flag};
@@ -50,13 +50,7 @@ fn execute(call: &Call) -> Result<u8, Failure> {
 
 /// The program in a file, as the kernel takes it on this host.
 fn raw(word: &OsStr) -> Result<Program, Failure> {
-    let name = word.to_string_lossy();
-    let bytes = if name == "-" {
-        whole("standard input", stdin()?)?
-    } else {
-        let file = File::open(word).map_err(|error| Failure::io(&name, &error))?;
-        whole(&name, file)?
-    };
+    let Input { name, bytes } = Input::read(word)?;
     let (instructions, rest) = bytes.as_chunks();
     let instructions: Vec<_> = instructions.iter().copied().map(Instruction::from_bytes).collect();
     if !rest.is_empty() || instructions.is_empty() {

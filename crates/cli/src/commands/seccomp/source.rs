@@ -1,9 +1,7 @@
 //! Where a profile comes from.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::fs;
 use std::path::Path;
 
 use coble_container::CAPABILITIES;
@@ -15,10 +13,8 @@ use coble_spec::{Deferred, Seccomp, Spec};
 
 use super::{ARCH, CAP, KERNEL};
 use crate::call::Call;
+use crate::commands::input::Input;
 use crate::failure::Failure;
-
-/// A file of more bytes than this is no profile.
-const MOST: u64 = 4 << 20;
 
 /// What a profile is resolved for.
 pub(crate) struct Host {
@@ -120,16 +116,11 @@ impl Source {
         match &*name {
             "default" => Self::parse(name, DEFAULT.as_bytes(), host),
             "unconfined" => plain(unconfined(host.arch)),
-            "-" => {
-                Self::parse("standard input".to_owned(), &whole("standard input", stdin()?)?, host)
-            }
             _ => {
-                let path = Path::new(word);
-                let config = path.join("config.json");
-                let path = if path.is_dir() { &config } else { path };
-                let name = path.display().to_string();
-                let file = File::open(path).map_err(|error| Failure::io(&name, &error))?;
-                Self::parse(name.clone(), &whole(&name, file)?, host)
+                let config = Path::new(word).join("config.json");
+                let word = if Path::new(word).is_dir() { config.as_os_str() } else { word };
+                let Input { name, bytes } = Input::read(word)?;
+                Self::parse(name, &bytes, host)
             }
         }
     }
@@ -179,24 +170,6 @@ impl Source {
     /// A failure for something that is wrong in the section.
     fn wrong(&self, error: &coble_seccomp::Error) -> Failure {
         wrong(&self.name, &self.pointer(&error.pointer), error)
-    }
-}
-
-/// Standard input as a file.
-pub(super) fn stdin() -> Result<File, Failure> {
-    let stdin = io::stdin().as_fd().try_clone_to_owned();
-    stdin.map(File::from).map_err(|error| Failure::io("standard input", &error))
-}
-
-/// Everything that a file has, if it isn't too much.
-pub(super) fn whole(name: &str, file: File) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = file.take(MOST + 1).read_to_end(&mut bytes);
-    match read.map_err(|error| Failure::io(name, &error))? as u64 {
-        count if count > MOST => {
-            Err(Failure::new(format!("{name}: more than {MOST} bytes, which no profile has")))
-        }
-        _ => Ok(bytes),
     }
 }
 

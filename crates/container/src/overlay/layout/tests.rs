@@ -35,7 +35,7 @@ impl Files for Host {
 
 /// `show path`, one line for each part.
 fn lines(mountinfo: &str, locked: bool, host: &Host) -> Vec<String> {
-    let parts = layout(&visible_points(mountinfo), locked, host);
+    let parts = layout(&visible_points(mountinfo.as_bytes()), locked, host);
     let word = |show| match show {
         Show::Empty => "empty",
         Show::Link => "link",

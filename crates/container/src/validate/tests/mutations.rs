@@ -1,6 +1,8 @@
 //! Configurations with random damage: never a panic, and every refusal is one line about a place that is
 //! there (or could be).
 
+use coble_spec::reference_token;
+
 use super::*;
 use crate::prng::Prng;
 
@@ -67,7 +69,7 @@ fn places(value: &Value, here: String, all: &mut Vec<String>) {
             items.iter().enumerate().for_each(|(i, item)| places(item, format!("{here}/{i}"), all));
         }
         Value::Object(members) => members.iter().for_each(|(name, member)| {
-            let name = name.replace('~', "~0").replace('/', "~1");
+            let name = reference_token(name);
             places(member, format!("{here}/{name}"), all);
         }),
         _ => {}

@@ -1,8 +1,8 @@
-//! The runtimes that tests compare coble with: crun 1.21 and runc 1.1.15 from Debian 13 (trixie), whatever Debian the machine
+//! Runtimes that coble is compared with: crun 1.21 and runc 1.1.15 from Debian 13 (trixie), whatever Debian the machine
 //! has. They are unpacked with their libraries into a folder of the build folder; nothing is installed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -16,10 +16,24 @@ const SUITE: &str = "trixie";
 /// Half a minute on an idle machine.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
+/// The root file system that they are in; it is made the first time.
+pub(crate) fn root() -> Result<PathBuf> {
+    provide().map_or_else(folder, |check| Err(check.to_string()))
+}
+
+/// The same, beside another folder of the build folder's, where none can be made.
+pub(crate) fn root_beside(folder: &Path) -> PathBuf {
+    folder.with_file_name(NAME)
+}
+
+fn folder() -> Result<PathBuf> {
+    Ok(cargo::scratch("")?.join(NAME))
+}
+
 /// Fetches them the first time; says why if it can't. `None` if they are there.
 pub(crate) fn provide() -> Option<Check> {
-    let folder = match cargo::scratch("") {
-        Ok(folder) => folder.join(NAME),
+    let folder = match folder() {
+        Ok(folder) => folder,
         Err(why) => return Some(Check::of(NAME, Err(why))),
     };
     if folder.exists() {

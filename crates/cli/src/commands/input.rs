@@ -1,0 +1,74 @@
+//! What a command is given in a file, or on standard input.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// No profile, list of mounts or section of a configuration has more bytes.
+const MOST: u64 = 4 << 20;
+
+/// All of it.
+pub(super) struct Input {
+    /// What people call it.
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Input {
+    /// A file's content, or what comes on standard input if the word is `-`.
+    ///
+    /// # Errors
+    /// It can't be read, or is too much.
+    pub(super) fn read(word: &OsStr) -> Result<Self, Failure> {
+        if word != "-" {
+            return Self::of_file(Path::new(word));
+        }
+        let name = "standard input";
+        let stdin = io::stdin().as_fd().try_clone_to_owned();
+        Self::take(name.to_owned(), stdin.map_err(|error| Failure::io(name, &error))?.into())
+    }
+
+    /// A file's content, whatever it is called.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn of_file(path: &Path) -> Result<Self, Failure> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| Failure::io(&name, &error))?;
+        Self::take(name, file)
+    }
+
+    fn take(name: String, file: File) -> Result<Self, Failure> {
+        let mut bytes = Vec::new();
+        let read = file.take(MOST + 1).read_to_end(&mut bytes);
+        match read.map_err(|error| Failure::io(&name, &error))? as u64 {
+            count if count > MOST => Err(Failure::at(name, format!("more than {MOST} bytes"))),
+            _ => Ok(Self { name, bytes }),
+        }
+    }
+
+    /// The JSON value that it is.
+    ///
+    /// # Errors
+    /// It is none, or not of this type.
+    pub(super) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+        coble_spec::parse(&self.bytes).map_err(|error| Failure::at(&self.name, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_is_not_read_to_its_end() {
+        let failure = Input::read("/dev/zero".as_ref()).map(|_| ()).unwrap_err();
+        assert_eq!(failure.message, "/dev/zero: more than 4194304 bytes");
+    }
+}
