@@ -14,7 +14,7 @@ fn exists(config: &Value, pointer: &str) -> bool {
 
 /// What compile may refuse of a configuration that has passed the checks: what depends on the host, or on
 /// more than one part at once.
-const REFUSALS: [&str; 11] = [
+const REFUSALS: [&str; 12] = [
     "the host has cgroup v1 alone",
     "cannot be mounted because it is inside /proc",
     "cannot be mounted because it is not of type proc",
@@ -26,6 +26,7 @@ const REFUSALS: [&str; 11] = [
     "read-only to a user namespace without mount_setattr",
     "the host's cgroups can't be shown with another option",
     "cgroups have no iversion",
+    "not safe without pivot_root",
 ];
 
 fn hold(case: &Case) -> bool {
