@@ -183,9 +183,10 @@ pub use capability::NAMES as CAPABILITIES;
 pub use child::{Child, Spawned};
 /// Control groups, as [`Facts`] has them.
 pub use coble_cgroup as cgroup;
-pub use coble_cgroup::{SubCgroups, WITHOUT};
-/// The OCI configuration as plain data.
+pub use coble_cgroup::SubCgroups;
+/// Filters of system calls.
 pub use coble_seccomp as seccomp;
+/// The OCI configuration as plain data.
 pub use coble_spec as spec;
 pub use create::Create;
 pub use delete::delete;
