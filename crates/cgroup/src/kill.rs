@@ -6,9 +6,10 @@ use coble_sys::rustix::event::{PollFd, PollFlags};
 use coble_sys::rustix::fd::OwnedFd;
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use coble_sys::without;
 
 use crate::deadline::Deadline;
-use crate::{Cgroup, Error, file, freezer, is_hidden};
+use crate::{Cgroup, Error, file, freezer};
 
 /// Processes that are killed at a time: each takes a descriptor.
 const AT_ONCE: usize = 256;
@@ -64,7 +65,7 @@ impl Cgroup {
     /// `cgroup.kill`; whether there is such a file.
     fn kill_at_once(&self) -> Result<bool, Error> {
         let Some(place) = self.unified() else { return Ok(false) };
-        if is_hidden("cgroup_kill") {
+        if without("cgroup_kill") {
             return Ok(false);
         }
         match file::write(place.dir(), "cgroup.kill", "1") {

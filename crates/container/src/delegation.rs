@@ -21,9 +21,17 @@ pub(crate) const POINTER: &str = "/annotations/run.oci.delegate-cgroup";
 /// # Errors
 /// It names no cgroup below the container's.
 pub(crate) fn check(value: &str) -> std::result::Result<(), String> {
+    check_below("the container's cgroup", value)
+}
+
+/// Checks a path below a cgroup, which may be empty.
+///
+/// # Errors
+/// It names no cgroup there.
+pub(crate) fn check_below(above: &str, value: &str) -> std::result::Result<(), String> {
     let leads_out = value.split('/').any(|part| part == "..");
     if leads_out || !value.is_empty() && clean(value).is_empty() {
-        return Err(format!("{} is no path below the container's cgroup", quoted(value)));
+        return Err(format!("{} is no path below {above}", quoted(value)));
     }
     Ok(())
 }

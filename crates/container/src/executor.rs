@@ -355,7 +355,7 @@ fn with_joined(
 ) -> Result<coble_sys::Child> {
     let mut back = Vec::new();
     let joined = namespaces.iter().try_for_each(|(kind, path)| {
-        let name = if *kind == NamespaceKind::Network { "net" } else { kind.as_str() };
+        let name = kind.file_name();
         let own = open(&CString::new(format!("/proc/thread-self/ns/{name}")).unwrap_or_default())?;
         let flag = u64::from(clone_flag(*kind));
         let other = open(path)?;

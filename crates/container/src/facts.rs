@@ -1,11 +1,11 @@
 //! What the parent has to know of the host before it can decide.
 
-use coble_cgroup::{Hierarchy, Kind, is_hidden};
+use coble_cgroup::{Hierarchy, Kind};
 use coble_sys::rustix::fs::{Access, CWD, access, stat};
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::process::{getegid, geteuid};
 use coble_sys::rustix::thread::{CapabilitySet, capabilities};
-use coble_sys::{MountAttr, mount_setattr};
+use coble_sys::{MountAttr, mount_setattr, without};
 
 use crate::error::{Error, Result};
 use crate::selinux;
@@ -47,7 +47,7 @@ impl Facts {
             gid: getegid().as_raw(),
             is_initial_user_namespace: is_initial,
             maps_ids: uid == 0 && is_initial || has_rights_over_ids()?,
-            has_mount_setattr: !is_hidden("mount_setattr") && has_mount_setattr(),
+            has_mount_setattr: !without("mount_setattr") && has_mount_setattr(),
             has_kcore: access(c"/proc/kcore", Access::EXISTS).is_ok(),
             has_selinux: selinux::is_active(),
             hierarchy: Hierarchy::detect()?,

@@ -33,10 +33,7 @@ pub(crate) fn refuse_host_sysctls(spec: &Spec) -> Result<()> {
 
 /// Whether the namespace at a path is the one that this process is in.
 pub(crate) fn is_own(kind: NamespaceKind, path: &str) -> Result<bool> {
-    let own = format!(
-        "/proc/thread-self/ns/{}",
-        if kind == NamespaceKind::Network { "net" } else { kind.as_str() }
-    );
+    let own = format!("/proc/thread-self/ns/{}", kind.file_name());
     let identity = |path: &str| {
         let metadata = std::fs::metadata(path).map_err(|error| Error::at("stat", path, error))?;
         Ok::<_, Error>((metadata.dev(), metadata.ino()))
@@ -64,5 +61,14 @@ mod tests {
         let words = "sysctl \"net.ipv4.ip_forward\" not allowed in host network namespace";
         assert_eq!(error.to_string(), words);
         assert_eq!(refuse_host_sysctls(&spec("/proc/self/ns/net", "kernel.shmmax")), Ok(()));
+    }
+
+    #[test]
+    fn the_own_namespace_of_each_kind_has_a_file() {
+        for kind in NamespaceKind::ALL {
+            let own = format!("/proc/self/ns/{}", kind.file_name());
+            assert_eq!(is_own(kind, &own), Ok(true), "{kind}");
+            assert_eq!(is_own(kind, "/proc/self/exe"), Ok(false), "{kind}");
+        }
     }
 }

@@ -184,7 +184,7 @@ pub use capability::NAMES as CAPABILITIES;
 pub use child::{Child, Spawned};
 /// Control groups, as [`Facts`] has them.
 pub use coble_cgroup as cgroup;
-pub use coble_cgroup::{SubCgroups, WITHOUT};
+pub use coble_cgroup::SubCgroups;
 /// Filters of system calls: profiles, what they come to, and the one that comes with coble.
 pub use coble_seccomp as seccomp;
 /// The OCI configuration as plain data.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::state::State;
 use crate::status::state;
 use crate::store::ids;
@@ -11,12 +11,12 @@ use crate::store::ids;
 ///
 /// # Errors
 /// The folder can't be read.
-pub fn list(root: &Path) -> Result<(Vec<State>, Vec<String>)> {
+pub fn list(root: &Path) -> Result<(Vec<State>, Vec<Error>)> {
     let (mut states, mut warnings) = (Vec::new(), Vec::new());
     for id in ids(root)? {
         match state(root, &id) {
             Ok(state) => states.push(state),
-            Err(error) => warnings.push(format!("{id}: {error}")),
+            Err(error) => warnings.push(error.within(&id)),
         }
     }
     Ok((states, warnings))

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::delegation::clean;
-use crate::validate::{Invalid, quoted};
+use crate::delegation::{check_below, clean};
+use crate::validate::Invalid;
 
 /// The annotation: a path below the unit's cgroup; empty for none.
 pub(crate) const SUBGROUP: &str = "run.oci.systemd.subgroup";
@@ -18,11 +18,7 @@ const POINTER: &str = "/annotations/run.oci.systemd.subgroup";
 /// # Errors
 /// It names no cgroup below the unit's.
 pub(crate) fn check(value: &str) -> Result<(), String> {
-    let leads_out = value.split('/').any(|part| part == "..");
-    if leads_out || !value.is_empty() && clean(value).is_empty() {
-        return Err(format!("{} is no path below the unit's cgroup", quoted(value)));
-    }
-    Ok(())
+    check_below("the unit's cgroup", value)
 }
 
 /// The path, without slashes at its ends; empty for none.

@@ -123,6 +123,15 @@ impl NamespaceKind {
             Self::Time => "time",
         }
     }
+
+    /// The name of its file in `/proc/PID/ns`, namespaces(7).
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Mount => "mnt",
+            Self::Network => "net",
+            other => other.as_str(),
+        }
+    }
 }
 
 impl fmt::Display for NamespaceKind {

@@ -29,6 +29,8 @@ mod streams;
 mod thread;
 pub mod userfaultfd;
 #[cfg(feature = "std")]
+mod without;
+#[cfg(feature = "std")]
 mod words;
 
 pub use clone3::{Child, Entry};
@@ -59,5 +61,7 @@ pub use signal::{
 pub use spawn::{Program, SPAWN_FAILED, Spawn};
 pub use streams::open_closed_streams;
 pub use thread::{exit_thread, start_thread};
+#[cfg(feature = "std")]
+pub use without::without;
 #[cfg(feature = "std")]
 pub use words::{errno_words, error_words};

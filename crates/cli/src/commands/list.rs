@@ -57,7 +57,7 @@ fn states(call: &Call) -> Result<Vec<State>, Failure> {
         return Ok(Vec::new());
     }
     let (states, warnings) = coble_container::list(&root)?;
-    warnings.iter().for_each(|warning| call.log.warning(warning));
+    call.warn(&warnings);
     Ok(states)
 }
 
