@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use coble_tests::{Bundle, Case, Holder, skip, wait};
+use coble_tests::{Bundle, Case, Cmd, Holder, skip, wait};
 use rustix::process::geteuid;
 
 /// The kinds of namespaces that a user namespace owns, as `config.json` and as `/proc/PID/ns` call them.
@@ -103,6 +103,20 @@ fn its_root_mounts_proc_sys_and_mqueue_and_they_are_its_own() {
     });
 }
 
+/// Joins the holder's user namespace, which has one user and one group.
+fn join_unmapped(bundle: &mut Bundle, holder: &Holder) {
+    for member in ["uidMappings", "gidMappings"] {
+        bundle.config["linux"].as_object_mut().unwrap().remove(member);
+    }
+    bundle.join("user", &holder.namespace("user"));
+    // The namespace knows no group 5.
+    for mount in bundle.list("/mounts") {
+        if let Some(options) = mount["options"].as_array_mut() {
+            options.retain(|option| option != "gid=5");
+        }
+    }
+}
+
 /// A joined namespace that belongs to the joined user namespace: it can be joined by its root alone.
 #[test]
 fn the_user_namespace_is_joined_before_what_belongs_to_it() {
@@ -111,20 +125,10 @@ fn the_user_namespace_is_joined_before_what_belongs_to_it() {
         let flags = ["--user", "--map-root-user", "--net", "--ipc", "--uts"];
         let holder = Holder::new(&case, &flags);
         let mut bundle = case.bundle();
-        bundle.without_namespace("user");
-        for member in ["uidMappings", "gidMappings"] {
-            bundle.config["linux"].as_object_mut().unwrap().remove(member);
-        }
+        join_unmapped(&mut bundle, &holder);
         bundle.config.as_object_mut().unwrap().remove("hostname");
-        bundle.join("user", &holder.namespace("user"));
         for (kind, file) in kinds {
             bundle.join(kind, &holder.namespace(file));
-        }
-        // The namespace knows no group 5.
-        for mount in bundle.list("/mounts") {
-            if let Some(options) = mount["options"].as_array_mut() {
-                options.retain(|option| option != "gid=5");
-            }
         }
         bundle.sh("for n in user net ipc uts; do readlink /proc/self/ns/$n; done; sleep 1000");
         let files = ["user", "net", "ipc", "uts"];
@@ -139,6 +143,35 @@ fn the_user_namespace_is_joined_before_what_belongs_to_it() {
         run.wait().exits(137);
         holder.end();
     }
+}
+
+/// The case's runtime as root with a group more.
+fn in_a_group(case: &Case) -> Cmd {
+    let setpriv = Cmd::new("setpriv", &case.id, &case.dir.join("output"));
+    setpriv.args(["--groups", "4242"]).arg(case.program()).arg("--root").arg(case.state_root())
+}
+
+/// What `/proc/self/status` says of a process without groups.
+const NO_GROUPS: &str = "Groups:\t";
+
+/// Where setgroups(2) is denied they could not be dropped any more, and the namespace's owner may look into the process.
+#[test]
+fn roots_groups_stay_outside_of_a_joined_user_namespace() {
+    let Some(case) = as_root() else { return };
+    let holder = Holder::new(&case, &["--user", "--map-root-user"]);
+    let mut bundle = case.bundle();
+    join_unmapped(&mut bundle, &holder);
+    let groups = ["grep", "Groups", "/proc/self/status"];
+    bundle.args(&groups).write();
+    let run = in_a_group(&case).args(["run", "--bundle"]).arg(&bundle.path).arg(&case.id);
+    assert_eq!(run.output().stdout().trim_end_matches([' ', '\n']), NO_GROUPS);
+
+    bundle.sh("sleep 1000");
+    case.detach(&bundle);
+    let exec = in_a_group(&case).args(["exec", &case.id]).args(groups);
+    assert_eq!(exec.output().stdout().trim_end_matches([' ', '\n']), NO_GROUPS, "exec");
+    case.delete_force();
+    holder.end();
 }
 
 /// A joined namespace that belongs to the host: the root of the new user namespace could not join it.

@@ -19,6 +19,7 @@ impl Display for Step<'_> {
             Self::JoinProcess { kinds: bits, .. } => {
                 write!(f, "join the container's {} namespaces", kinds(bits))
             }
+            Self::DropGroups { .. } => f.write_str("drop the caller's groups"),
             Self::BecomeRoot {} => f.write_str("become user 0 of the user namespace"),
             Self::Unshare { kinds: bits } => write!(f, "make new namespaces: {}", kinds(bits)),
             Self::TimeNamespace { offsets } if offsets.is_empty() => {

@@ -157,6 +157,7 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::OomScoreAdj { .. }
         | Step::Setns { .. }
         | Step::JoinProcess { .. }
+        | Step::DropGroups { .. }
         | Step::BecomeRoot {} => Phase::Join,
         Step::Unshare { .. }
         | Step::TimeNamespace { .. }

@@ -54,6 +54,7 @@ pub(crate) fn execute<'a>(step: &Step<'a>, context: &mut Context<'a>) -> Outcome
         Step::Processors { mask } => set_processors(mask),
         Step::Setns { kind, path } => namespace::join_path(context, kind, path),
         Step::JoinProcess { pidfd, kinds } => namespace::join_process(context, pidfd, kinds),
+        Step::DropGroups { may_be_denied } => identity::drop_groups(may_be_denied != 0),
         Step::BecomeRoot {} => namespace::become_root(),
         Step::Unshare { kinds } => namespace::make(kinds),
         Step::TimeNamespace { offsets } => namespace::make_time_namespace(context, offsets),

@@ -7,8 +7,10 @@ use coble_spec::{Linux, Namespace, NamespaceKind, Spec};
 use coble_sys::libc;
 
 use super::cgroup_wait::CgroupWait;
+use super::process::setgroups;
 use super::text::c_string;
 use super::{Job, clone_flag as flag_of, key_label_step};
+use crate::caller_groups::CallerGroups;
 use crate::delegation;
 use crate::error::{Error, Result};
 use crate::sysctl;
@@ -138,6 +140,10 @@ pub(super) fn join(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> R
     });
     for (kind, path, index) in joined {
         let path = c_string(path.as_str())?;
+        if *kind == NamespaceKind::User {
+            let groups = CallerGroups::of(job.facts).drop_step(setgroups(job, namespaces));
+            groups.into_iter().for_each(|step| plan.push(step, pointer(*index)));
+        }
         plan.push(Step::Setns { kind: flag_of(*kind), path: &path }, pointer(*index));
         if *kind == NamespaceKind::User {
             plan.push(Step::BecomeRoot {}, pointer(*index));
