@@ -145,6 +145,47 @@ fn the_user_namespace_is_joined_before_what_belongs_to_it() {
     }
 }
 
+/// Holds a network namespace and a user namespace, with links to them, while a command runs.
+const HOLD: &str = r#"
+set -e
+trap 'kill -KILL $HOLDERS' EXIT
+hold() {
+    unshare --kill-child --fork $2 sleep 1000 &
+    until P=$(cat /proc/$!/task/$!/children) && P=${P% } && [ "$P" ] &&
+        [ $(readlink /proc/$P/exe) != $(readlink /proc/$!/exe) ]; do sleep 0.05; done
+    ln -s /proc/$P/ns/$1 $1
+    HOLDERS="$HOLDERS $!"
+}
+hold net --net
+hold user '--user --map-root-user'
+readlink $(readlink user) $(readlink net)
+"$@"
+"#;
+
+/// A network namespace that belongs to the caller's own user namespace, beside a user namespace below it, as
+/// `podman run --userns=container:A --network=container:B` of a plain user: over the first only the caller's own root has rights.
+#[test]
+fn root_of_a_user_namespace_joins_what_is_its_own_before_a_user_namespace_below() {
+    for case in [as_root(), Case::plain()].into_iter().flatten() {
+        let place = case.folder("namespaces");
+        let mut bundle = case.bundle();
+        bundle.without_mount("/sys").without_mount("/sys/fs/cgroup").without_mount("/dev/pts");
+        for member in ["uidMappings", "gidMappings"] {
+            bundle.config["linux"].as_object_mut().unwrap().remove(member);
+        }
+        bundle.join("user", &place.join("user")).join("network", &place.join("net"));
+        bundle.sh("readlink /proc/self/ns/user; readlink /proc/self/ns/net").write();
+        let line = format!("cd {}; {HOLD}", place.display());
+        let outer =
+            case.tool("unshare").args(["--user", "--map-root-user", "sh", "-c", &line, "sh"]);
+        let run = outer.arg(case.program()).arg("--root").arg(case.state_root());
+        let said = run.args(["run", "--bundle"]).arg(&bundle.path).arg(&case.id).output().stdout();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.len(), 4, "{said}");
+        assert_eq!(lines[..2], lines[2..]);
+    }
+}
+
 /// The case's runtime as root with a group more.
 fn in_a_group(case: &Case) -> Cmd {
     let setpriv = Cmd::new("setpriv", &case.id, &case.dir.join("output"));

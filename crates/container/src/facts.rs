@@ -24,6 +24,8 @@ pub struct Facts {
     pub maps_ids: bool,
     /// Whether it may set groups there, CAP_SETGID, unless the namespace denies it to everybody.
     pub sets_groups: bool,
+    /// Whether it has CAP_SYS_ADMIN there, and so over namespaces of that user namespace and of all below it.
+    pub administers: bool,
     /// Whether there is mount_setattr(2) (Linux 5.12).
     pub has_mount_setattr: bool,
     /// Whether there is `/proc/kcore`.
@@ -51,6 +53,7 @@ impl Facts {
             is_initial_user_namespace: is_initial,
             maps_ids: rights.contains(CapabilitySet::SETUID | CapabilitySet::SETGID),
             sets_groups: rights.contains(CapabilitySet::SETGID),
+            administers: rights.contains(CapabilitySet::SYS_ADMIN),
             has_mount_setattr: !is_hidden("mount_setattr") && has_mount_setattr(),
             has_kcore: access(c"/proc/kcore", Access::EXISTS).is_ok(),
             has_selinux: selinux::is_active(),

@@ -130,9 +130,10 @@ fn pointer(index: usize) -> String {
 /// Joins namespaces by their paths.
 pub(super) fn join(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
     let mut joined: Vec<_> = namespaces.joined.iter().collect();
-    // Root has rights over every user namespace's namespaces, and loses its own by joining one; a plain user
-    // gains rights only there. The mount namespace comes last, since it changes what the paths mean.
-    let user_rank = if job.facts.is_rootless() { 0 } else { 2 };
+    // Root, of a user namespace too, has rights over its own namespaces and over those of every user namespace below, and
+    // loses the former by joining one; a plain user gains rights only there. The mount namespace comes last, since it
+    // changes what the paths mean.
+    let user_rank = if job.facts.administers { 2 } else { 0 };
     joined.sort_by_key(|(kind, ..)| match kind {
         NamespaceKind::User => user_rank,
         NamespaceKind::Mount => 3,

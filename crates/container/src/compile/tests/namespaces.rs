@@ -123,6 +123,13 @@ fn root_joins_a_user_namespace_after_what_it_has_rights_over() {
 }
 
 #[test]
+fn so_does_root_of_a_user_namespace() {
+    let facts = Facts { is_initial_user_namespace: false, ..root_on(UNIFIED) };
+    let [user, _] = WITH_JOINED_USER;
+    assert_order(&joined_user().on(facts).lines(), &["join the network namespace at /n/net", user]);
+}
+
+#[test]
 fn a_plain_user_joins_a_user_namespace_before_what_it_gets_rights_over_there() {
     let [user, root] = WITH_JOINED_USER;
     let lines = joined_user().on(user_on(UNIFIED)).lines();
