@@ -7,6 +7,7 @@ use std::path::Path;
 
 use coble_tests::{Bundle, Case, Cmd, Holder, skip, wait};
 use rustix::process::geteuid;
+use serde_json::{Value, json};
 
 /// The kinds of namespaces that a user namespace owns, as `config.json` and as `/proc/PID/ns` call them.
 const OWNED: [(&str, &str); 7] = [
@@ -184,6 +185,46 @@ fn root_of_a_user_namespace_joins_what_is_its_own_before_a_user_namespace_below(
         assert_eq!(lines.len(), 4, "{said}");
         assert_eq!(lines[..2], lines[2..]);
     }
+}
+
+/// Otherwise files of id-mapped mounts would belong to the wrong users. Podman writes a mapping of root alone where it knows
+/// none.
+#[test]
+fn mappings_beside_a_joined_user_namespace_are_those_of_it() {
+    let Some(case) = as_root() else { return };
+    let mut holder = mapped(&case);
+    holder.sh("sleep 1000");
+    case.detach(&holder);
+    let namespace = format!("/proc/{}/ns/user", case.pid());
+    let mut bundle = case.bundle_at("second");
+    case.give_rootfs(&bundle, 100_000);
+    bundle.join("user", Path::new(&namespace)).args(&["cat", "/proc/self/uid_map"]);
+    let run = |users: Value, groups: Value| {
+        let mut bundle = Bundle::new(bundle.path.clone(), bundle.config.clone());
+        bundle.config["linux"]["uidMappings"] = users;
+        bundle.config["linux"]["gidMappings"] = groups;
+        bundle.write();
+        let run = case.coble().args(["run", "--bundle"]).arg(&bundle.path);
+        run.arg(format!("{}-second", case.id))
+    };
+    let range = |inside, host, size| json!({"containerID": inside, "hostID": host, "size": size});
+    let whole = json!([range(0, 100_000, 65536)]);
+    let split = json!([range(1000, 101_000, 64536), range(0, 100_000, 1000)]);
+    let (stand_in, other) = (json!([range(0, 0, 1)]), json!([range(0, 200_000, 65536)]));
+    for right in [&whole, &split, &stand_in] {
+        let said = run(right.clone(), right.clone()).output().stdout();
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "65536"]);
+    }
+    let words = "namespaces enabled, but both namespace path and non-matching mapping specified";
+    for (users, groups, member) in [
+        (&other, &whole, "/linux/uidMappings"),
+        (&whole, &other, "/linux/gidMappings"),
+        (&whole, &json!([]), "/linux/gidMappings"),
+        (&stand_in, &whole, "/linux/uidMappings"),
+    ] {
+        run(users.clone(), groups.clone()).output().refused(&[member, words]);
+    }
+    case.delete_force();
 }
 
 /// The case's runtime as root with a group more.

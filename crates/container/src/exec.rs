@@ -337,6 +337,7 @@ impl Running {
                 Said::RuntimeHooks
                 | Said::NetworkDevices
                 | Said::DelegateCgroup
+                | Said::ConfirmMappings
                 | Said::Relabel(..)
                 | Said::Mount(..)
                 | Said::Source(_) => {

@@ -61,6 +61,8 @@ pub(crate) enum Said {
     RuntimeHooks,
     NetworkDevices,
     DelegateCgroup,
+    /// It is in the joined user namespace.
+    ConfirmMappings,
     Console(OwnedFd),
     Ready,
     /// It goes on as this process. Said twice, by the process that goes and by the one that comes.
@@ -319,6 +321,7 @@ impl Said {
             Message::RuntimeHooks => Self::RuntimeHooks,
             Message::NetworkDevices => Self::NetworkDevices,
             Message::DelegateCgroup => Self::DelegateCgroup,
+            Message::ConfirmMappings => Self::ConfirmMappings,
             Message::Console => Self::Console(descriptor.ok_or_else(unreadable)?),
             Message::Ready => Self::Ready,
             Message::Moved { pid } => Self::Moved(pid),

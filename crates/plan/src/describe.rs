@@ -21,6 +21,9 @@ impl Display for Step<'_> {
             }
             Self::DropGroups { .. } => f.write_str("drop the caller's groups"),
             Self::BecomeRoot {} => f.write_str("become user 0 of the user namespace"),
+            Self::ConfirmMappings {} => {
+                f.write_str("let the parent compare the mappings of the user namespace")
+            }
             Self::Unshare { kinds: bits } => write!(f, "make new namespaces: {}", kinds(bits)),
             Self::TimeNamespace { offsets } if offsets.is_empty() => {
                 f.write_str("make a time namespace")

@@ -8,8 +8,8 @@ pub const MESSAGE_MAX: usize = 4096 + 256;
 /// The byte that the parent answers with when the executor may go on.
 pub const GO_ON: u8 = 1;
 
-/// The byte that it answers with to what is asked before the container is recorded: [`Message::MapIds`],
-/// [`Message::Relabel`] and [`Message::DelegateCgroup`]. Another one than [`GO_ON`], which the parent sends unasked as soon as it is.
+/// The byte that it answers with to what is asked before the container is recorded: [`Message::ConfirmMappings`],
+/// [`Message::MapIds`], [`Message::Relabel`] and [`Message::DelegateCgroup`]. Another one than [`GO_ON`], which the parent sends unasked as soon as it is.
 pub const DONE: u8 = 2;
 
 /// The byte that [`crate::Step::AwaitCgroup`] waits for; it may come before it is waited for.
@@ -33,6 +33,8 @@ pub enum Message<'a> {
     RuntimeHooks,
     /// Network devices are due; the executor waits for one byte.
     NetworkDevices,
+    /// The process is in the joined user namespace, whose mappings are to be compared; the executor waits for [`DONE`].
+    ConfirmMappings,
     /// The process is to be put into a cgroup of its own; the executor waits for [`DONE`].
     DelegateCgroup,
     /// The terminal's other end comes with this message; the executor waits for one byte.
@@ -115,6 +117,7 @@ impl<'a> Message<'a> {
             Self::NetworkDevices => put(&[6]),
             Self::Arrived => put(&[7]),
             Self::DelegateCgroup => put(&[8]),
+            Self::ConfirmMappings => put(&[12]),
             Self::Relabel { step } => {
                 put(&[9]);
                 put(&step.to_le_bytes());
@@ -149,6 +152,7 @@ impl<'a> Message<'a> {
             6 => Self::NetworkDevices,
             7 => Self::Arrived,
             8 => Self::DelegateCgroup,
+            12 => Self::ConfirmMappings,
             9 => Self::Relabel { step: u32::read(&mut reader)? },
             10 => Self::OpenSource { step: u32::read(&mut reader)? },
             11 => Self::Listener,
@@ -177,6 +181,7 @@ mod tests {
             Message::OpenSource { step: 3 },
             Message::Listener,
             Message::DelegateCgroup,
+            Message::ConfirmMappings,
             Message::Relabel { step: 3 },
         ] {
             let mut buffer = [0; MESSAGE_MAX];

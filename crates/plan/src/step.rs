@@ -75,6 +75,8 @@ steps! {
     },
     /// Becomes user and group 0 of a user namespace that was just joined.
     BecomeRoot {},
+    /// Has the parent see that the joined user namespace maps ids as the configuration says: from outside, as that does.
+    ConfirmMappings {},
     /// Makes new namespaces that clone3(2) could not make, unshare(2).
     Unshare {
         /// `CLONE_NEW*` bits.

@@ -158,7 +158,8 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::Setns { .. }
         | Step::JoinProcess { .. }
         | Step::DropGroups { .. }
-        | Step::BecomeRoot {} => Phase::Join,
+        | Step::BecomeRoot {}
+        | Step::ConfirmMappings {} => Phase::Join,
         Step::Unshare { .. }
         | Step::TimeNamespace { .. }
         | Step::EnterPidNamespace { .. }

@@ -13,6 +13,7 @@ use super::{Job, clone_flag as flag_of, key_label_step};
 use crate::caller_groups::CallerGroups;
 use crate::delegation;
 use crate::error::{Error, Result};
+use crate::id_map::meant;
 use crate::sysctl;
 use crate::user_network::{GATEWAY, INTERFACE, RESOLVER};
 
@@ -148,6 +149,9 @@ pub(super) fn join(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> R
         plan.push(Step::Setns { kind: flag_of(*kind), path: &path }, pointer(*index));
         if *kind == NamespaceKind::User {
             plan.push(Step::BecomeRoot {}, pointer(*index));
+            if job.spec.linux.as_ref().is_some_and(|linux| meant(linux) != [&[], &[]]) {
+                plan.push(Step::ConfirmMappings {}, "/linux/uidMappings");
+            }
         }
     }
     Ok(())

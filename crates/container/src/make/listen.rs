@@ -8,6 +8,7 @@ use crate::console::send_console;
 use crate::error::{Error, Result};
 use crate::executor::Said;
 use crate::explain::explain;
+use crate::id_map::confirm_mappings;
 use crate::interrupt::Watch;
 use crate::mount_mapper::MountMapper;
 use crate::relay::Relay;
@@ -38,6 +39,12 @@ impl Making {
                 Said::DelegateCgroup => {
                     self.delegate_cgroup()?;
                     self.executor()?.answer_done()?;
+                }
+                Said::ConfirmMappings => {
+                    let linux = self.bundle.spec.linux.as_ref();
+                    let executor = self.executor()?;
+                    linux.map_or(Ok(()), |linux| confirm_mappings(executor.pid, linux))?;
+                    executor.answer_done()?;
                 }
                 Said::NetworkDevices => {
                     self.give_devices()?;

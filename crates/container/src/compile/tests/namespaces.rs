@@ -123,6 +123,15 @@ fn root_joins_a_user_namespace_after_what_it_has_rights_over() {
 }
 
 #[test]
+fn mappings_beside_a_joined_user_namespace_are_compared_before_anything_is_made_of_it() {
+    let confirm = "let the parent compare the mappings of the user namespace [/linux/uidMappings]";
+    let list = json!([{ "type": "user", "path": "/n/user" }, { "type": "mount" }]);
+    let case = Case::with(mapped(list.clone()));
+    assert_order(&case.lines(), &["become user 0", confirm, "make new namespaces: mount"]);
+    assert_eq!(Case::with(namespaces(list)).grep("compare"), [""; 0]);
+}
+
+#[test]
 fn so_does_root_of_a_user_namespace() {
     let facts = Facts { is_initial_user_namespace: false, ..root_on(UNIFIED) };
     let [user, _] = WITH_JOINED_USER;
