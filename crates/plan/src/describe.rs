@@ -269,7 +269,7 @@ impl Step<'_> {
                 "load a system call filter of {} instructions (flags {flags:#x})",
                 program.len() / 8
             ),
-            Self::SeccompFile { fd } => write!(f, "load the system call filter in descriptor {fd}"),
+            Self::SeccompFile { .. } => f.write_str("load the system call filter"),
             Self::Exec { args, .. } => write!(f, "run {}", words(args)),
             _ => Ok(()),
         }

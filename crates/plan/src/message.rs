@@ -21,6 +21,21 @@ pub const LISTENED: u8 = 5;
 /// The action of a [`Failure`] that an owner without an id in the user namespace explains, user_namespaces(7).
 pub const NOBODYS: &str = "make the mount point in a directory of nobody's";
 
+/// The actions of a [`Failure`] to load a filter of system calls. `start` knows no steps, and tells by them that it was
+/// no hook that failed.
+pub mod filter_action {
+    /// The file with the filter is read.
+    pub const READ: &str = "read the filter";
+    /// The filter is loaded, seccomp(2).
+    pub const LOAD: &str = "seccomp";
+    /// What waits until the listener has been taken is prepared, userfaultfd(2).
+    pub const WAIT: &str = "userfaultfd";
+    /// The thread that hands the listener over is started, clone3(2).
+    pub const THREAD: &str = "clone3 of the thread that hands the listener over";
+    /// All of them.
+    pub const ALL: [&str; 4] = [READ, LOAD, WAIT, THREAD];
+}
+
 /// The byte that comes with the descriptor that [`Message::OpenSource`] asks for.
 pub const OPENED: u8 = 3;
 
