@@ -28,30 +28,32 @@ impl Tracer {
         Ok(Self { signals })
     }
 
-    /// Tells `see` of each call at which something stops, and lets all go on. Takes away what has ended, and returns how
-    /// `first` did if it is among that.
+    /// Tells `see` of each call at which something stops, and lets all go on. Takes away what has ended, any child of this
+    /// process, and tells `bury` of it.
     ///
     /// # Errors
     /// The kernel's.
-    pub(crate) fn attend(&self, first: i32, mut see: impl FnMut(&Data)) -> Result<Option<Ended>> {
+    pub(crate) fn attend(
+        &self,
+        mut see: impl FnMut(&Data),
+        mut bury: impl FnMut(i32, Ended),
+    ) -> Result<()> {
         // What it says is found in any case, and it may have been read already.
         let _ = read(&self.signals, &mut [0; 128]);
-        let mut ended = None;
         loop {
             let (pid, change) = match ptrace::next_change() {
                 Ok(Some(change)) => change,
-                Ok(None) | Err(Errno::CHILD) => return Ok(ended),
+                Ok(None) | Err(Errno::CHILD) => return Ok(()),
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(Error::os("wait4", errno)),
             };
             let gone = match change {
-                Change::Exited(_) | Change::Killed(_) if pid != first => continue,
                 Change::Exited(status) => {
-                    ended = Some(Ended { exited: Some(status), signal: None });
+                    bury(pid, Ended { exited: Some(status), signal: None });
                     continue;
                 }
                 Change::Killed(signal) => {
-                    ended = Some(Ended { exited: None, signal: Some(signal) });
+                    bury(pid, Ended { exited: None, signal: Some(signal) });
                     continue;
                 }
                 Change::Call => ptrace::call_of(pid).and_then(|call| {
