@@ -202,6 +202,23 @@ fn without_an_agent_nothing_runs() {
     }
 }
 
+/// The listener is handed over by a thread, for which there is no room.
+#[test]
+fn a_filter_that_can_not_be_loaded_is_named() {
+    let Some(case) = Case::root() else { return };
+    let path = case.dir.join("agent");
+    let _agent = Agent::listen(&path, 1);
+    let mut bundle = notified(&case, "echo ran", &["mkdir"], &path);
+    bundle.config["linux"]["resources"]["pids"] = json!({"limit": 1});
+    let words = ["load ", "system call filter", "(/linux/seccomp)", "thread", "temporarily"];
+    case.refuses(case.run(&bundle), &words);
+    case.create(&bundle).output().ok();
+    let output = case.verb(&["start"]).output().fails(1, &words);
+    assert!(!output.stderr.contains("hook"), "{output}");
+    case.until_stopped();
+    case.delete();
+}
+
 #[test]
 fn an_agent_that_goes_away_leaves_calls_unanswered() {
     let Some(case) = Case::root() else { return };

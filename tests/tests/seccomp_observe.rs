@@ -42,6 +42,38 @@ fn holds(folder: &Path, names: &[&str]) {
     assert_eq!(found, names);
 }
 
+/// A hook that waits for the program, which waits for the answer to a call.
+#[test]
+fn calls_are_answered_while_poststart_hooks_run() {
+    let Some(case) = Case::root() else { return };
+    let script = format!("{MKDIR} 2>/dev/null; echo waited for > /tmp/made; exec sleep 0.2");
+    let profile = denying(&["mkdir", "mkdirat"], "SCMP_ACT_ERRNO");
+    let mut bundle = bundle(&case, &script, profile);
+    let file = bundle.inside("/tmp/made");
+    let wait =
+        |status| format!("until [ -e {} ]; do sleep 0.05; done; exit {status}", file.display());
+    let recorded = format!("--seccomp-record={}", case.dir.join("recorded").display());
+    for flag in ["--seccomp-report", &recorded] {
+        for (status, said) in [(0, None), (7, Some("poststart hook #0: /bin/sh: exit status 7"))] {
+            fs::remove_file(&file).ok();
+            bundle.config["hooks"] = json!({});
+            bundle.hook("poststart", &wait(status));
+            bundle.config["hooks"]["poststart"][0]["timeout"] = json!(60);
+            let output = case.run_with(&bundle, &[flag]).output();
+            match said {
+                None => output.ok(),
+                Some(words) => output.fails(1, &[words]),
+            };
+        }
+        bundle.config["hooks"]["poststart"] = json!([]);
+        bundle.hook("poststart", "exec sleep 1000");
+        bundle.config["hooks"]["poststart"][0]["timeout"] = json!(1);
+        let words = ["still running after 1 s, its timeout, and killed"];
+        case.run_with(&bundle, &[flag]).output().fails(1, &words);
+        case.assert_clean();
+    }
+}
+
 #[test]
 fn denied_calls_are_told_and_fail_all_the_same() {
     let Some(case) = Case::root() else { return };

@@ -13,6 +13,7 @@ use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::agent::{self, Agent};
+use crate::caller_groups::CallerGroups;
 use crate::capability;
 use crate::child::Spawned;
 use crate::compile::{
@@ -217,7 +218,11 @@ impl Exec {
             })?;
         // Looked up only if it matters.
         let has_selinux = !process.selinux_label.is_empty() && selinux::is_active();
-        let plan = compile(record, &target, root.as_ref(), &assumption, &processors, has_selinux)?;
+        let has_user = record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
+        let has_groups_to_drop = has_user && record.setgroups.may_be_denied();
+        let groups = has_groups_to_drop.then(CallerGroups::look).transpose()?;
+        let caller = Caller { has_selinux, groups };
+        let plan = compile(record, &target, root.as_ref(), &assumption, &processors, &caller)?;
         let keep: Vec<_> =
             [Some(&target), root.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
         let cgroup = Cgroup::from_record(&record.cgroup)?.below(&self.sub_cgroups(record))?;
@@ -347,6 +352,13 @@ fn stopped() -> Error {
     Error::of(ErrorKind::WrongStatus(Status::Stopped), "cannot exec in a stopped container")
 }
 
+/// What a plan depends on beside the container and the process.
+struct Caller {
+    has_selinux: bool,
+    /// Where a user namespace is joined that may deny setgroups(2).
+    groups: Option<CallerGroups>,
+}
+
 /// The plan of an exec: into the container's namespaces, and from there as its own process.
 fn compile(
     record: &Record,
@@ -354,7 +366,7 @@ fn compile(
     root: Option<&OwnedFd>,
     assumption: &Assumption<'_>,
     processors: &Processors,
-    has_selinux: bool,
+    caller: &Caller,
 ) -> Result<Plan> {
     let mut plan = Plan::default();
     let process = assumption.process;
@@ -363,12 +375,15 @@ fn compile(
         plan.push(Step::OomScoreAdj { value }, "/oomScoreAdj");
     }
     // Before the host's /proc is out of reach; a child inherits what its exec is to get.
-    label_steps(process, "", has_selinux, &mut plan)?;
+    label_steps(process, "", caller.has_selinux, &mut plan)?;
     if record.has_keyring {
         key_label_step(process, "", &mut plan)?;
     }
     let has = |kind| record.namespaces.iter().any(|namespace: &Namespace| namespace.kind == kind);
     let kinds = record.namespaces.iter().fold(0, |kinds, other| kinds | clone_flag(other.kind));
+    if let Some(step) = caller.groups.and_then(|groups| groups.drop_step(assumption.setgroups)) {
+        plan.push(step, "");
+    }
     if kinds != 0 {
         plan.push(Step::JoinProcess { pidfd: target.as_raw_fd(), kinds }, "");
     }

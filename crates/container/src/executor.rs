@@ -80,6 +80,8 @@ pub(crate) enum Request {
     RuntimeHooks,
     NetworkDevices,
     DelegateCgroup,
+    /// It is in the joined user namespace.
+    ConfirmMappings,
     /// A new mount, and the step that says how its ids are mapped.
     MapIds(u32, OwnedFd),
     /// The step whose source has to be opened for it.
@@ -326,6 +328,7 @@ impl Said {
             Message::RuntimeHooks => Self::Asks(Request::RuntimeHooks),
             Message::NetworkDevices => Self::Asks(Request::NetworkDevices),
             Message::DelegateCgroup => Self::Asks(Request::DelegateCgroup),
+            Message::ConfirmMappings => Self::Asks(Request::ConfirmMappings),
             Message::Console => Self::Console(descriptor.ok_or_else(unreadable)?),
             Message::Ready => Self::Ready,
             Message::Moved { pid } => Self::Moved(pid),

@@ -1,10 +1,11 @@
 //! What the executor says of a failure, as an error that names the step and the place in the configuration.
 
-use coble_plan::{Failure, NOBODYS, Plan, Step, mount};
+use coble_plan::{Failure, NOBODYS, Plan, Step, filter_action, mount};
 use coble_sys::rustix::io::Errno;
 use coble_sys::{errno_words, libc};
 
 use crate::error::{Error, ErrorKind};
+use crate::filter;
 use crate::host_mounts::hidden_part;
 use crate::refused_clone::Caller;
 
@@ -110,6 +111,13 @@ fn fixed_hint(step: &Step<'_>, errno: i32, action: &str) -> Option<&'static str>
         (Step::Scheduler { .. }, libc::EPERM) => Some(
             "process scheduler can't be used together with AllowedCPUs, nor without CAP_SYS_NICE",
         ),
+        (_, libc::EPERM) if action == filter_action::WAIT => Some(
+            "notifications take userfaultfd(2), which before Linux 5.11 is root's of the host alone: sysctl \
+             vm.unprivileged_userfaultfd=1 changes that",
+        ),
+        (_, libc::ENOSYS) if action == filter_action::WAIT => {
+            Some("notifications take userfaultfd(2), which this kernel was built without")
+        }
         _ if action == NOBODYS => Some(
             "it belongs to an id that the user namespace has none for: what helps is to give the root file system to the \
              container's root, or the annotation coble.rootfs.idmap",
@@ -118,8 +126,8 @@ fn fixed_hint(step: &Step<'_>, errno: i32, action: &str) -> Option<&'static str>
     }
 }
 
-/// The same for a failure after the wait for `start`, where the plan is not known any more: a hook's or the
-/// program's.
+/// The same for a failure after the wait for `start`, where the plan is not known any more: a hook's, the filter's or
+/// the program's.
 pub(crate) fn explain_late(failure: &Failure<'_>) -> Error {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let (action, detail) = (text(failure.action), text(failure.detail));
@@ -130,6 +138,11 @@ pub(crate) fn explain_late(failure: &Failure<'_>) -> Error {
     if action == "execve" {
         let errno = (failure.errno != 0).then_some(failure.errno);
         return Error::of(ErrorKind::Program { errno }, explain_program(&action, &detail, &why));
+    }
+    if filter_action::ALL.contains(&action.as_str()) {
+        let mut plan = Plan::default();
+        plan.push(Step::SeccompFile { fd: -1 }, filter::POINTER);
+        return explain(&plan, 0, failure.errno, &action, &detail);
     }
     explain_hook("startContainer hook", [&action, &detail, &why])
 }
@@ -201,6 +214,23 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_that_start_can_not_load_is_no_hook() {
+        let late = |action: &str| {
+            let action = action.as_bytes();
+            explain_late(&Failure { step: 7, errno: libc::EAGAIN, action, detail: b"" })
+        };
+        for action in filter_action::ALL {
+            let error = late(action);
+            let text = "load the system call filter (/linux/seccomp): ";
+            assert!(error.to_string().starts_with(&format!("{text}{action}: ")), "{error}");
+            let (step, pointer) = ("SeccompFile", "/linux/seccomp".to_owned());
+            let errno = Some(libc::EAGAIN);
+            assert_eq!(*error.kind(), ErrorKind::Step { step, pointer, errno });
+        }
+        assert_eq!(*late("pipe2").kind(), ErrorKind::Hook);
+    }
+
+    #[test]
     fn what_the_error_number_does_not_tell_is_said() {
         let text = explained(scheduler(), libc::EPERM, "sched_setattr");
         assert!(text.contains("operation not permitted: process scheduler can't be used together"));
@@ -214,6 +244,9 @@ mod tests {
         assert!(hint.ends_with("--security-opt seccomp=unconfined"), "{hint}");
         assert_eq!(filtered_hint(&pivot, libc::EINVAL, "pivot_root"), None);
         assert_eq!(filtered_hint(&pivot, libc::EPERM, "chdir"), None);
+        let filter = Step::SeccompFile { fd: 3 };
+        let hint = explained(filter, libc::EPERM, filter_action::WAIT);
+        assert!(hint.contains("sysctl vm.unprivileged_userfaultfd=1"), "{hint}");
         for (flags, action) in [(mount::RECURSIVE, "open_tree"), (0, "move_mount")] {
             assert!(!explained(bind(flags), libc::EINVAL, action).contains("rbind"));
         }

@@ -22,6 +22,10 @@ pub struct Facts {
     /// Whether this process may map ids of its user namespace: it has CAP_SETUID and CAP_SETGID there
     /// (user_namespaces(7)).
     pub maps_ids: bool,
+    /// Whether it may set groups there, CAP_SETGID, unless the namespace denies it to everybody.
+    pub sets_groups: bool,
+    /// Whether it has CAP_SYS_ADMIN there, and so over namespaces of that user namespace and of all below it.
+    pub administers: bool,
     /// Whether there is mount_setattr(2) (Linux 5.12).
     pub has_mount_setattr: bool,
     /// Whether there is `/proc/kcore`.
@@ -42,11 +46,14 @@ impl Facts {
     /// If `/proc` or the cgroup mounts can't be read.
     pub fn look() -> Result<Self> {
         let (uid, is_initial) = (geteuid().as_raw(), is_initial_user_namespace()?);
+        let rights = if uid == 0 && is_initial { CapabilitySet::all() } else { effective()? };
         Ok(Self {
             uid,
             gid: getegid().as_raw(),
             is_initial_user_namespace: is_initial,
-            maps_ids: uid == 0 && is_initial || has_rights_over_ids()?,
+            maps_ids: rights.contains(CapabilitySet::SETUID | CapabilitySet::SETGID),
+            sets_groups: rights.contains(CapabilitySet::SETGID),
+            administers: rights.contains(CapabilitySet::SYS_ADMIN),
             has_mount_setattr: !without("mount_setattr") && has_mount_setattr(),
             has_kcore: access(c"/proc/kcore", Access::EXISTS).is_ok(),
             has_selinux: selinux::is_active(),
@@ -75,9 +82,12 @@ pub(crate) fn is_initial_user_namespace() -> Result<bool> {
     Ok(namespace.st_ino == INITIAL_USER_NAMESPACE)
 }
 
-fn has_rights_over_ids() -> Result<bool> {
-    let sets = capabilities(None).map_err(|errno| Error::os("capget", errno))?;
-    Ok(sets.effective.contains(CapabilitySet::SETUID | CapabilitySet::SETGID))
+/// The effective capabilities of this process.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn effective() -> Result<CapabilitySet> {
+    capabilities(None).map(|sets| sets.effective).map_err(|errno| Error::os("capget", errno))
 }
 
 /// A change of nothing, which the kernel answers before it looks at anything.

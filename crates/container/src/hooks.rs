@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command};
 
 use coble_spec::Hook;
 use coble_sys::rustix::event::Timespec;
-use coble_sys::rustix::fd::AsFd;
+use coble_sys::rustix::fd::{AsFd, BorrowedFd};
 use coble_sys::rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::executor::{Ended, destroy, reap};
 use crate::hook_output::HookOutput;
 use crate::interrupt::Watch;
 
@@ -29,7 +30,32 @@ pub(crate) struct Setting<'a> {
     pub(crate) output: &'a HookOutput,
 }
 
-/// Runs hooks one after the other, for as long as `watch` allows.
+/// Who waits for hooks.
+pub(crate) trait Attend {
+    /// Waits until a child of this process has ended, and takes it away; `None` if it hasn't within `limit`.
+    ///
+    /// # Errors
+    /// It is given up; the kernel's.
+    fn await_child(
+        &mut self,
+        pid: i32,
+        pidfd: BorrowedFd<'_>,
+        limit: Option<Timespec>,
+    ) -> Result<Option<Ended>>;
+}
+
+impl Attend for Watch<'_> {
+    fn await_child(
+        &mut self,
+        _: i32,
+        pidfd: BorrowedFd<'_>,
+        limit: Option<Timespec>,
+    ) -> Result<Option<Ended>> {
+        self.wait(pidfd, limit)?.then(|| reap(pidfd)).transpose()
+    }
+}
+
+/// Runs hooks one after the other, for as long as `attendant` allows.
 ///
 /// # Errors
 /// The first hook that can't be run, fails, or runs longer than its timeout.
@@ -37,10 +63,10 @@ pub(crate) fn run(
     name: &str,
     hooks: &[Hook],
     setting: &Setting<'_>,
-    watch: &Watch<'_>,
+    attendant: &mut dyn Attend,
 ) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        failed(name, index, hook, run_one(hook, setting, watch))?;
+        failed(name, index, hook, run_one(hook, setting, attendant))?;
     }
     Ok(())
 }
@@ -53,7 +79,6 @@ pub(crate) fn run_poststop(
     bundle: &Path,
     annotations: &BTreeMap<String, String>,
 ) -> Vec<Error> {
-    let watch = Watch::default();
     let (output, unopened) = match HookOutput::open(annotations) {
         _ if hooks.is_empty() => return Vec::new(),
         Ok(output) => (output, None),
@@ -61,8 +86,9 @@ pub(crate) fn run_poststop(
         Err(error) => (HookOutput::default(), Some(error)),
     };
     let setting = Setting { state, bundle, output: &output };
-    let run =
-        |(index, hook)| failed("poststop", index, hook, run_one(hook, &setting, &watch)).err();
+    let run = |(index, hook)| {
+        failed("poststop", index, hook, run_one(hook, &setting, &mut Watch::default())).err()
+    };
     unopened.into_iter().chain(hooks.iter().enumerate().filter_map(run)).collect()
 }
 
@@ -77,7 +103,7 @@ fn failed(name: &str, index: usize, hook: &Hook, outcome: Result<()>) -> Result<
     })
 }
 
-fn run_one(hook: &Hook, setting: &Setting<'_>, watch: &Watch<'_>) -> Result<()> {
+fn run_one(hook: &Hook, setting: &Setting<'_>, attendant: &mut dyn Attend) -> Result<()> {
     // A file and not a pipe: what the hook leaves behind may keep it open.
     let output = memfd_create("hook", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
         .map_err(|errno| Error::os("memfd_create", errno))?;
@@ -89,7 +115,7 @@ fn run_one(hook: &Hook, setting: &Setting<'_>, watch: &Watch<'_>) -> Result<()> 
     let [stdout, stderr] = setting.output.streams()?;
     let (name, args) = hook.args.split_first().unwrap_or((&hook.path, &[]));
     let variables = hook.env.iter().map(|entry| entry.split_once('=').unwrap_or((entry, "")));
-    let mut child = Command::new(&hook.path)
+    let child = Command::new(&hook.path)
         .arg0(name)
         .args(args)
         .env_clear()
@@ -100,19 +126,19 @@ fn run_one(hook: &Hook, setting: &Setting<'_>, watch: &Watch<'_>) -> Result<()> 
         .stderr(or_output(stderr)?)
         .spawn()
         .map_err(|error| Error::at("run", &hook.path, error))?;
-    let status = await_status(&mut child, hook, watch);
+    let ended = await_end(&child, hook, attendant);
     // What the hook has left behind doesn't fill memory that nobody reads. A shared writable mapping would refuse.
     let _ = fcntl_add_seals(&output, SealFlags::WRITE);
-    let status = status?;
-    if status.success() {
+    let ended = ended?;
+    if ended.exited == Some(0) {
         return Ok(());
     }
     let mut said = String::new();
     let _ = output.rewind();
     let _ = output.take(OUTPUT_MAX).read_to_string(&mut said);
-    let why = match status.signal() {
+    let why = match ended.signal {
         Some(signal) => format!("killed by signal {signal}"),
-        None => format!("exit status {}", status.code().unwrap_or(0)),
+        None => format!("exit status {}", ended.exited.unwrap_or(0)),
     };
     let said = said.trim();
     Err(Error::new(if said.is_empty() { why } else { format!("{why}, output: {said}") }))
@@ -128,24 +154,19 @@ fn state_file(state: &str) -> Result<File> {
     Ok(file)
 }
 
-fn await_status(child: &mut Child, hook: &Hook, watch: &Watch<'_>) -> Result<ExitStatus> {
+fn await_end(child: &Child, hook: &Hook, attendant: &mut dyn Attend) -> Result<Ended> {
     let seconds = hook.timeout.filter(|seconds| *seconds > 0);
     let limit = seconds.map(|seconds| Timespec { tv_sec: seconds, tv_nsec: 0 });
-    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())
-        .map_err(|errno| Error::os("pidfd_open", errno))?;
-    let ended = watch.wait(pidfd.as_fd(), limit);
-    if !matches!(ended, Ok(true)) {
-        // It may end by itself at this very moment; or not even now.
-        let _ = child.kill();
-        if !Watch::default().wait(pidfd.as_fd(), Some(Watch::END))? {
-            return Err(Error::new("still running ten seconds after SIGKILL"));
-        }
+    let pid = Pid::from_child(child);
+    let pidfd =
+        pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| Error::os("pidfd_open", errno))?;
+    let ended = attendant.await_child(pid.as_raw_nonzero().get(), pidfd.as_fd(), limit);
+    // It may end by itself at this very moment; or not even now.
+    if !matches!(ended, Ok(Some(_))) && !destroy(pidfd.as_fd()) {
+        return Err(Error::new("still running ten seconds after SIGKILL"));
     }
-    let status = child.wait().map_err(|error| Error::at("wait for", &hook.path, error))?;
-    match (ended?, seconds) {
-        (false, Some(seconds)) => {
-            Err(Error::new(format!("still running after {seconds} s, its timeout, and killed")))
-        }
-        _ => Ok(status),
-    }
+    let seconds = seconds.unwrap_or_default();
+    ended?.ok_or_else(|| {
+        Error::new(format!("still running after {seconds} s, its timeout, and killed"))
+    })
 }

@@ -88,6 +88,7 @@
 
 mod agent;
 mod bundle;
+mod caller_groups;
 mod capability;
 mod cgroup_place;
 mod child;

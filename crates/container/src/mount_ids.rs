@@ -2,6 +2,7 @@
 
 use coble_spec::{IdMapping, Linux, Mount, NamespaceKind};
 
+use crate::id_map::meant;
 use crate::mount_options::{IdMap, MountOptions, Range};
 
 /// The mapping of one mount: ids in the file system, and what they are on the host.
@@ -80,7 +81,8 @@ fn bad(member: &'static str, reason: impl Into<String>) -> BadIds {
 }
 
 fn of_option(option: &IdMap, linux: &Linux) -> Result<(Vec<IdMapping>, Vec<IdMapping>), BadIds> {
-    Ok((absolute(&option.uids, &linux.uid_mappings)?, absolute(&option.gids, &linux.gid_mappings)?))
+    let [uids, gids] = meant(linux);
+    Ok((absolute(&option.uids, uids)?, absolute(&option.gids, gids)?))
 }
 
 /// The ranges with ids of the host, where those of the container stand for them.

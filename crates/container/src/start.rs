@@ -84,7 +84,7 @@ fn run_poststart(record: &Record) -> Result<()> {
     let state = ToldState::of_record(record, Status::Running).text(record.init.pid);
     let ran = HookOutput::open(&record.annotations).and_then(|output| {
         let setting = Setting { state: &state, bundle: Path::new(&record.bundle), output: &output };
-        hooks::run("poststart", &hooks.poststart, &setting, &Watch::default())
+        hooks::run("poststart", &hooks.poststart, &setting, &mut Watch::default())
     });
     if ran.is_err() {
         crate::kill::end(record)?;

@@ -77,6 +77,13 @@ pub(crate) enum Setgroups {
     Unknown,
 }
 
+impl Setgroups {
+    /// Whether a process in the namespace may be unable to drop groups that it has from elsewhere, and is to.
+    pub(crate) fn may_be_denied(self) -> bool {
+        matches!(self, Self::Denied | Self::Unknown)
+    }
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde hands it over so
 fn is_zero(number: &u64) -> bool {
     *number == 0

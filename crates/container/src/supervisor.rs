@@ -1,6 +1,7 @@
 //! Answers for a program's system calls as its profile does, and keeps account of them.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use coble_seccomp::{Action, Arch, Data};
 use coble_sys::notification::{self, Notification};
@@ -11,7 +12,8 @@ use coble_sys::rustix::process::{Pid, PidfdFlags, pidfd_open};
 use coble_sys::{libc, pidfd_send_signal};
 
 use crate::error::{Error, Result};
-use crate::executor::Ended;
+use crate::executor::{Ended, reap};
+use crate::hooks::Attend;
 use crate::observe::{Denial, Observed, Watched};
 use crate::tracer::Tracer;
 
@@ -31,6 +33,8 @@ pub(crate) struct Supervisor {
     has_killed_init: bool,
     is_over: bool,
     ended: Option<Ended>,
+    /// A child that is waited for, and how it has ended if it was taken away here.
+    child: Option<(i32, Option<Ended>)>,
 }
 
 impl Supervisor {
@@ -40,9 +44,17 @@ impl Supervisor {
     /// It can't be traced.
     pub(crate) fn begin(listener: OwnedFd, watched: Watched, init: i32) -> Result<Self> {
         let tracer = watched.seen.is_some().then(|| Tracer::begin(init)).transpose()?;
-        let observed = Observed::default();
-        let (has_killed_init, is_over, ended) = (false, false, None);
-        Ok(Self { listener, tracer, watched, init, observed, has_killed_init, is_over, ended })
+        Ok(Self {
+            listener,
+            tracer,
+            watched,
+            init,
+            observed: Observed::default(),
+            has_killed_init: false,
+            is_over: false,
+            ended: None,
+            child: None,
+        })
     }
 
     /// Attends to what is there, without waiting: the call that waits for an answer, and what has stopped.
@@ -56,7 +68,13 @@ impl Supervisor {
             let see = |call: &Data| {
                 program.answer(call).iter().for_each(|answer| seen.add(call, *answer))
             };
-            self.ended = self.ended.or(tracer.attend(self.init, see)?);
+            let (init, ended, child) = (self.init, &mut self.ended, &mut self.child);
+            let bury = |pid, how| match child {
+                _ if pid == init => *ended = Some(how),
+                Some((child, ended)) if pid == *child => *ended = Some(how),
+                _ => {}
+            };
+            tracer.attend(see, bury)?;
         }
         Ok(())
     }
@@ -156,6 +174,39 @@ impl Supervisor {
                 pid: call.pid,
                 process: name_of(self.listener.as_fd(), call),
             }),
+        }
+    }
+}
+
+impl Attend for Supervisor {
+    fn await_child(
+        &mut self,
+        pid: i32,
+        pidfd: BorrowedFd<'_>,
+        limit: Option<Timespec>,
+    ) -> Result<Option<Ended>> {
+        let limit = limit.and_then(|limit| Duration::try_from(limit).ok());
+        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
+        self.child = Some((pid, None));
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            let mut watched = vec![PollFd::new(&pidfd, PollFlags::IN)];
+            let others: Vec<_> = self.watch().collect();
+            watched.extend(others.iter().map(|other| PollFd::new(other, PollFlags::IN)));
+            let count = match poll(&mut watched, left.as_ref()) {
+                Err(Errno::INTR) => continue,
+                count => count.map_err(|errno| Error::os("poll", errno))?,
+            };
+            if !watched[0].revents().is_empty() {
+                let (_, ended) = self.child.take().unwrap_or_default();
+                return ended.map_or_else(|| reap(pidfd), Ok).map(Some);
+            }
+            if count == 0 {
+                self.child = None;
+                return Ok(None);
+            }
+            self.attend()?;
         }
     }
 }

@@ -41,31 +41,33 @@ impl Tracer {
         [self.signals.as_fd(), self.more.as_fd()]
     }
 
-    /// Tells `see` of each call at which something stops, and lets all go on. Takes away what has ended, and returns how
-    /// `first` did if it is among that.
+    /// Tells `see` of each call at which something stops, and lets all go on. Takes away what has ended, any child of this
+    /// process, and tells `bury` of it.
     ///
     /// # Errors
     /// The kernel's.
-    pub(crate) fn attend(&self, first: i32, mut see: impl FnMut(&Data)) -> Result<Option<Ended>> {
+    pub(crate) fn attend(
+        &self,
+        mut see: impl FnMut(&Data),
+        mut bury: impl FnMut(i32, Ended),
+    ) -> Result<()> {
         // What they say is found in any case, and it may have been read already.
         let _ = read(&self.signals, &mut [0; 128]);
         let _ = read(&self.more, &mut [0; 8]);
-        let mut ended = None;
         for _ in 0..AT_ONCE {
             let (pid, change) = match ptrace::next_change() {
                 Ok(Some(change)) => change,
-                Ok(None) | Err(Errno::CHILD) => return Ok(ended),
+                Ok(None) | Err(Errno::CHILD) => return Ok(()),
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(Error::os("wait4", errno)),
             };
             let gone = match change {
-                Change::Exited(_) | Change::Killed(_) if pid != first => continue,
                 Change::Exited(status) => {
-                    ended = Some(Ended { exited: Some(status), signal: None });
+                    bury(pid, Ended { exited: Some(status), signal: None });
                     continue;
                 }
                 Change::Killed(signal) => {
-                    ended = Some(Ended { exited: None, signal: Some(signal) });
+                    bury(pid, Ended { exited: None, signal: Some(signal) });
                     continue;
                 }
                 Change::Call => ptrace::call_of(pid).and_then(|call| {
@@ -82,7 +84,7 @@ impl Tracer {
             }
         }
         write(&self.more, &1_u64.to_ne_bytes()).map_err(|errno| Error::os("eventfd", errno))?;
-        Ok(ended)
+        Ok(())
     }
 }
 

@@ -19,7 +19,11 @@ impl Display for Step<'_> {
             Self::JoinProcess { kinds: bits, .. } => {
                 write!(f, "join the container's {} namespaces", kinds(bits))
             }
+            Self::DropGroups { .. } => f.write_str("drop the caller's groups"),
             Self::BecomeRoot {} => f.write_str("become user 0 of the user namespace"),
+            Self::ConfirmMappings {} => {
+                f.write_str("let the parent compare the mappings of the user namespace")
+            }
             Self::Unshare { kinds: bits } => write!(f, "make new namespaces: {}", kinds(bits)),
             Self::TimeNamespace { offsets } if offsets.is_empty() => {
                 f.write_str("make a time namespace")
@@ -265,7 +269,7 @@ impl Step<'_> {
                 "load a system call filter of {} instructions (flags {flags:#x})",
                 program.len() / 8
             ),
-            Self::SeccompFile { fd } => write!(f, "load the system call filter in descriptor {fd}"),
+            Self::SeccompFile { .. } => f.write_str("load the system call filter"),
             Self::Exec { args, .. } => write!(f, "run {}", words(args)),
             _ => Ok(()),
         }

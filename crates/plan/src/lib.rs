@@ -23,7 +23,7 @@ mod wire;
 pub use list::ListBuf;
 pub use list::{List, ListIter};
 pub use message::{
-    DONE, Failure, GO_ON, IN_CGROUP, LISTENED, MESSAGE_MAX, Message, NOBODYS, OPENED,
+    DONE, Failure, GO_ON, IN_CGROUP, LISTENED, MESSAGE_MAX, Message, NOBODYS, OPENED, filter_action,
 };
 #[cfg(feature = "std")]
 pub use plan::Plan;

@@ -8,8 +8,8 @@ pub const MESSAGE_MAX: usize = 4096 + 256;
 /// The byte that the parent answers with when the executor may go on.
 pub const GO_ON: u8 = 1;
 
-/// The byte that it answers with to what is asked before the container is recorded: [`Message::MapIds`],
-/// [`Message::Relabel`] and [`Message::DelegateCgroup`]. Another one than [`GO_ON`], which the parent sends unasked as soon as it is.
+/// The byte that it answers with to what is asked before the container is recorded: [`Message::ConfirmMappings`],
+/// [`Message::MapIds`], [`Message::Relabel`] and [`Message::DelegateCgroup`]. Another one than [`GO_ON`], which the parent sends unasked as soon as it is.
 pub const DONE: u8 = 2;
 
 /// The byte that [`crate::Step::AwaitCgroup`] waits for; it may come before it is waited for.
@@ -20,6 +20,21 @@ pub const LISTENED: u8 = 5;
 
 /// The action of a [`Failure`] that an owner without an id in the user namespace explains, user_namespaces(7).
 pub const NOBODYS: &str = "make the mount point in a directory of nobody's";
+
+/// The actions of a [`Failure`] to load a filter of system calls. `start` knows no steps, and tells by them that it was
+/// no hook that failed.
+pub mod filter_action {
+    /// The file with the filter is read.
+    pub const READ: &str = "read the filter";
+    /// The filter is loaded, seccomp(2).
+    pub const LOAD: &str = "seccomp";
+    /// What waits until the listener has been taken is prepared, userfaultfd(2).
+    pub const WAIT: &str = "userfaultfd";
+    /// The thread that hands the listener over is started, clone3(2).
+    pub const THREAD: &str = "clone3 of the thread that hands the listener over";
+    /// All of them.
+    pub const ALL: [&str; 4] = [READ, LOAD, WAIT, THREAD];
+}
 
 /// The byte that comes with the descriptor that [`Message::OpenSource`] asks for.
 pub const OPENED: u8 = 3;
@@ -33,6 +48,8 @@ pub enum Message<'a> {
     RuntimeHooks,
     /// Network devices are due; the executor waits for one byte.
     NetworkDevices,
+    /// The process is in the joined user namespace, whose mappings are to be compared; the executor waits for [`DONE`].
+    ConfirmMappings,
     /// The process is to be put into a cgroup of its own; the executor waits for [`DONE`].
     DelegateCgroup,
     /// The terminal's other end comes with this message; the executor waits for one byte.
@@ -115,6 +132,7 @@ impl<'a> Message<'a> {
             Self::NetworkDevices => put(&[6]),
             Self::Arrived => put(&[7]),
             Self::DelegateCgroup => put(&[8]),
+            Self::ConfirmMappings => put(&[12]),
             Self::Relabel { step } => {
                 put(&[9]);
                 put(&step.to_le_bytes());
@@ -149,6 +167,7 @@ impl<'a> Message<'a> {
             6 => Self::NetworkDevices,
             7 => Self::Arrived,
             8 => Self::DelegateCgroup,
+            12 => Self::ConfirmMappings,
             9 => Self::Relabel { step: u32::read(&mut reader)? },
             10 => Self::OpenSource { step: u32::read(&mut reader)? },
             11 => Self::Listener,
@@ -177,6 +196,7 @@ mod tests {
             Message::OpenSource { step: 3 },
             Message::Listener,
             Message::DelegateCgroup,
+            Message::ConfirmMappings,
             Message::Relabel { step: 3 },
         ] {
             let mut buffer = [0; MESSAGE_MAX];

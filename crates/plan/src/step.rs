@@ -68,8 +68,15 @@ steps! {
         /// `CLONE_NEW*` bits.
         kinds: u32,
     },
+    /// Drops the further groups of the caller, setgroups(2), before a user namespace is joined that may deny it.
+    DropGroups {
+        /// Whether the caller's own user namespace may deny it as well; then they are passed over.
+        may_be_denied: u32,
+    },
     /// Becomes user and group 0 of a user namespace that was just joined.
     BecomeRoot {},
+    /// Has the parent see that the joined user namespace maps ids as the configuration says: from outside, as that does.
+    ConfirmMappings {},
     /// Makes new namespaces that clone3(2) could not make, unshare(2).
     Unshare {
         /// `CLONE_NEW*` bits.

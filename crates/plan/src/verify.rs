@@ -157,7 +157,9 @@ fn phase(step: &Step<'_>) -> Option<Phase> {
         | Step::OomScoreAdj { .. }
         | Step::Setns { .. }
         | Step::JoinProcess { .. }
-        | Step::BecomeRoot {} => Phase::Join,
+        | Step::DropGroups { .. }
+        | Step::BecomeRoot {}
+        | Step::ConfirmMappings {} => Phase::Join,
         Step::Unshare { .. }
         | Step::TimeNamespace { .. }
         | Step::EnterPidNamespace { .. }

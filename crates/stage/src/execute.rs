@@ -54,7 +54,9 @@ pub(crate) fn execute<'a>(step: &Step<'a>, context: &mut Context<'a>) -> Outcome
         Step::Processors { mask } => set_processors(mask),
         Step::Setns { kind, path } => namespace::join_path(context, kind, path),
         Step::JoinProcess { pidfd, kinds } => namespace::join_process(context, pidfd, kinds),
+        Step::DropGroups { may_be_denied } => identity::drop_groups(may_be_denied != 0),
         Step::BecomeRoot {} => namespace::become_root(),
+        Step::ConfirmMappings {} => rendezvous::ask_early(context, Message::ConfirmMappings),
         Step::Unshare { kinds } => namespace::make(kinds),
         Step::TimeNamespace { offsets } => namespace::make_time_namespace(context, offsets),
         Step::EnterPidNamespace { keep_proc } => {
@@ -79,7 +81,7 @@ pub(crate) fn execute<'a>(step: &Step<'a>, context: &mut Context<'a>) -> Outcome
         Step::UseCurrentRoot {} => open_directory(context, c"/"),
         Step::AwaitCgroup {} => rendezvous::await_cgroup(context),
         Step::AwaitRecord {} => rendezvous::await_answer(context),
-        Step::DelegateCgroup { .. } => rendezvous::await_delegation(context),
+        Step::DelegateCgroup { .. } => rendezvous::ask_early(context, Message::DelegateCgroup),
         Step::NetworkDevices {} => rendezvous::ask(context, Message::NetworkDevices),
         Step::RuntimeHooks {} => rendezvous::ask(context, Message::RuntimeHooks),
         Step::Hook {

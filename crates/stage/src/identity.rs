@@ -77,6 +77,14 @@ pub(crate) fn set_user(uid: u32, gid: u32, groups: List<'_>, setgroups: u32) -> 
     set_parent_process_death_signal(Some(Signal::KILL)).during("prctl")
 }
 
+/// [`coble_plan::Step::DropGroups`]
+pub(crate) fn drop_groups(may_be_denied: bool) -> Outcome {
+    match set_thread_groups(&[]) {
+        Err(Errno::PERM) if may_be_denied => Ok(()),
+        outcome => outcome.during("setgroups"),
+    }
+}
+
 fn set_groups(groups: List<'_>) -> Outcome {
     let mut ids = Array::new(groups.len(), Gid::ROOT)?;
     for (slot, text) in ids.as_mut_slice().iter_mut().zip(groups) {

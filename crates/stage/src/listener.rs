@@ -6,7 +6,7 @@
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, Ordering};
 
-use coble_plan::{LISTENED, Message};
+use coble_plan::{LISTENED, Message, filter_action};
 use coble_sys::rustix::event::{PollFd, PollFlags, poll};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::{Errno, read};
@@ -15,7 +15,7 @@ use coble_sys::{exit_group, exit_thread, seccomp_new_listener, start_thread};
 
 use crate::array::Array;
 use crate::context::Context;
-use crate::fault::{During, Outcome};
+use crate::fault::{During, Fault, Outcome};
 use crate::rendezvous::send_with;
 
 /// What the thread gets.
@@ -33,17 +33,19 @@ const STACK: usize = 32 << 10;
 
 /// Loads the filter, and returns once its listener has been taken.
 pub(crate) fn load(context: &Context<'_>, flags: u32, program: &[u8]) -> Outcome {
-    let (page, filler) = MissingPage::new().during("userfaultfd")?;
+    let (page, filler) = MissingPage::new().during(filter_action::WAIT)?;
     let errand = Errand { socket: context.report_to(), filler, listener: AtomicI32::new(-1) };
-    let mut stack = Array::new(STACK, MaybeUninit::uninit())?;
+    let mut stack = Array::new(STACK, MaybeUninit::uninit())
+        .map_err(|fault| Fault { action: filter_action::THREAD, ..fault })?;
     // SAFETY: the stack is never given back. The errand lasts until the page is filled, which is the last that the
     // thread does with it; should the filter not be loaded, the errand stays until the process ends.
-    unsafe { start_thread(stack.as_mut_slice(), run, &raw const errand) }.during("clone3")?;
+    unsafe { start_thread(stack.as_mut_slice(), run, &raw const errand) }
+        .during(filter_action::THREAD)?;
     let listener = match seccomp_new_listener(flags, program) {
         Ok(listener) => listener,
         Err(errno) => {
             core::mem::forget(errand);
-            return Err(errno).during("seccomp");
+            return Err(errno).during(filter_action::LOAD);
         }
     };
     errand.listener.store(listener, Ordering::Release);

@@ -3,7 +3,7 @@
 use core::ffi::{CStr, c_char};
 use core::ptr::null;
 
-use coble_plan::{List, Message};
+use coble_plan::{List, Message, filter_action};
 use coble_sys::rustix::fd::{FromRawFd, OwnedFd};
 use coble_sys::rustix::fs::{
     Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, fstat, openat, stat,
@@ -89,11 +89,12 @@ pub(crate) fn exec(context: &mut Context<'_>, args: List<'_>, env: List<'_>) -> 
 pub(crate) fn take_filter(context: &mut Context<'_>, fd: i32) -> Outcome {
     // SAFETY: the parent hands this descriptor down for this step alone.
     let file = unsafe { OwnedFd::from_raw_fd(fd) };
-    let length = fstat(&file).during("fstat")?.st_size as usize;
-    let mut bytes = Array::new(length, 0)?;
-    let read = pread(&file, bytes.as_mut_slice(), 0).during("pread")?;
+    let length = fstat(&file).during(filter_action::READ)?.st_size as usize;
+    let mut bytes =
+        Array::new(length, 0).map_err(|fault| Fault { action: filter_action::READ, ..fault })?;
+    let read = pread(&file, bytes.as_mut_slice(), 0).during(filter_action::READ)?;
     let Some((flags, program)) = bytes.leak().split_first_chunk().filter(|_| read == length) else {
-        return Err(Fault::words("the filter can't be read"));
+        return Err(Fault::words(filter_action::READ));
     };
     let flags = u32::from_ne_bytes(*flags);
     context.filter = Some(Filter { step: context.step, flags, program });
@@ -105,7 +106,7 @@ fn load_filter(context: &mut Context<'_>) -> Outcome {
     let Some(Filter { step, flags, program }) = context.filter else { return Ok(()) };
     let exec = core::mem::replace(&mut context.step, step);
     match flags & FILTER_FLAG_NEW_LISTENER {
-        0 => seccomp_set_mode_filter(flags, program).during("seccomp")?,
+        0 => seccomp_set_mode_filter(flags, program).during(filter_action::LOAD)?,
         _ => listener::load(context, flags, program)?,
     }
     context.step = exec;

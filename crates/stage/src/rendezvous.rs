@@ -136,9 +136,9 @@ pub(crate) fn ask(context: &mut Context<'_>, message: Message<'_>) -> Outcome {
     await_answer(context)
 }
 
-/// [`coble_plan::Step::DelegateCgroup`]
-pub(crate) fn await_delegation(context: &mut Context<'_>) -> Outcome {
-    tell(context, Message::DelegateCgroup)?;
+/// The same before the container is recorded.
+pub(crate) fn ask_early(context: &mut Context<'_>, message: Message<'_>) -> Outcome {
+    tell(context, message)?;
     await_done(context)
 }
 

@@ -7,10 +7,13 @@ use coble_spec::{Linux, Namespace, NamespaceKind, Spec, reference_token};
 use coble_sys::libc;
 
 use super::cgroup_wait::CgroupWait;
+use super::process::setgroups;
 use super::text::c_string;
 use super::{Job, clone_flag as flag_of, key_label_step};
+use crate::caller_groups::CallerGroups;
 use crate::delegation;
 use crate::error::{Error, Result};
+use crate::id_map::meant;
 use crate::sysctl;
 use crate::user_network::{GATEWAY, INTERFACE, RESOLVER};
 
@@ -128,9 +131,10 @@ fn pointer(index: usize) -> String {
 /// Joins namespaces by their paths.
 pub(super) fn join(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> Result<()> {
     let mut joined: Vec<_> = namespaces.joined.iter().collect();
-    // Root has rights over every user namespace's namespaces, and loses its own by joining one; a plain user
-    // gains rights only there. The mount namespace comes last, since it changes what the paths mean.
-    let user_rank = if job.facts.is_rootless() { 0 } else { 2 };
+    // Root, of a user namespace too, has rights over its own namespaces and over those of every user namespace below, and
+    // loses the former by joining one; a plain user gains rights only there. The mount namespace comes last, since it
+    // changes what the paths mean.
+    let user_rank = if job.facts.administers { 2 } else { 0 };
     joined.sort_by_key(|(kind, ..)| match kind {
         NamespaceKind::User => user_rank,
         NamespaceKind::Mount => 3,
@@ -138,9 +142,16 @@ pub(super) fn join(job: &Job<'_>, namespaces: &Namespaces, plan: &mut Plan) -> R
     });
     for (kind, path, index) in joined {
         let path = c_string(path.as_str())?;
+        if *kind == NamespaceKind::User {
+            let groups = CallerGroups::of(job.facts).drop_step(setgroups(job, namespaces));
+            groups.into_iter().for_each(|step| plan.push(step, pointer(*index)));
+        }
         plan.push(Step::Setns { kind: flag_of(*kind), path: &path }, pointer(*index));
         if *kind == NamespaceKind::User {
             plan.push(Step::BecomeRoot {}, pointer(*index));
+            if job.spec.linux.as_ref().is_some_and(|linux| meant(linux) != [&[], &[]]) {
+                plan.push(Step::ConfirmMappings {}, "/linux/uidMappings");
+            }
         }
     }
     Ok(())

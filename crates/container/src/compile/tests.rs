@@ -53,6 +53,8 @@ fn root_on((mountinfo, own): (&str, &str)) -> Facts {
         gid: 0,
         is_initial_user_namespace: true,
         maps_ids: true,
+        sets_groups: true,
+        administers: true,
         has_mount_setattr: true,
         has_kcore: true,
         has_selinux: true,
@@ -62,7 +64,8 @@ fn root_on((mountinfo, own): (&str, &str)) -> Facts {
 
 /// The same host, on which a plain user calls.
 fn user_on(host: (&str, &str)) -> Facts {
-    Facts { uid: 1000, gid: 1001, maps_ids: false, ..root_on(host) }
+    let (maps_ids, sets_groups, administers) = (false, false, false);
+    Facts { uid: 1000, gid: 1001, maps_ids, sets_groups, administers, ..root_on(host) }
 }
 
 /// A configuration and what stands around it.

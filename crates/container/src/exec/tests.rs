@@ -160,16 +160,17 @@ fn record(kinds: &[&str]) -> Record {
 }
 
 fn lines(record: &Record, process: &Process) -> Vec<String> {
+    lines_where(Setgroups::Allowed, record, process)
+}
+
+/// The steps of root's where the container's user namespace says this of setgroups(2).
+fn lines_where(setgroups: Setgroups, record: &Record, process: &Process) -> Vec<String> {
     let target = OwnedFd::from(File::open("/dev/null").unwrap());
-    let assumption = Assumption {
-        process,
-        origin: "",
-        setgroups: Setgroups::Allowed,
-        environment: &[],
-        filter: None,
-    };
+    let assumption = Assumption { process, origin: "", setgroups, environment: &[], filter: None };
     let processors = Processors::of(process.exec_cpu_affinity.as_ref()).unwrap();
-    let plan = compile(record, &target, None, &assumption, &processors, true).unwrap();
+    let groups = CallerGroups { may_be_set: true, may_be_denied: false };
+    let caller = Caller { has_selinux: true, groups: Some(groups) };
+    let plan = compile(record, &target, None, &assumption, &processors, &caller).unwrap();
     assert_eq!(verify(&plan), Ok(()));
     plan.iter().map(|(step, origin)| format!("{step} [{origin}]")).collect()
 }
@@ -205,6 +206,24 @@ fn the_plan_leads_into_the_container_and_no_further() {
             "run ls [/args]",
         ]
     );
+}
+
+/// Behind the join it may be too late.
+#[test]
+fn the_callers_groups_are_dropped_before_a_namespace_that_may_deny_it() {
+    let mut process = merged(Additions::default());
+    process.user.additional_gids.clear();
+    let steps = |setgroups| {
+        let lines = lines_where(setgroups, &record(&["user"]), &process);
+        let is_of_interest =
+            |line: &String| line.contains("drop the caller") || line.contains("join the c");
+        lines.into_iter().filter(is_of_interest).collect::<Vec<_>>()
+    };
+    let (drop, join) = ("drop the caller's groups []", "join the container's user namespaces []");
+    assert_eq!(steps(Setgroups::Unknown), [drop, join]);
+    assert_eq!(steps(Setgroups::Denied), [drop, join]);
+    assert_eq!(steps(Setgroups::Allowed), [join]);
+    assert_eq!(steps(Setgroups::Kept), [join]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::console::hand_over;
 use crate::error::{Error, Result};
 use crate::executor::{Request, Said};
 use crate::explain::explain;
+use crate::id_map::confirm_mappings;
 use crate::interrupt::Watch;
 use crate::mount_mapper::MountMapper;
 use crate::selinux;
@@ -68,6 +69,12 @@ impl Making {
             Request::DelegateCgroup => {
                 self.delegate_cgroup()?;
                 self.executor()?.answer_done()
+            }
+            Request::ConfirmMappings => {
+                let linux = self.bundle.spec.linux.as_ref();
+                let executor = self.executor()?;
+                linux.map_or(Ok(()), |linux| confirm_mappings(executor.pid, linux))?;
+                executor.answer_done()
             }
             Request::NetworkDevices => {
                 self.give_devices()?;

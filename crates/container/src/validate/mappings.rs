@@ -3,7 +3,7 @@
 use coble_spec::{IdMapping, Linux, NamespaceKind, User};
 
 use super::{Invalid, namespaces};
-use crate::id_map::lines;
+use crate::id_map::{lines, meant};
 
 /// Since Linux 4.15.
 const MAX_LINES: usize = 340;
@@ -84,13 +84,14 @@ fn disjoint(list: &[IdMapping], member: &str, first: fn(&IdMapping) -> u32) -> R
 /// The process can only be someone who exists in the namespace. Nothing is known here of the mappings of a
 /// joined one, unless they are written down.
 fn process(linux: &Linux, user: &User) -> Result<(), Invalid> {
+    let [uids, gids] = meant(linux);
     let missing = |list: &[IdMapping], id: u32| !list.is_empty() && !has(list, id);
     let groups = &user.additional_gids;
-    let (member, id) = if missing(&linux.uid_mappings, user.uid) {
+    let (member, id) = if missing(uids, user.uid) {
         ("uid".to_owned(), user.uid)
-    } else if missing(&linux.gid_mappings, user.gid) {
+    } else if missing(gids, user.gid) {
         ("gid".to_owned(), user.gid)
-    } else if let Some(index) = groups.iter().position(|gid| missing(&linux.gid_mappings, *gid)) {
+    } else if let Some(index) = groups.iter().position(|gid| missing(gids, *gid)) {
         (format!("additionalGids/{index}"), groups[index])
     } else {
         return Ok(());

@@ -4,6 +4,7 @@ use coble_spec::{Linux, Mount, NamespaceKind};
 
 use super::text::quoted;
 use super::{Invalid, mappings, namespaces};
+use crate::id_map::meant;
 use crate::mount_ids::MountIds;
 use crate::mount_options::MountOptions;
 
@@ -84,10 +85,11 @@ fn source(mount: &Mount, bind: bool) -> Result<(), Invalid> {
 /// Files of a new file system can only belong to someone who exists in the user namespace. (`gid=5` of a
 /// devpts is what rootless containers stumble over.)
 fn owners(options: &MountOptions, linux: &Linux) -> Result<(), Invalid> {
+    let [uids, gids] = meant(linux);
     for datum in &options.data {
         let list = match datum.key.as_str() {
-            "uid" => &linux.uid_mappings,
-            "gid" => &linux.gid_mappings,
+            "uid" => uids,
+            "gid" => gids,
             _ => continue,
         };
         // What isn't a number is for the file system to judge.

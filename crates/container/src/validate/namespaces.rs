@@ -131,7 +131,7 @@ fn time_offset(clock: &str, offset: TimeOffset) -> Result<(), Invalid> {
 }
 
 /// A user namespace and its mappings go together. A joined one may come with mappings, as some engines
-/// write it; that they are those of the namespace can be seen on the host alone.
+/// write it; whether they are those of the namespace is seen once it is joined.
 fn user(linux: &Linux) -> Result<(), Invalid> {
     let mappings = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
     let reason = match find(linux, NamespaceKind::User) {

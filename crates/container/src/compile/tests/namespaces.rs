@@ -87,6 +87,8 @@ fn joined_namespaces_come_first_and_the_mount_namespace_last_of_them() {
     assert_eq!(case.grep("lo up"), [""; 0], "the joined network is someone else's");
 }
 
+const DROPPED: &str = "drop the caller's groups [/linux/namespaces/1]";
+
 const WITH_JOINED_USER: [&str; 2] = [
     "join the user namespace at /n/user [/linux/namespaces/1]",
     "become user 0 of the user namespace [/linux/namespaces/1]",
@@ -108,6 +110,7 @@ fn root_joins_a_user_namespace_after_what_it_has_rights_over() {
         &case.lines(),
         &[
             "join the network namespace at /n/net",
+            DROPPED,
             user,
             root,
             "make new namespaces: mount [/linux/namespaces/2]",
@@ -120,10 +123,36 @@ fn root_joins_a_user_namespace_after_what_it_has_rights_over() {
 }
 
 #[test]
+fn mappings_beside_a_joined_user_namespace_are_compared_before_anything_is_made_of_it() {
+    let confirm = "let the parent compare the mappings of the user namespace [/linux/uidMappings]";
+    let list = json!([{ "type": "user", "path": "/n/user" }, { "type": "mount" }]);
+    let case = Case::with(mapped(list.clone()));
+    assert_order(&case.lines(), &["become user 0", confirm, "make new namespaces: mount"]);
+    assert_eq!(Case::with(namespaces(list)).grep("compare"), [""; 0]);
+}
+
+#[test]
+fn so_does_root_of_a_user_namespace() {
+    let facts = Facts { is_initial_user_namespace: false, ..root_on(UNIFIED) };
+    let [user, _] = WITH_JOINED_USER;
+    assert_order(&joined_user().on(facts).lines(), &["join the network namespace at /n/net", user]);
+}
+
+#[test]
 fn a_plain_user_joins_a_user_namespace_before_what_it_gets_rights_over_there() {
     let [user, root] = WITH_JOINED_USER;
     let lines = joined_user().on(user_on(UNIFIED)).lines();
     assert_order(&lines, &[user, root, "join the network namespace at /n/net"]);
+    assert!(!lines.contains(&DROPPED.to_owned()), "without rights over groups");
+}
+
+#[test]
+fn groups_that_are_to_be_kept_are_kept_in_a_joined_user_namespace() {
+    let mut changes =
+        namespaces(json!([{ "type": "mount" }, { "type": "user", "path": "/n/user" }]));
+    assert_eq!(Case::with(changes.clone()).grep("drop the caller"), [DROPPED]);
+    merge(&mut changes, json!({ "annotations": { "run.oci.keep_original_groups": "1" } }));
+    assert_eq!(Case::with(changes).grep("drop the caller"), [""; 0]);
 }
 
 #[test]
