@@ -6,6 +6,7 @@
 mod arch;
 pub mod bpf;
 mod clone3;
+mod errand;
 mod exec;
 mod interface;
 mod mount_setattr;

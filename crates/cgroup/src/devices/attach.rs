@@ -5,12 +5,12 @@ use std::ffi::CStr;
 use coble_sys::bpf;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::Errno;
-use coble_sys::rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use coble_sys::rustix::system::uname;
 
 use super::policy::Policy;
 use super::program::assemble;
-use crate::Error;
 use crate::place::Place;
+use crate::{Error, is_hidden};
 
 const NAME: &CStr = c"coble_devices";
 const LICENSE: &CStr = c"Apache-2.0";
@@ -41,20 +41,18 @@ pub(super) fn attach(place: &Place, fd: BorrowedFd<'_>, policy: &Policy) -> Resu
 
 fn load(policy: &Policy) -> Result<OwnedFd, Errno> {
     let program = assemble(policy);
-    let load = || bpf::prog_load(bpf::PROG_TYPE_CGROUP_DEVICE, &program, LICENSE, NAME);
-    match load() {
-        // Before Linux 5.11 programs count as locked memory, of which there is mostly little. The container
-        // inherits our limit, so it is put back.
-        Err(Errno::PERM) => {
-            let old = getrlimit(Resource::Memlock);
-            let unlimited = Rlimit { current: None, maximum: None };
-            setrlimit(Resource::Memlock, unlimited).map_err(|_| Errno::PERM)?;
-            let program = load();
-            setrlimit(Resource::Memlock, old)?;
-            program
+    match bpf::prog_load(bpf::PROG_TYPE_CGROUP_DEVICE, &program, LICENSE, NAME) {
+        Err(Errno::PERM) if counts_as_locked() => {
+            bpf::prog_load_unlimited(bpf::PROG_TYPE_CGROUP_DEVICE, &program, LICENSE, NAME)
         }
-        other => other,
+        loaded => loaded,
     }
+}
+
+/// Whether programs count as locked memory, of which there is mostly little: before Linux 5.11. From then on the limit
+/// is never why a program is refused, which is usual for a plain user.
+fn counts_as_locked() -> bool {
+    is_hidden("bpf_memory_accounting") || uname().release().to_bytes().starts_with(b"5.10.")
 }
 
 /// The program of ours that is attached.
