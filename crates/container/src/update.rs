@@ -65,7 +65,7 @@ impl Update {
         }
         if let Err(error) = cgroup.update(&resources, devices.as_deref()) {
             schemata.as_ref().inspect(|schemata| schemata.undo());
-            if devices.is_some() {
+            if devices.is_some() && !error.leaves_device_rules() {
                 entry.write(&record)?;
             }
             return Err(named(error));

@@ -124,6 +124,15 @@ impl StandIn {
     /// When a path isn't UTF-8.
     #[must_use]
     pub fn coble(&self, case: &Case) -> Cmd {
+        self.coble_under(case, &[])
+    }
+
+    /// The same below another program, strace(1) perhaps.
+    ///
+    /// # Panics
+    /// When a path isn't UTF-8.
+    #[must_use]
+    pub fn coble_under(&self, case: &Case, launcher: &[&str]) -> Cmd {
         let view = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && \
                     mount -t tmpfs none /run && mkdir /run/systemd && mount --bind \"$1\" /run/systemd && \
                     shift && exec \"$@\"";
@@ -139,7 +148,7 @@ impl StandIn {
                     .env("XDG_RUNTIME_DIR", "/run")
             }
         };
-        cmd.arg(case.program()).arg("--root").arg(case.state_root())
+        cmd.args(launcher).arg(case.program()).arg("--root").arg(case.state_root())
     }
 
     /// The calls that have come since the last time, by their names.

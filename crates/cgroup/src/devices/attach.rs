@@ -55,8 +55,24 @@ fn counts_as_locked() -> bool {
     is_hidden("bpf_memory_accounting") || uname().release().to_bytes().starts_with(b"5.10.")
 }
 
+/// Puts an earlier program of ours, or none, in the place of the one that is there now.
+///
+/// # Errors
+/// As bpf(2).
+pub(super) fn restore(fd: BorrowedFd<'_>, former: Option<&OwnedFd>) -> Result<(), Errno> {
+    let now = find(fd)?;
+    match (former, now.as_ref().map(AsFd::as_fd)) {
+        (Some(former), now) => bpf::prog_attach(fd, former.as_fd(), bpf::CGROUP_DEVICE, now),
+        (None, Some(now)) => bpf::prog_detach(fd, now, bpf::CGROUP_DEVICE),
+        (None, None) => Ok(()),
+    }
+}
+
 /// The program of ours that is attached.
-fn find(fd: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
+///
+/// # Errors
+/// As bpf(2).
+pub(super) fn find(fd: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
     let mut ids = [0; MOST];
     let count = bpf::prog_query(fd, bpf::CGROUP_DEVICE, &mut ids)?;
     for &id in &ids[..count] {
