@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use coble_spec::{Device, Resources};
 
 use super::annotation;
-use super::files::{self, PERIOD, rounded};
+use super::files;
 use super::property::Property;
 use super::unit::{Manager, Unit, slice_of};
 use super::value::Value;
 use crate::place::Place;
 use crate::{Cgroup, Error, devices, file, limits};
+
+/// The kernel's default of `cpu.weight`.
+const WEIGHT: u64 = 100;
 
 /// What a container's unit is made from.
 #[derive(Clone, Copy, Debug)]
@@ -49,33 +52,21 @@ impl Cgroup {
     /// The limits as properties.
     pub(crate) fn limit_properties(&self, resources: &Resources) -> Result<Vec<Property>, Error> {
         let writes = limits::values(self, resources)?;
-        Ok(files::properties(writes.iter().map(|write| (&*write.file, write.value.as_str()))))
+        let is_legacy = self.of("cpu").is_some();
+        let files = writes
+            .iter()
+            // systemd knows it with v2 alone, and takes its word for a weight with v1.
+            .filter(|write| !is_legacy || write.file != "cpu.idle")
+            .map(|write| (&*write.file, write.value.as_str()));
+        Ok(files::properties(files, &|| self.weight_in_force()))
     }
 
-    /// The resources with a quota that systemd can keep: in whole percents of a processor, rounded up. A file that said
-    /// another number would be overwritten some day.
-    pub(crate) fn in_whole_percents(&self, resources: &Resources) -> Resources {
-        let mut resources = resources.clone();
-        let Some(cpu) = &mut resources.cpu else { return resources };
-        if let Some(quota) = cpu.quota.filter(|quota| self.unit.is_some() && *quota > 0) {
-            let period = cpu.period.filter(|period| *period != 0);
-            let period = period.unwrap_or_else(|| self.period_in_force());
-            (cpu.quota, cpu.period) = (Some(rounded(quota, period)), Some(period));
-        }
-        resources
-    }
-
-    fn period_in_force(&self) -> u64 {
-        let text = match self.of("cpu") {
-            Some(place) if !place.is_fresh => file::read(place.dir(), "cpu.cfs_period_us").ok(),
-            Some(_) => None,
-            None => {
-                let place = self.unified().filter(|place| !place.is_fresh);
-                let text = place.and_then(|place| file::read(place.dir(), "cpu.max").ok());
-                text.and_then(|text| text.split_whitespace().nth(1).map(str::to_owned))
-            }
-        };
-        text.and_then(|text| text.trim_end().parse().ok()).unwrap_or(PERIOD)
+    /// The weight that the processor's time is shared by, with v2. One that is idle until now will have the kernel's
+    /// default.
+    fn weight_in_force(&self) -> Option<u64> {
+        let place = self.unified().filter(|place| !place.is_fresh)?;
+        let number = |name| file::read(place.dir(), name).ok()?.trim().parse().ok();
+        if number("cpu.idle") == Some(1) { Some(WEIGHT) } else { number("cpu.weight") }
     }
 }
 
@@ -213,12 +204,5 @@ mod tests {
         let shown = device_properties(None).map(|property| property.to_string());
         let expected = ["DeviceAllow=a(ss) []", "DeviceAllow=a(ss) []", "DevicePolicy=s \"auto\""];
         assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn only_a_unit_has_its_quota_rounded() {
-        let rounded = |cgroup: &Cgroup| cgroup.in_whole_percents(&resources()).cpu.unwrap().quota;
-        assert_eq!(rounded(&cgroup("a.scope", Manager::System)), Some(13_000));
-        assert_eq!(rounded(&Cgroup::at(Vec::new())), Some(12_345));
     }
 }
