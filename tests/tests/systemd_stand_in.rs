@@ -332,6 +332,29 @@ fn a_users_exec_from_outside_is_brought_in_by_the_users_manager() {
     delete(&case, &manager);
 }
 
+/// Inside he can't tell which user he is outside.
+#[test]
+fn root_of_a_user_namespace_asks_the_manager_where_it_is() {
+    let Some(_) = Case::root_v2() else { return };
+    let Some(case) = Case::plain() else { return };
+    let manager = StandIn::new(&case, PLAIN_ID, Socket::Private, |_, _| Answer::Do);
+    let mut bundle = staying(&case);
+    for list in ["uidMappings", "gidMappings"] {
+        bundle.config["linux"][list][0]["hostID"] = 0.into();
+    }
+    bundle.write();
+    let coble = || manager.coble_under(&case, &["unshare", "--user", "--map-root-user"]);
+    let create = coble().args(["--systemd-cgroup", "create", "--bundle"]).arg(&bundle.path);
+    create.arg(&case.id).output().ok();
+    assert_eq!(manager.calls(), ["Get", CREATE]);
+    let unit = unit(&case, &manager).unwrap();
+    let procs = fs::read_to_string(unit.join("cgroup.procs")).unwrap();
+    assert_eq!(procs.lines().count(), 1, "it is in the unit's cgroup");
+    coble().args(["delete", "--force", &case.id]).output().ok();
+    assert_eq!(manager.calls(), [DELETE]);
+    case.assert_clean();
+}
+
 /// Where a process is, is seen.
 #[test]
 fn a_manager_that_only_says_yes_is_found_out() {

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 pub use message::Call;
-use message::{refusal, reply, signal};
+use message::{property, refusal, reply, signal};
 
 use crate::{Case, Cmd};
 
@@ -233,6 +233,10 @@ impl Shared {
             Answer::HangUp => return None,
             Answer::Refuse(name, words) => return send(refusal(call, name, words)),
             Answer::Do | Answer::DoAndHangUp | Answer::NoEnd | Answer::Pretend => {}
+        }
+        if call.member == "Get" {
+            // Nothing else is asked for but `ControlGroup`.
+            return send(property(call, &format!("/{}", self.root)));
         }
         let done = match answer {
             Answer::Pretend => Ok(call.job()),
