@@ -67,17 +67,19 @@ fn a_systemd_that_is_executed_anew_is_waited_for() {
 }
 
 #[test]
-fn a_reload_keeps_processor_time() {
+fn a_reload_keeps_limits_that_systemd_has_other_words_for() {
     let _alone = SYSTEMD.write().unwrap_or_else(PoisonError::into_inner);
     let Some(case) = any_case() else { return };
     let mut bundle = staying(&case);
-    bundle.config["linux"]["resources"]["unified"] = json!({"cpu.max": "12345 100000"});
+    let unified = json!({"cpu.max": "12345 100000", "memory.oom.group": "1"});
+    bundle.config["linux"]["resources"]["unified"] = unified;
     detach(&case, &bundle);
     let keeps = |name: &str, text: &str| {
         assert_eq!(file(&case, name), text, "{name}");
         case.tool("systemctl").arg("daemon-reload").output().ok();
         assert_eq!(file(&case, name), text, "{name} after a reload");
     };
+    keeps("memory.oom.group", "1\n");
     keeps("cpu.max", "13000 100000\n");
     // The quota in force goes with it, in whole percents.
     case.verb(&["update", "--cpu-period", "30000"]).output().ok();

@@ -134,6 +134,7 @@ fn limits_are_properties_and_files() {
         ("CPUQuotaPerSecUSec", "130ms"),
         ("AllowedCPUs", "0"),
         ("TasksMax", "33"),
+        ("OOMPolicy", "kill"),
         ("IOWeight", if has_bfq { "100" } else { "910" }),
         ("Delegate", "yes"),
         ("CPUAccounting", "yes"),

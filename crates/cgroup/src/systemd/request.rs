@@ -39,7 +39,7 @@ impl Cgroup {
     ) -> Result<Vec<Property>, Error> {
         let place = self.places.first().map(|place| unit.place(place));
         let path = place.as_ref().map_or("", Place::path);
-        let mut all = nature(unit, slice_of(path), pid, request.id);
+        let mut all = nature(unit, slice_of(path), pid, request);
         all.extend(accounting(self.unified().is_some() && self.legacy().is_empty()));
         all.extend(self.limit_properties(&self.in_whole_percents(request.resources))?);
         if unit.manager == Manager::System {
@@ -71,17 +71,21 @@ impl Cgroup {
 }
 
 /// What makes it a container's.
-fn nature(unit: &Unit, slice: &str, pid: Option<u32>, id: &str) -> Vec<Property> {
+fn nature(unit: &Unit, slice: &str, pid: Option<u32>, request: &UnitRequest<'_>) -> Vec<Property> {
     let text = |text: &str| Value::Text(text.to_owned());
-    let mut all = vec![Property::new("Description", text(&format!("coble container {id}")))];
+    let description = format!("coble container {}", request.id);
+    let mut all = vec![Property::new("Description", text(&description))];
     if unit.is_scope() {
         all.push(Property::new("Slice", text(slice)));
         // The cgroups below are the container's; systemd neither removes nor changes them.
         all.push(Property::new("Delegate", Value::Bool(true)));
         let pids = pid.into_iter().map(Value::U32).collect();
         all.push(Property::new("PIDs", Value::Array("u", pids)));
-        // One process that is killed for want of memory doesn't end the others. Scopes have it since version 253.
-        all.push(Property::newer("OOMPolicy", text("continue")));
+        // One process that is killed for want of memory doesn't end the others, unless that is asked for: systemd writes
+        // `memory.oom.group` by it. Scopes have it since version 253.
+        let group = request.resources.unified.get("memory.oom.group");
+        let is_whole = group.is_some_and(|value| value.trim() == "1");
+        all.push(Property::newer("OOMPolicy", text(if is_whole { "kill" } else { "continue" })));
     } else {
         all.push(Property::new("Wants", Value::Array("s", vec![text(slice)])));
     }
@@ -140,13 +144,13 @@ mod tests {
     }
 
     fn shown(cgroup: &Cgroup, pid: Option<u32>) -> Vec<String> {
+        shown_of(cgroup, pid, &resources())
+    }
+
+    fn shown_of(cgroup: &Cgroup, pid: Option<u32>, resources: &Resources) -> Vec<String> {
         let annotation = ("org.systemd.property.TimeoutStopSec".to_owned(), "3".to_owned());
-        let request = UnitRequest {
-            id: "box",
-            resources: &resources(),
-            devices: &[],
-            annotations: &[annotation].into(),
-        };
+        let request =
+            UnitRequest { id: "box", resources, devices: &[], annotations: &[annotation].into() };
         let unit = cgroup.unit.as_ref().unwrap();
         let all = cgroup.unit_properties(unit, pid, &request).unwrap();
         all.iter().map(ToString::to_string).collect()
@@ -182,6 +186,16 @@ mod tests {
             "TimeoutStopUSec=t 3000000",
         ];
         assert_eq!(shown(&cgroup("coble-box.scope", Manager::System), Some(7)), expected);
+    }
+
+    #[test]
+    fn all_processes_are_killed_together_if_that_is_asked_for() {
+        let mut resources = resources();
+        for (value, policy) in [("1\n", "kill"), ("0", "continue")] {
+            resources.unified.insert("memory.oom.group".to_owned(), value.to_owned());
+            let shown = shown_of(&cgroup("a.scope", Manager::System), Some(7), &resources);
+            assert!(shown.contains(&format!("OOMPolicy=s {policy:?}")), "{shown:?}");
+        }
     }
 
     #[test]
