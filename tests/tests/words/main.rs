@@ -411,7 +411,8 @@ words! {
     new a_killed_executor 1: "possibly OOM-killed",
         "the container's first process is killed before the program runs", "administrators, as runc's words",
         |case| run(&case, |bundle| {
-            bundle.hook("createRuntime", r#"kill -KILL $(sed 's/.*"pid": *\([0-9]*\).*/\1/')"#);
+// Its own child in the same pid namespace, whose signals reach it.
+            bundle.without_namespace("pid").hook("createContainer", "kill -KILL $PPID");
         });
 }
 
