@@ -331,6 +331,31 @@ fn v2_device_rules_hold() {
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("null works\n", ""), "{output}");
 }
 
+/// Before Linux 5.11 a program counts as locked memory. A limit is the whole process's, which may have other threads.
+#[test]
+fn v2_no_limit_of_the_process_is_changed_for_device_rules() {
+    let Some(case) = Case::root_v2().filter(Case::has_strace) else { return };
+    let mut bundle = sleeping(&case);
+    bundle.args(&["head", "-c", "0", "/dev/null"]).write();
+    let trace = case.dir.join("trace");
+    // Children aren't followed: the program is loaded by one.
+    let strace = case.tool_v2("strace").args(["-e", "trace=bpf,prlimit64,setrlimit", "-e"]);
+    let strace = strace.arg("inject=bpf:error=EPERM:when=1").arg("-o").arg(&trace);
+    let run = strace.arg(case.program()).arg("--root").arg(case.state_root());
+    let run = run.args(["run", "--bundle"]).arg(&bundle.path).arg(&case.id);
+    let output = run.env("COBLE_WITHOUT", "bpf_memory_accounting").output();
+    let may_lift = case.tool("prlimit").args(["--memlock=unlimited", "true"]).output();
+    match may_lift.code {
+        Some(0) => output.ok(),
+        _ => output.refused(&["cannot load the device rules", "not permitted"]),
+    };
+    case.assert_clean();
+    let trace = fs::read_to_string(&trace).unwrap();
+    let calls = |what| trace.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(calls("BPF_PROG_LOAD"), 1, "it was refused: {trace}");
+    assert_eq!(calls("RLIMIT_MEMLOCK"), 0, "{trace}");
+}
+
 #[test]
 fn v2_leaves_no_cgroup() {
     let Some(case) = Case::root_v2() else { return };

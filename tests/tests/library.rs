@@ -103,6 +103,7 @@ struct Own {
     descriptors: usize,
     working_directory: PathBuf,
     status: Vec<String>,
+    limits: String,
     namespaces: Vec<PathBuf>,
     environment: Vec<(String, String)>,
 }
@@ -123,6 +124,7 @@ impl Own {
                 .filter(|line| kept.iter().any(|name| line.starts_with(name)))
                 .map(str::to_owned)
                 .collect(),
+            limits: fs::read_to_string("/proc/self/limits").unwrap(),
             namespaces,
             environment: std::env::vars().collect(),
         }

@@ -87,6 +87,71 @@ fn messages_are_counted() {
     assert_eq!(manager.calls(), [DELETE]);
 }
 
+/// Whether the container's processes may read a device that is none of the default ones: `/dev/kmsg`.
+fn is_open(case: &Case, manager: &StandIn) -> bool {
+    let read = ["exec", &case.id, "head", "-c", "0", "/tmp/device"];
+    let output = manager.coble(case).args(read).output();
+    assert!(output.code == Some(0) || output.stderr.contains("not permitted"), "{output}");
+    output.code == Some(0)
+}
+
+/// A container that runs and has made itself that device.
+fn with_device(case: &Case, manager: &StandIn) {
+    let mut bundle = staying(case);
+    bundle.mount("tmpfs", "tmpfs", "/tmp", &["nosuid"]);
+    for set in ["bounding", "permitted", "effective"] {
+        let list = bundle.list(&format!("/process/capabilities/{set}"));
+        list.extend(["CAP_MKNOD".into(), "CAP_SYSLOG".into()]);
+    }
+    create(case, manager, &bundle).output().ok();
+    verb(case, manager, &["start"]).ok();
+    let make = ["exec", &case.id, "mknod", "/tmp/device", "c", "1", "11"];
+    manager.coble(case).args(make).output().ok();
+}
+
+#[test]
+fn device_rules_that_systemd_refuses_are_set_back() {
+    const NO: Answer = Answer::Refuse("org.freedesktop.DBus.Error.AccessDenied", "Not today.");
+    let Some((case, manager)) = with(first(UPDATE, NO)) else { return };
+    with_device(&case, &manager);
+    assert!(!is_open(&case, &manager), "it is none of the default ones");
+    let _ = manager.calls();
+    let refused = update(&case, &manager).refused(&["systemd refuses: Not today."]);
+    assert!(!refused.stderr.contains("not set back"), "{refused}");
+    assert!(!is_open(&case, &manager), "the former rules are in force");
+    update(&case, &manager).ok();
+    assert!(is_open(&case, &manager), "the same rules are new ones yet");
+    delete(&case, &manager);
+}
+
+#[test]
+fn device_rules_that_stay_are_named_and_recorded() {
+    const NO: Answer = Answer::Refuse("org.freedesktop.DBus.Error.AccessDenied", "Not today.");
+    let Some((case, manager)) = with(first(UPDATE, NO)) else { return };
+    if !case.has_strace() {
+        return;
+    }
+    with_device(&case, &manager);
+    let rules = json!({"devices": [{"allow": false, "access": "rwm"}]}).to_string();
+    let former = case.file("former.json", &rules);
+    let _ = manager.calls();
+    // The rules are looked for twice, ours are detached, and then nothing is to be had any more.
+    let strace = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=bpf", "-e"];
+    let strace = [&strace[..], &["inject=bpf:error=EPERM:when=8+"]].concat();
+    let wide =
+        case.file("wide.json", &json!({"devices": [{"allow": true, "access": "rwm"}]}).to_string());
+    let update = manager.coble_under(&case, &strace).args(["update", "--resources"]);
+    let refused = update.arg(&wide).arg(&case.id).output();
+    refused.refused(&["Not today.", "not set back: device rules"]);
+    assert!(is_open(&case, &manager), "the new ones are in force");
+    verb(&case, &manager, &["update", "--resources", former.to_str().unwrap()]).ok();
+    assert!(
+        !is_open(&case, &manager),
+        "the configuration's own are no longer in force, and are set"
+    );
+    delete(&case, &manager);
+}
+
 #[test]
 fn run_is_two_messages() {
     let Some((case, manager)) = with(|_, _| Answer::Do) else { return };
@@ -265,6 +330,29 @@ fn a_users_exec_from_outside_is_brought_in_by_the_users_manager() {
     assert!(own.contains(&place), "{own}");
     assert_eq!(manager.calls(), ["AttachProcessesToUnit"]);
     delete(&case, &manager);
+}
+
+/// Inside he can't tell which user he is outside.
+#[test]
+fn root_of_a_user_namespace_asks_the_manager_where_it_is() {
+    let Some(_) = Case::root_v2() else { return };
+    let Some(case) = Case::plain() else { return };
+    let manager = StandIn::new(&case, PLAIN_ID, Socket::Private, |_, _| Answer::Do);
+    let mut bundle = staying(&case);
+    for list in ["uidMappings", "gidMappings"] {
+        bundle.config["linux"][list][0]["hostID"] = 0.into();
+    }
+    bundle.write();
+    let coble = || manager.coble_under(&case, &["unshare", "--user", "--map-root-user"]);
+    let create = coble().args(["--systemd-cgroup", "create", "--bundle"]).arg(&bundle.path);
+    create.arg(&case.id).output().ok();
+    assert_eq!(manager.calls(), ["Get", CREATE]);
+    let unit = unit(&case, &manager).unwrap();
+    let procs = fs::read_to_string(unit.join("cgroup.procs")).unwrap();
+    assert_eq!(procs.lines().count(), 1, "it is in the unit's cgroup");
+    coble().args(["delete", "--force", &case.id]).output().ok();
+    assert_eq!(manager.calls(), [DELETE]);
+    case.assert_clean();
 }
 
 /// Where a process is, is seen.

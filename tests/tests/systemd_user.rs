@@ -200,6 +200,33 @@ fn a_cgroup_below_the_unit() {
     delete(&user);
 }
 
+/// Inside he can't tell which user he is outside.
+#[test]
+fn root_of_a_user_namespace_finds_the_users_manager() {
+    let Some(user) = case() else { return };
+    let mut bundle = staying(&user);
+    for list in ["uidMappings", "gidMappings"] {
+        bundle.config["linux"][list][0]["hostID"] = 0.into();
+    }
+    bundle.config["linux"]["resources"] = json!({"pids": {"limit": 12}});
+    bundle.write();
+    let coble = || {
+        let unshare = user.0.tool("unshare").env("XDG_RUNTIME_DIR", &user.1);
+        let coble = unshare.args(["--user", "--map-root-user"]).arg(user.0.program());
+        coble.args(["--systemd-cgroup", "--root"]).arg(user.0.state_root())
+    };
+    let run = coble().args(["run", "--detach", "--bundle"]).arg(&bundle.path).arg(&user.0.id);
+    run.output().ok();
+    let own = format!("/user@{}.service/", runtime().unwrap().0);
+    assert!(directory(&user).to_str().unwrap().contains(&own), "{:?}", directory(&user));
+    assert_eq!(file(&user, "pids.max"), "12\n");
+    assert_eq!(show(&user, "TasksMax"), "12");
+    let directory = directory(&user);
+    coble().args(["delete", "--force", &user.0.id]).output().ok();
+    assert_eq!(show(&user, "LoadState"), "not-found");
+    assert!(!directory.exists(), "{}", directory.display());
+}
+
 #[test]
 fn without_a_runtime_folder_there_is_no_manager() {
     let Some((case, _)) = case() else { return };

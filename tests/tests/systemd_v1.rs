@@ -125,6 +125,14 @@ fn limits_are_properties_and_files() {
     assert_eq!(file(&case, "pids", "pids.max"), "21\n");
     assert_eq!(file(&case, "memory", "memory.limit_in_bytes"), "33554432\n");
     assert_eq!(show(&case, "TasksMax"), "21");
+    // systemd keeps the share of a processor: the quota in force goes with a new period.
+    case.verb(&["update", "--cpu-period", "30000"]).output().ok();
+    for command in ["show", "daemon-reload"] {
+        case.tool("systemctl").arg(command).output().ok();
+        assert_eq!(file(&case, "cpu", "cpu.cfs_quota_us"), "13200\n", "{command}");
+        assert_eq!(file(&case, "cpu", "cpu.cfs_period_us"), "30000\n", "{command}");
+    }
+    assert_eq!(show(&case, "CPUQuotaPerSecUSec"), "440ms");
     case.delete_force();
     is_gone(&case);
 }

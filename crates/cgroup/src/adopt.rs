@@ -7,6 +7,7 @@ use coble_sys::rustix::fs;
 use crate::hierarchy::Mount;
 use crate::place::Place;
 use crate::record::is_clean;
+use crate::systemd::{Manager, Unit};
 use crate::{Cgroup, Error, Hierarchy};
 
 impl Cgroup {
@@ -14,7 +15,8 @@ impl Cgroup {
     /// Controllers that share a hierarchy name the same directory.
     ///
     /// With `rootless`, directories that aren't there are left out: a plain user's runtime notes where they would
-    /// be, and leaves the container where it is.
+    /// be, and leaves the container where it is. With `by_systemd` it is the cgroup of the unit that its path ends with, of
+    /// the user's manager if it is `rootless`: that one is told of new limits, and stops the unit.
     ///
     /// # Errors
     /// [`Error::Unreadable`] for a path that is not below the mount point of its controller's hierarchy: what is
@@ -23,6 +25,7 @@ impl Cgroup {
         hierarchy: &Hierarchy,
         paths: &BTreeMap<String, String>,
         rootless: bool,
+        by_systemd: bool,
     ) -> Result<Self, Error> {
         let mut places: Vec<Place> = Vec::new();
         for (controller, path) in paths.iter().filter(|(_, path)| !path.is_empty()) {
@@ -37,8 +40,11 @@ impl Cgroup {
                 places.push(place);
             }
         }
+        let manager = if rootless { Manager::User } else { Manager::System };
+        let unit = places.first().filter(|_| by_systemd);
+        let unit = unit.and_then(|place| Unit::at(manager, place.path(), 0));
         // An empty name sorts first, and v2 comes first.
-        Ok(Self::at(places))
+        Ok(Self::placed(places, unit))
     }
 }
 
@@ -71,9 +77,14 @@ mod tests {
     const OWN: &str = "9:name=systemd:/\n4:memory:/job/7\n2:cpu,cpuacct:/\n0::/\n";
 
     fn adopted(paths: &[(&str, &str)], rootless: bool) -> Result<String, Error> {
+        adopted_by(paths, rootless, false)
+    }
+
+    fn adopted_by(paths: &[(&str, &str)], rootless: bool, systemd: bool) -> Result<String, Error> {
         let hierarchy = Hierarchy::parse(MOUNTS.as_bytes(), OWN).unwrap();
         let paths = paths.iter().map(|&(name, path)| (name.to_owned(), path.to_owned())).collect();
-        Cgroup::adopt(&hierarchy, &paths, rootless).map(|cgroup| cgroup.record().to_link_target())
+        Cgroup::adopt(&hierarchy, &paths, rootless, systemd)
+            .map(|cgroup| cgroup.record().to_link_target())
     }
 
     #[test]
@@ -111,6 +122,17 @@ mod tests {
             let result = adopted(&[(name, path)], false);
             assert!(matches!(result, Err(Error::Unreadable { .. })), "{name}:{path}: {result:?}");
         }
+    }
+
+    #[test]
+    fn systemds_unit_is_the_last_part() {
+        let scope = [("", "/cg/unified/system.slice/runc-box.scope")];
+        let record = adopted_by(&scope, false, true);
+        assert_eq!(record.unwrap(), "/cg/unified//system.slice/runc-box.scope//unit=system");
+        assert_eq!(adopted(&scope, false).unwrap(), "/cg/unified//system.slice/runc-box.scope");
+        let elsewhere = [("memory", "/cg/memory/box")];
+        assert_eq!(adopted_by(&elsewhere, false, true).unwrap(), "memory/cg/memory//box");
+        assert_eq!(adopted_by(&[], true, true).unwrap(), "none");
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// [`Error::Value`] for a value that can't be meant; [`Error::NoController`] for a limit that nothing
-    /// here can enforce; [`Error::Os`].
+    /// here can enforce; [`Error::Os`]; [`Error::Systemd`] or [`Error::Refused`].
     pub fn apply(
         &mut self,
         resources: &Resources,
@@ -45,6 +45,7 @@ impl Cgroup {
         rootless: bool,
     ) -> Result<Applied, Error> {
         limits::apply(self, &self.in_whole_percents(resources), &mut Journal::default())?;
+        self.correct_weights(resources)?;
         if let Some(place) = self.of("cpuset").filter(|place| place.is_fresh) {
             cpuset::fill(place)?;
         }

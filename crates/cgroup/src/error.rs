@@ -5,6 +5,9 @@ use std::fmt;
 use coble_sys::errno_words;
 use coble_sys::rustix::io::Errno;
 
+/// What [`Error::HalfDone`] calls device rules.
+pub(crate) const DEVICE_RULES: &str = "device rules";
+
 /// Why a control group can't be had, as the caller asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -64,7 +67,7 @@ pub enum Error {
     HalfDone {
         /// Why it has failed.
         cause: Box<Error>,
-        /// The files that have new values.
+        /// The files that have new values; `device rules`, and the unit that has new properties.
         files: Vec<String>,
     },
     /// Nothing here can hold the processes.
@@ -120,6 +123,11 @@ impl Error {
     /// Whether rights are what is missing: EPERM, EACCES, or a read-only file system.
     pub fn is_permission(&self) -> bool {
         self.errno().is_some_and(is_permission)
+    }
+
+    /// Whether device rules are in force, or will be some day, that are neither the former ones nor quite the new ones.
+    pub fn leaves_device_rules(&self) -> bool {
+        matches!(self, Self::HalfDone { files, .. } if files.iter().any(|file| file == DEVICE_RULES))
     }
 
     /// Says which value of the configuration led to the error.

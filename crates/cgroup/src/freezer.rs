@@ -104,7 +104,8 @@ pub(crate) fn hold(place: &Place, deadline: &Deadline) -> Result<bool, Error> {
     }
 }
 
-/// A state of `FREEZING` is tried again: the kernel tells only those processes to stop that are there at a write.
+/// A state of `FREEZING` is tried again: the kernel tells only those processes to stop that are there at a write. No event
+/// tells of `FROZEN`: poll(2) knows nothing of `freezer.state`.
 fn hold_v1(place: &Place, deadline: &Deadline) -> Result<bool, Error> {
     let mut round = 0;
     loop {

@@ -49,7 +49,8 @@ impl Cgroup {
                     if deadline.is_over() {
                         return Err(self.busy(place)?);
                     }
-                    // The last of its processes has ended, and the kernel is not yet done with it.
+                    // The last of its processes has ended, and the kernel is not yet done with it. No event tells when it
+                    // is: v1 has nothing but a release agent, which is the host's, and v2's `populated 0` has come.
                     deadline.wait(&mut []).map_err(|errno| Error::os("wait for", dir, errno))?;
                 }
             }

@@ -85,14 +85,67 @@ fn properties(cgroup: &Cgroup, resources: &Resources) -> Result<Vec<String>, Err
     Ok(all.iter().map(ToString::to_string).collect())
 }
 
-fn unit(place: Place) -> Cgroup {
+fn unit(places: Vec<Place>) -> Cgroup {
     let unit =
         Unit { manager: Manager::System, name: "box.scope".to_owned(), below: String::new() };
-    Cgroup::of_unit(vec![place], unit)
+    Cgroup::of_unit(places, unit)
+}
+
+/// Cgroups whose files can be read.
+struct Hosts {
+    bfq: Files,
+    used: Files,
+    used_v1: Files,
+}
+
+impl Hosts {
+    fn new() -> Self {
+        let bfq = Files::new("bfq", &[("io.bfq.weight", "default 100\n")]);
+        let used = [
+            ("memory.max", "134217728\n"),
+            ("memory.current", "67108864\n"),
+            ("cpu.max", "20000 100000\n"),
+            ("cpu.weight", "59\n"),
+        ];
+        let used_v1 = [("cpu.cfs_quota_us", "20000\n"), ("cpu.cfs_period_us", "100000\n")];
+        Self { bfq, used: Files::new("used", &used), used_v1: Files::new("used-v1", &used_v1) }
+    }
+
+    /// The hierarchies of v1, of which that of the processors can be read.
+    fn v1(&self) -> Vec<Place> {
+        let mut places = v1().places;
+        places.retain(|place| !place.has("cpu"));
+        let cpu = v2(&self.used_v1.0);
+        places.push(Place::new("cpu", cpu.point(), cpu.path()));
+        places
+    }
+}
+
+/// What systemd is told.
+fn told(resources: &Resources, hosts: &Hosts) -> Vec<(&'static str, Result<Vec<String>, Error>)> {
+    let fresh_v2 = properties(&unit(vec![fresh(v2(Path::new("/nowhere/box")))]), resources);
+    let fresh_v1 = properties(&unit(v1().places), resources);
+    let others = [
+        ("systemd with the scheduler BFQ", vec![fresh(v2(&hosts.bfq.0))], &fresh_v2),
+        (
+            "systemd with cgroup v2, update of 128 MiB, 20 ms of each 100 ms, weight 59",
+            vec![v2(&hosts.used.0)],
+            &fresh_v2,
+        ),
+        ("systemd with cgroup v1, update of 20 ms of each 100 ms", hosts.v1(), &fresh_v1),
+    ];
+    let others: Vec<_> = others
+        .into_iter()
+        .map(|(title, places, plain)| (title, properties(&unit(places), resources), plain))
+        .filter(|(_, other, plain)| other != *plain)
+        .map(|(title, other, _)| (title, other))
+        .collect();
+    let plain = [("systemd with cgroup v2", fresh_v2), ("systemd with cgroup v1", fresh_v1)];
+    plain.into_iter().chain(others).collect()
 }
 
 /// All that a configuration's resources become.
-fn shown(resources: &Resources, bfq: &Path, used: &Path) -> String {
+fn shown(resources: &Resources, hosts: &Hosts) -> String {
     let nowhere = Path::new("/nowhere/box");
     let mut text = String::new();
     let mut part = |title: &str, lines: Result<Vec<String>, Error>| {
@@ -111,15 +164,17 @@ fn shown(resources: &Resources, bfq: &Path, used: &Path) -> String {
     let plain = files(&Cgroup::at(vec![fresh(v2(nowhere))]), resources);
     part("cgroup v2", plain.clone());
     for (title, place) in [
-        ("cgroup v2 with the scheduler BFQ", fresh(v2(bfq))),
-        ("cgroup v2, update of 128 MiB, 20 ms of each 100 ms", v2(used)),
+        ("cgroup v2 with the scheduler BFQ", fresh(v2(&hosts.bfq.0))),
+        ("cgroup v2, update of 128 MiB, 20 ms of each 100 ms", v2(&hosts.used.0)),
     ] {
         let other = files(&Cgroup::at(vec![place]), resources);
         if other != plain {
             part(title, other);
         }
     }
-    part("systemd with cgroup v2", properties(&unit(fresh(v2(nowhere))), resources));
+    for (title, lines) in told(resources, hosts) {
+        part(title, lines);
+    }
     if !resources.devices.is_empty() {
         let [v1, v2] = devices::shown(resources);
         part("devices of cgroup v1", v1);
@@ -139,20 +194,14 @@ fn shown(resources: &Resources, bfq: &Path, used: &Path) -> String {
 #[test]
 fn resources_become_what_they_did() {
     let bless = std::env::var_os("COBLE_BLESS").is_some_and(|value| value == "1");
-    let bfq = Files::new("bfq", &[("io.bfq.weight", "default 100\n")]);
-    let used = [
-        ("memory.max", "134217728\n"),
-        ("memory.current", "67108864\n"),
-        ("cpu.max", "20000 100000\n"),
-    ];
-    let used = Files::new("used", &used);
+    let hosts = Hosts::new();
     let (mut configured, mut differ) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(format!("{FOLDER}/resources")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let name = name.strip_suffix(".json").unwrap().to_owned();
         let text = fs::read_to_string(format!("{FOLDER}/resources/{name}.json")).unwrap();
         let resources = serde_json::from_str(&text).unwrap();
-        let text = shown(&resources, &bfq.0, &used.0);
+        let text = shown(&resources, &hosts);
         let path = format!("{FOLDER}/values/{name}.txt");
         if bless {
             fs::write(&path, &text).unwrap();

@@ -2,6 +2,7 @@
 
 use coble_spec::{Device, Resources};
 
+use crate::error::DEVICE_RULES;
 use crate::limits::{self, Journal};
 use crate::{Cgroup, Error, devices};
 
@@ -14,31 +15,42 @@ impl Cgroup {
     /// [`Cgroup::apply`]. Otherwise they stay, whatever `resources` says.
     ///
     /// # Errors
-    /// As [`Cgroup::apply`]. Then everything is as it was before; [`Error::HalfDone`] names the files for which that
-    /// isn't so.
+    /// As [`Cgroup::apply`]. Then everything is as it was before, device rules that others have added included;
+    /// [`Error::HalfDone`] names the files for which that isn't so ([`Error::leaves_device_rules`]).
     pub fn update(&self, resources: &Resources, devices: Option<&[Device]>) -> Result<(), Error> {
         let mut journal = Journal::kept();
         let resources = &self.in_whole_percents(resources);
         let properties = self.changed_properties(resources, devices)?;
         let rules = || devices.map_or(Ok(()), |devices| devices::apply(self, resources, devices));
+        let former = devices.map(|_| devices::Former::look(self)).transpose()?;
         let shares_rules = devices.is_some() && self.shares_device_rules();
         let held = shares_rules && self.hold_unheld()?;
         let mut done = limits::apply(self, resources, &mut journal)
             .and_then(|()| rules())
             // systemd is told last: it can't take back what it was told.
             .and_then(|()| self.set_properties(properties));
-        if shares_rules {
-            done = done.and_then(|()| self.await_systemd()).and_then(|()| rules());
+        let told = done.is_ok() && shares_rules;
+        if told {
+            done = self.await_systemd().and_then(|()| rules());
         }
-        if held {
-            done = done.and(self.thaw());
+        if held && done.is_ok() {
+            done = self.thaw();
         }
         let Err(error) = done else { return Ok(()) };
-        let files = journal.undo();
-        if files.is_empty() {
-            return Err(error);
+        let mut files = journal.undo();
+        let restored = former.map_or(Ok(()), |former| former.restore(self));
+        if told || restored.is_err() {
+            files.push(DEVICE_RULES.to_owned());
         }
-        Err(Error::HalfDone { cause: Box::new(error), files })
+        files.extend(self.unit_name().filter(|_| told).map(|name| format!("properties of {name}")));
+        if held {
+            // The first error is the one to tell.
+            let _ = self.thaw();
+        }
+        match files.is_empty() {
+            true => Err(error),
+            false => Err(Error::HalfDone { cause: Box::new(error), files }),
+        }
     }
 
     /// Whether systemd writes its device rules where ours are. With v1 there is one list for both: systemd empties it

@@ -93,7 +93,7 @@ impl Update {
 /// Sets the limits of the cgroup.
 ///
 /// # Errors
-/// The record can't be written, or the kernel refuses a limit. Then they are as before.
+/// The record can't be written, or the kernel refuses a limit. Then they are as before, but for what the error names.
 fn set(
     entry: &Entry,
     record: &Record,
@@ -106,7 +106,7 @@ fn set(
         entry.write(&Record { device_rules: Some(Vec::new()), ..record.clone() })?;
     }
     let Err(error) = cgroup.update(resources, devices) else { return Ok(()) };
-    if devices.is_some() {
+    if devices.is_some() && !error.leaves_device_rules() {
         entry.write(record)?;
     }
     Err(named(error))

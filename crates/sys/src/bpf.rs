@@ -4,8 +4,10 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Result;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::arch::syscall;
+use crate::errand;
 
 const BPF_PROG_LOAD: usize = 5;
 const BPF_PROG_ATTACH: usize = 8;
@@ -78,7 +80,7 @@ fn word(fd: BorrowedFd<'_>) -> u32 {
 ///
 /// # Errors
 /// As bpf(2): `EPERM` without the right to do so, and before Linux 5.11 also when `RLIMIT_MEMLOCK` is used
-/// up; `EINVAL` or `EACCES` for a program that the verifier refuses.
+/// up ([`prog_load_unlimited`]); `EINVAL` or `EACCES` for a program that the verifier refuses.
 pub fn prog_load(
     kind: u32,
     program: &[Instruction],
@@ -98,6 +100,24 @@ pub fn prog_load(
     let fd = unsafe { attr.call(BPF_PROG_LOAD) }?;
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// [`prog_load`] without a limit of locked memory. The limit is the whole process's, so a child lifts its own.
+///
+/// # Errors
+/// As clone3(2) and bpf(2); `EPERM` also without the right to lift the limit (`CAP_SYS_RESOURCE`).
+pub fn prog_load_unlimited(
+    kind: u32,
+    program: &[Instruction],
+    license: &CStr,
+    name: &CStr,
+) -> Result<OwnedFd> {
+    let load = |&(kind, program, license, name): &(u32, &[Instruction], &CStr, &CStr)| {
+        setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None })?;
+        prog_load(kind, program, license, name)
+    };
+    // SAFETY: `load` makes system calls only.
+    unsafe { errand::fetch(&(kind, program, license, name), load) }
 }
 
 /// Attaches a program to a cgroup v2 directory (`O_PATH` will do) with [`F_ALLOW_MULTI`], in the place of

@@ -10,6 +10,7 @@ extern crate std;
 mod arch;
 pub mod bpf;
 mod clone3;
+mod errand;
 mod exec;
 mod interface;
 mod mount_setattr;

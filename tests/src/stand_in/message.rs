@@ -204,6 +204,13 @@ pub(super) fn reply(call: &Call, job: Option<&str>) -> Vec<u8> {
     message(2, &[Field::Number(5, call.serial)], signature, &body)
 }
 
+/// The answer to a question for a property that is a text.
+pub(super) fn property(call: &Call, value: &str) -> Vec<u8> {
+    let mut body = vec![1, b's', 0];
+    text(&mut body, value);
+    message(2, &[Field::Number(5, call.serial)], "v", &body)
+}
+
 /// The refusal.
 pub(super) fn refusal(call: &Call, name: &str, words: &str) -> Vec<u8> {
     let mut body = Vec::new();

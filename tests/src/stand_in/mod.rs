@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 pub use message::Call;
-use message::{refusal, reply, signal};
+use message::{property, refusal, reply, signal};
 
 use crate::{Case, Cmd};
 
@@ -124,6 +124,15 @@ impl StandIn {
     /// When a path isn't UTF-8.
     #[must_use]
     pub fn coble(&self, case: &Case) -> Cmd {
+        self.coble_under(case, &[])
+    }
+
+    /// The same below another program, strace(1) perhaps.
+    ///
+    /// # Panics
+    /// When a path isn't UTF-8.
+    #[must_use]
+    pub fn coble_under(&self, case: &Case, launcher: &[&str]) -> Cmd {
         let view = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && \
                     mount -t tmpfs none /run && mkdir /run/systemd && mount --bind \"$1\" /run/systemd && \
                     shift && exec \"$@\"";
@@ -139,7 +148,7 @@ impl StandIn {
                     .env("XDG_RUNTIME_DIR", "/run")
             }
         };
-        cmd.arg(case.program()).arg("--root").arg(case.state_root())
+        cmd.args(launcher).arg(case.program()).arg("--root").arg(case.state_root())
     }
 
     /// The calls that have come since the last time, by their names.
@@ -224,6 +233,10 @@ impl Shared {
             Answer::HangUp => return None,
             Answer::Refuse(name, words) => return send(refusal(call, name, words)),
             Answer::Do | Answer::DoAndHangUp | Answer::NoEnd | Answer::Pretend => {}
+        }
+        if call.member == "Get" {
+            // Nothing else is asked for but `ControlGroup`.
+            return send(property(call, &format!("/{}", self.root)));
         }
         let done = match answer {
             Answer::Pretend => Ok(call.job()),

@@ -40,11 +40,15 @@ pub(crate) fn resources(seed: u64, machine: &Machine) -> Value {
 fn memory(random: &mut Prng, machine: &Machine) -> Value {
     let limit = *random.pick(&[64 * MIB, 100_000_001, 256 * MIB, 1024 * MIB, -1]);
     let mut memory = json!({ "limit": limit });
+    if one_in(random, 8) {
+        // Whether a limit of both goes without one of memory the three don't agree.
+        memory = json!({});
+    }
     if one_in(random, 2) {
         memory["reservation"] = json!(random.pick(&[16 * MIB, 33_000_001, 64 * MIB, -1]));
     }
     let has_swap = machine.has("memory.memsw.limit_in_bytes") || machine.has("memory.swap.max");
-    if has_swap && one_in(random, 2) {
+    if has_swap && memory.get("limit").is_some() && one_in(random, 2) {
         // v1 has no limit of both without one of memory; crun has none with v2 either.
         let more = *random.pick(&[0, 1, 64 * MIB, 1024 * MIB]);
         let swap = if limit == -1 || one_in(random, 4) { -1 } else { limit + more };
@@ -91,6 +95,11 @@ fn cpu(random: &mut Prng, machine: &Machine) -> Value {
     }
     if machine.has("cpu.idle") && one_in(random, 4) {
         cpu["idle"] = json!(random.below(2));
+    }
+    if machine.has("cpu.rt_runtime_us") && one_in(random, 3) {
+        // All cgroups share what their parent has.
+        cpu["realtimePeriod"] = json!(random.pick(&[500_000, 1_000_000]));
+        cpu["realtimeRuntime"] = json!(random.pick(&[1000, 5000]));
     }
     if machine.has("cpuset.cpus") && one_in(random, 3) {
         cpu["cpus"] = json!(random.pick(&["0", "0-1", "0,1", "1"]));

@@ -6,6 +6,7 @@ mod exec;
 mod lifecycle;
 mod limits;
 mod setups;
+mod systemd;
 
 use std::fs;
 use std::path::Path;

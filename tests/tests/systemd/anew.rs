@@ -65,3 +65,53 @@ fn a_systemd_that_is_executed_anew_is_waited_for() {
         is_gone(&case, &scope(&case));
     }
 }
+
+#[test]
+fn a_reload_keeps_limits_that_systemd_has_other_words_for() {
+    let _alone = SYSTEMD.write().unwrap_or_else(PoisonError::into_inner);
+    let Some(case) = any_case() else { return };
+    let mut bundle = staying(&case);
+    let unified = json!({"cpu.max": "12345 100000", "memory.oom.group": "1"});
+    bundle.config["linux"]["resources"]["unified"] = unified;
+    detach(&case, &bundle);
+    let keeps = |name: &str, text: &str| {
+        assert_eq!(file(&case, name), text, "{name}");
+        case.tool("systemctl").arg("daemon-reload").output().ok();
+        assert_eq!(file(&case, name), text, "{name} after a reload");
+    };
+    keeps("memory.oom.group", "1\n");
+    keeps("cpu.max", "13000 100000\n");
+    // The quota in force goes with it, in whole percents.
+    case.verb(&["update", "--cpu-period", "30000"]).output().ok();
+    keeps("cpu.max", "13200 30000\n");
+    case.verb(&["update", "--cpu-share", "512"]).output().ok();
+    keeps("cpu.weight", "59\n");
+    case.verb(&["update", "--cpu-idle", "1"]).output().ok();
+    keeps("cpu.idle", "1\n");
+    case.verb(&["update", "--cpu-idle", "0"]).output().ok();
+    keeps("cpu.idle", "0\n");
+    assert_eq!(file(&case, "cpu.weight"), "100\n", "the kernel's default");
+    case.delete_force();
+    is_gone(&case, &scope(&case));
+}
+
+#[test]
+fn a_reload_keeps_a_weight_of_bfq() {
+    let _alone = SYSTEMD.write().unwrap_or_else(PoisonError::into_inner);
+    let Some(case) = any_case() else { return };
+    if case.tool("modprobe").args(["-q", "bfq"]).output().code != Some(0) {
+        return skip("the kernel has no scheduler BFQ");
+    }
+    let mut bundle = staying(&case);
+    for (weight, property) in [(50, "50"), (100, "100"), (300, "2300")] {
+        bundle.config["linux"]["resources"]["blockIO"] = json!({"weight": weight});
+        detach(&case, &bundle);
+        let text = format!("default {weight}\n");
+        assert_eq!(file(&case, "io.bfq.weight"), text);
+        assert_eq!(show(&case, &scope(&case), "IOWeight"), property);
+        case.tool("systemctl").arg("daemon-reload").output().ok();
+        assert_eq!(file(&case, "io.bfq.weight"), text, "after a reload");
+        case.delete_force();
+    }
+    is_gone(&case, &scope(&case));
+}

@@ -86,3 +86,67 @@ fn a_unit_of_a_runtime_that_was_killed_while_it_was_made_is_in_nobodys_way() {
     }
     assert!(kills > 5, "{kills}");
 }
+
+/// coble with `words`, killed as it enters a system call for the `nth` time. Whether it came to that.
+fn is_killed(case: &Case, call: &str, nth: usize, words: &[&str]) -> bool {
+    let inject = format!("inject={call}:signal=KILL:when={nth}");
+    let strace = case.tool("strace").args(["--quiet=all", "-o", "/dev/null", "-e", &inject]);
+    let strace = strace.arg(case.program()).arg("--root").arg(case.state_root());
+    let output = strace.args(words).output();
+    assert!(output.signal == Some(9) || output.code == Some(0), "{call} {nth}: {output}");
+    output.code != Some(0)
+}
+
+/// An update that was killed is made up for by the next one, files and properties, whatever it had come to.
+#[test]
+fn an_update_that_is_killed_can_be_done_again() {
+    let Some(case) = case() else { return };
+    detach(&case, &staying(&case));
+    let closed = json!([{"allow": false, "access": "rwm"}]);
+    let resources = |number: usize, rules| {
+        let text = json!({"pids": {"limit": number}, "devices": rules}).to_string();
+        case.file(&format!("{number}.json"), &text).to_str().unwrap().to_owned()
+    };
+    let opened = resources(9, json!([{"allow": true, "access": "rwm"}]));
+    let closed = resources(7, closed);
+    let mut kills = 0;
+    for call in ["write", "rename", "bpf", "connect", "sendto", "recvfrom"] {
+        for nth in 1.. {
+            let update = ["update", "--resources", &opened, &case.id];
+            if !is_killed(&case, call, nth, &update) {
+                break;
+            }
+            kills += 1;
+            case.verb(&["update", "--resources", &closed]).output().ok();
+            assert_eq!(file(&case, "pids.max"), "7\n", "{call} {nth}");
+            assert_eq!(show(&case, &scope(&case), "TasksMax"), "7", "{call} {nth}");
+            let policy = show(&case, &scope(&case), "DevicePolicy");
+            assert_eq!(policy, "strict", "{call} {nth}: the former rules are new ones");
+        }
+        case.verb(&["update", "--resources", &closed]).output().ok();
+    }
+    assert!(kills > 8, "{kills}");
+    case.delete_force();
+    is_gone(&case, &scope(&case));
+}
+
+/// What a killed `delete` has left, the next one takes away.
+#[test]
+fn a_delete_that_is_killed_can_be_done_again() {
+    let Some(case) = case() else { return };
+    let bundle = staying(&case);
+    let mut kills = 0;
+    for call in ["pidfd_send_signal", "rmdir", "unlinkat", "connect", "sendto", "recvfrom"] {
+        for nth in 1.. {
+            detach(&case, &bundle);
+            if !is_killed(&case, call, nth, &["delete", "--force", &case.id]) {
+                break;
+            }
+            kills += 1;
+            case.coble().args(["delete", "--force", &case.id]).output().ok();
+            is_gone(&case, &scope(&case));
+        }
+        is_gone(&case, &scope(&case));
+    }
+    assert!(kills > 5, "{kills}");
+}

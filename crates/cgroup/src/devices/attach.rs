@@ -5,12 +5,12 @@ use std::ffi::CStr;
 use coble_sys::bpf;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::Errno;
-use coble_sys::rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use coble_sys::rustix::system::uname;
 
 use super::policy::Policy;
 use super::program::assemble;
-use crate::Error;
 use crate::place::Place;
+use crate::{Error, is_hidden};
 
 const NAME: &CStr = c"coble_devices";
 const LICENSE: &CStr = c"Apache-2.0";
@@ -41,24 +41,38 @@ pub(super) fn attach(place: &Place, fd: BorrowedFd<'_>, policy: &Policy) -> Resu
 
 fn load(policy: &Policy) -> Result<OwnedFd, Errno> {
     let program = assemble(policy);
-    let load = || bpf::prog_load(bpf::PROG_TYPE_CGROUP_DEVICE, &program, LICENSE, NAME);
-    match load() {
-        // Before Linux 5.11 programs count as locked memory, of which there is mostly little. The container
-        // inherits our limit, so it is put back.
-        Err(Errno::PERM) => {
-            let old = getrlimit(Resource::Memlock);
-            let unlimited = Rlimit { current: None, maximum: None };
-            setrlimit(Resource::Memlock, unlimited).map_err(|_| Errno::PERM)?;
-            let program = load();
-            setrlimit(Resource::Memlock, old)?;
-            program
+    match bpf::prog_load(bpf::PROG_TYPE_CGROUP_DEVICE, &program, LICENSE, NAME) {
+        Err(Errno::PERM) if counts_as_locked() => {
+            bpf::prog_load_unlimited(bpf::PROG_TYPE_CGROUP_DEVICE, &program, LICENSE, NAME)
         }
-        other => other,
+        loaded => loaded,
+    }
+}
+
+/// Whether programs count as locked memory, of which there is mostly little: before Linux 5.11. From then on the limit
+/// is never why a program is refused, which is usual for a plain user.
+fn counts_as_locked() -> bool {
+    is_hidden("bpf_memory_accounting") || uname().release().to_bytes().starts_with(b"5.10.")
+}
+
+/// Puts an earlier program of ours, or none, in the place of the one that is there now.
+///
+/// # Errors
+/// As bpf(2).
+pub(super) fn restore(fd: BorrowedFd<'_>, former: Option<&OwnedFd>) -> Result<(), Errno> {
+    let now = find(fd)?;
+    match (former, now.as_ref().map(AsFd::as_fd)) {
+        (Some(former), now) => bpf::prog_attach(fd, former.as_fd(), bpf::CGROUP_DEVICE, now),
+        (None, Some(now)) => bpf::prog_detach(fd, now, bpf::CGROUP_DEVICE),
+        (None, None) => Ok(()),
     }
 }
 
 /// The program of ours that is attached.
-fn find(fd: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
+///
+/// # Errors
+/// As bpf(2).
+pub(super) fn find(fd: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
     let mut ids = [0; MOST];
     let count = bpf::prog_query(fd, bpf::CGROUP_DEVICE, &mut ids)?;
     for &id in &ids[..count] {

@@ -15,7 +15,7 @@ pub(super) type Devices = (Kind, Option<u32>, Option<u32>);
 
 /// The state of a v1 cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Exceptions {
+pub(crate) struct Exceptions {
     pub(super) default_allow: bool,
     /// The accesses that are excepted.
     pub(super) table: BTreeMap<Devices, u8>,
@@ -223,7 +223,11 @@ fn send(place: &Place, state: &Exceptions, change: &Change) -> Result<(), Error>
     Ok(())
 }
 
-fn read(place: &Place) -> Result<Exceptions, Error> {
+/// The present state, as far as `devices.list` tells.
+///
+/// # Errors
+/// [`Error::Os`]; [`Error::Unreadable`].
+pub(super) fn read(place: &Place) -> Result<Exceptions, Error> {
     const LIST: &str = "devices.list";
     let path = format!("{}/{LIST}", place.dir());
     let list = file::text(file::read_all(&path)?, path.clone())?;

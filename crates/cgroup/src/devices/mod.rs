@@ -3,6 +3,7 @@
 mod allowed;
 mod attach;
 mod exceptions;
+mod former;
 mod policy;
 mod program;
 mod rule;
@@ -14,6 +15,7 @@ use coble_spec::{Device, Resources};
 
 use crate::{Cgroup, Error, remedy};
 use exceptions::Exceptions;
+pub(crate) use former::Former;
 use policy::Policy;
 pub(crate) use unit::Allowed;
 

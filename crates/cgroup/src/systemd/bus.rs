@@ -23,6 +23,7 @@ use super::patience::Patience;
 use super::unit::Manager;
 use super::value::{Encoder, Value};
 use crate::Error;
+use crate::record::is_clean;
 
 /// The whole of the authentication at once (D-Bus Specification, "Authentication Protocol"): the other side knows by
 /// the socket who this is. It answers with `DATA` and `OK`.
@@ -158,6 +159,29 @@ impl Bus {
             body: Encoder::default(),
         };
         self.ask(&call).map(drop)
+    }
+
+    /// The manager's own cgroup, without a slash before it; empty if that is the root.
+    ///
+    /// # Errors
+    /// [`Error::Systemd`] or [`Error::Refused`].
+    pub(crate) fn control_group(&mut self) -> Result<String, Error> {
+        let mut body = Encoder::default();
+        body.text(MANAGER);
+        body.text("ControlGroup");
+        let call = Call {
+            interface: "org.freedesktop.DBus.Properties",
+            ..manager_call("Get", "ss", body)
+        };
+        let answer = self.ask(&call)?;
+        let path = match answer.first() {
+            Some(Value::Text(path)) => path.trim_start_matches('/'),
+            _ => return Err(Error::systemd("its answer can't be understood")),
+        };
+        match path.is_empty() || is_clean(path) {
+            true => Ok(path.to_owned()),
+            false => Err(Error::systemd(format!("{path:?} is not the path of a cgroup"))),
+        }
     }
 
     /// Makes a call and waits for its answer. What comes before is not kept.

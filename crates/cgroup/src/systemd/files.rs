@@ -14,12 +14,23 @@ pub(crate) const PERIOD: u64 = 100_000;
 /// systemd keeps a quota in whole percents of a processor: so many microseconds of each second.
 const PERCENT: u64 = 10_000;
 const SECOND: u64 = 1_000_000;
+/// `CPUWeight=idle`, since version 252.
+const IDLE: Value = Value::U64(0);
 
-/// The properties that say what these values, of files by their names, do.
-pub(crate) fn properties<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Property> {
+/// The properties that say what these values, of files by their names, do. `weight` is that of the processor's time for a
+/// cgroup that is no longer idle; none if it never was.
+pub(crate) fn properties<'a>(
+    files: impl Iterator<Item = (&'a str, &'a str)>,
+    weight: &dyn Fn() -> Option<u64>,
+) -> Vec<Property> {
     let mut found = Found::default();
     for (file, value) in files {
         found.take(file, value);
+    }
+    if found.ends_idle && !found.has("CPUWeight") {
+        found
+            .properties
+            .extend(weight().map(|weight| Property::newer("CPUWeight", Value::U64(weight))));
     }
     found.finish()
 }
@@ -30,6 +41,8 @@ struct Found {
     /// v1 has a file for each.
     quota: Option<Option<u64>>,
     period: Option<u64>,
+    /// The cgroup is no longer to be idle. That is no property: any weight says it.
+    ends_idle: bool,
 }
 
 impl Found {
@@ -44,8 +57,7 @@ impl Found {
             "memory.limit_in_bytes" => self.limit("MemoryLimit", value),
             "pids.max" => self.limit("TasksMax", value),
             "cpu.weight" => self.number("CPUWeight", value),
-            // 0 is idle, since version 252.
-            "cpu.idle" if value.trim() == "1" => self.set("CPUWeight", Value::U64(0)),
+            "cpu.idle" => self.idle(value),
             "cpu.shares" => self.number("CPUShares", value),
             "cpu.max" => self.cpu_max(value),
             "cpu.cfs_quota_us" => {
@@ -56,7 +68,7 @@ impl Found {
             "cpuset.cpus" | "cpus" => self.bits("AllowedCPUs", value),
             "cpuset.mems" | "mems" => self.bits("AllowedMemoryNodes", value),
             "io.weight" => self.weight(value, |weight| weight),
-            "io.bfq.weight" => self.weight(value, wide_weight),
+            "io.bfq.weight" => self.weight(value, of_bfq),
             "io.max" => self.io_max(value),
             "blkio.weight" | "blkio.bfq.weight" => self.number("BlockIOWeight", value),
             "blkio.weight_device" | "blkio.bfq.weight_device" => {
@@ -78,6 +90,21 @@ impl Found {
             self.set("CPUQuotaPerSecUSec", Value::U64(share));
         }
         self.properties
+    }
+
+    fn idle(&mut self, value: &str) {
+        match value.trim() {
+            "1" => self.set("CPUWeight", IDLE),
+            "0" => {
+                self.ends_idle = true;
+                self.properties.retain(|one| (&*one.name, &one.value) != ("CPUWeight", &IDLE));
+            }
+            _ => {}
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.properties.iter().any(|property| property.name == name)
     }
 
     /// The last value counts.
@@ -192,9 +219,10 @@ fn per_second(quota: u64, period: u64) -> u64 {
     u64::try_from(share.div_ceil(percent) * percent).unwrap_or(NO_LIMIT)
 }
 
-/// BFQ's 1 to 1000 as systemd's 1 to 10000.
-fn wide_weight(weight: u64) -> u64 {
-    1 + weight.saturating_sub(10) * 9999 / 990
+/// The weight that systemd makes BFQ's `weight` of again: straight lines from 1 by 100, the default of both, to 10000
+/// (`BFQ_WEIGHT` in its src/basic/cgroup-util.h).
+fn of_bfq(weight: u64) -> u64 {
+    if weight <= 100 { weight } else { 100 + (weight - 100).saturating_mul(11) }
 }
 
 /// A number as the kernel takes it, with a unit of 1024 behind it or none.
@@ -238,7 +266,7 @@ mod tests {
     use super::*;
 
     fn shown(files: &[(&str, &str)]) -> Vec<String> {
-        properties(files.iter().copied()).iter().map(ToString::to_string).collect()
+        properties(files.iter().copied(), &|| Some(59)).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -312,9 +340,11 @@ mod tests {
             (("memory.high", "512M\n"), "MemoryHigh=t 536870912"),
             (("memory.min", " max "), "MemoryMin=t 18446744073709551615"),
             (("cpu.idle", "1"), "CPUWeight=t 0"),
+            (("cpu.idle", "0\n"), "CPUWeight=t 59"),
             (("cpu.weight", "7"), "CPUWeight=t 7"),
             (("cpu.max", "max"), "CPUQuotaPerSecUSec=t 18446744073709551615"),
             (("io.bfq.weight", "1000"), "IOWeight=t 10000"),
+            (("io.bfq.weight", "default 100"), "IOWeight=t 100"),
             (("io.weight", "default 9"), "IOWeight=t 9"),
         ];
         for (file, expected) in cases {
@@ -322,7 +352,7 @@ mod tests {
         }
         // What is no value for the property is left to the file.
         for file in [
-            ("cpu.idle", "0"),
+            ("cpu.idle", "2"),
             ("cpu.weight", "x"),
             ("cpu.max", ""),
             ("cpu.max", "x 1"),
@@ -339,6 +369,27 @@ mod tests {
     fn what_stands_later_counts() {
         let files = [("pids.max", "9"), ("memory.max", "1"), ("pids.max", "max")];
         assert_eq!(shown(&files), ["MemoryMax=t 1", "TasksMax=t 18446744073709551615"]);
+        for (files, expected) in [
+            ([("cpu.idle", "1"), ("cpu.idle", "0")], "CPUWeight=t 59"),
+            ([("cpu.idle", "0"), ("cpu.weight", "7")], "CPUWeight=t 7"),
+            ([("cpu.weight", "7"), ("cpu.idle", "0")], "CPUWeight=t 7"),
+            ([("cpu.weight", "7"), ("cpu.idle", "1")], "CPUWeight=t 0"),
+        ] {
+            assert_eq!(shown(&files), [expected]);
+        }
+    }
+
+    /// systemd's arithmetic, by which the file comes out as it was.
+    #[test]
+    fn a_weight_of_bfq_comes_back() {
+        let back = |weight: u64| match weight {
+            ..=100 => 100 - (100 - weight) * 99 / 99,
+            _ => 100 + (weight - 100) * 900 / 9900,
+        };
+        for weight in 1..=1000 {
+            assert_eq!(back(of_bfq(weight)), weight);
+            assert!((1..=10_000).contains(&of_bfq(weight)), "{weight}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use coble_sys::rustix::process::geteuid;
 
+use super::bus::Bus;
+use super::patience::Patience;
 use super::unit::{Location, Manager, POINTER, Unit};
 use crate::hierarchy::own_memberships;
 use crate::membership::memberships;
@@ -42,7 +44,7 @@ impl Cgroup {
         }
         let path = match manager {
             Manager::System => location.path,
-            Manager::User => format!("{}/{}", user_root()?, location.path),
+            Manager::User => below_manager(&user_root()?, &location.path),
         };
         let mounts = hierarchy.unified.iter().chain(&hierarchy.legacy);
         let places =
@@ -51,16 +53,23 @@ impl Cgroup {
     }
 }
 
+fn below_manager(root: &str, path: &str) -> String {
+    if root.is_empty() { path.to_owned() } else { format!("{root}/{path}") }
+}
+
 /// The cgroup of the user's manager, without a slash before it: the one that this process is in, or the one that
-/// user@.service(5) has.
+/// user@.service(5) has. Root of a user namespace can't tell which user he is outside, so the manager is asked.
 fn user_root() -> Result<String, Error> {
     let text = own_memberships()?;
     let own = memberships(&text)?;
     let own = own.iter().find(|own| own.controllers.is_empty()).map_or("", |own| own.path);
-    Ok(manager_above(own).unwrap_or_else(|| {
-        let uid = geteuid().as_raw();
-        format!("user.slice/user-{uid}.slice/user@{uid}.service")
-    }))
+    match (manager_above(own), geteuid()) {
+        (Some(root), _) => Ok(root),
+        (None, uid) if uid.is_root() => {
+            Bus::connect(Manager::User, Patience::to_change())?.control_group()
+        }
+        (None, uid) => Ok(format!("user.slice/user-{uid}.slice/user@{uid}.service")),
+    }
 }
 
 fn manager_above(own: &str) -> Option<String> {

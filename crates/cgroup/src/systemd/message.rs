@@ -183,7 +183,7 @@ impl<'a> Decoder<'a> {
         self.text(usize::from(length))
     }
 
-    /// A value of a basic type; paths and signatures are given as text.
+    /// A value of a basic type, or a variant of one; paths and signatures are given as text.
     fn value(&mut self, kind: char) -> Option<Value> {
         Some(match kind {
             's' | 'o' => {
@@ -194,6 +194,11 @@ impl<'a> Decoder<'a> {
             'u' => Value::U32(self.u32()?),
             'b' => Value::Bool(self.u32()? == 1),
             'y' => Value::Byte(self.take(1)?[0]),
+            // One of a basic type, as properties of a manager are.
+            'v' => match self.signature()?.as_bytes() {
+                [kind] if *kind != b'v' => self.value(char::from(*kind))?,
+                _ => return None,
+            },
             _ => return None,
         })
     }

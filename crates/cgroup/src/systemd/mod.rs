@@ -12,6 +12,7 @@ mod locate;
 mod message;
 mod patience;
 mod property;
+mod quota;
 mod request;
 mod start;
 mod stop;

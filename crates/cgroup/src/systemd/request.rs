@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use coble_spec::{Device, Resources};
 
 use super::annotation;
-use super::files::{self, PERIOD, rounded};
+use super::files;
 use super::property::Property;
 use super::unit::{Manager, Unit, slice_of};
 use super::value::Value;
 use crate::place::Place;
 use crate::{Cgroup, Error, devices, file, limits};
+
+/// The kernel's default of `cpu.weight`.
+const WEIGHT: u64 = 100;
 
 /// What a container's unit is made from.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +39,7 @@ impl Cgroup {
     ) -> Result<Vec<Property>, Error> {
         let place = self.places.first().map(|place| unit.place(place));
         let path = place.as_ref().map_or("", Place::path);
-        let mut all = nature(unit, slice_of(path), pid, request.id);
+        let mut all = nature(unit, slice_of(path), pid, request);
         all.extend(accounting(self.unified().is_some() && self.legacy().is_empty()));
         all.extend(self.limit_properties(&self.in_whole_percents(request.resources))?);
         if unit.manager == Manager::System {
@@ -49,48 +52,40 @@ impl Cgroup {
     /// The limits as properties.
     pub(crate) fn limit_properties(&self, resources: &Resources) -> Result<Vec<Property>, Error> {
         let writes = limits::values(self, resources)?;
-        Ok(files::properties(writes.iter().map(|write| (&*write.file, write.value.as_str()))))
+        let is_legacy = self.of("cpu").is_some();
+        let files = writes
+            .iter()
+            // systemd knows it with v2 alone, and takes its word for a weight with v1.
+            .filter(|write| !is_legacy || write.file != "cpu.idle")
+            .map(|write| (&*write.file, write.value.as_str()));
+        Ok(files::properties(files, &|| self.weight_in_force()))
     }
 
-    /// The resources with a quota that systemd can keep: in whole percents of a processor, rounded up. A file that said
-    /// another number would be overwritten some day.
-    pub(crate) fn in_whole_percents(&self, resources: &Resources) -> Resources {
-        let mut resources = resources.clone();
-        let Some(cpu) = &mut resources.cpu else { return resources };
-        if let Some(quota) = cpu.quota.filter(|quota| self.unit.is_some() && *quota > 0) {
-            let period = cpu.period.filter(|period| *period != 0);
-            let period = period.unwrap_or_else(|| self.period_in_force());
-            (cpu.quota, cpu.period) = (Some(rounded(quota, period)), Some(period));
-        }
-        resources
-    }
-
-    fn period_in_force(&self) -> u64 {
-        let text = match self.of("cpu") {
-            Some(place) if !place.is_fresh => file::read(place.dir(), "cpu.cfs_period_us").ok(),
-            Some(_) => None,
-            None => {
-                let place = self.unified().filter(|place| !place.is_fresh);
-                let text = place.and_then(|place| file::read(place.dir(), "cpu.max").ok());
-                text.and_then(|text| text.split_whitespace().nth(1).map(str::to_owned))
-            }
-        };
-        text.and_then(|text| text.trim_end().parse().ok()).unwrap_or(PERIOD)
+    /// The weight that the processor's time is shared by, with v2. One that is idle until now will have the kernel's
+    /// default.
+    fn weight_in_force(&self) -> Option<u64> {
+        let place = self.unified().filter(|place| !place.is_fresh)?;
+        let number = |name| file::read(place.dir(), name).ok()?.trim().parse().ok();
+        if number("cpu.idle") == Some(1) { Some(WEIGHT) } else { number("cpu.weight") }
     }
 }
 
 /// What makes it a container's.
-fn nature(unit: &Unit, slice: &str, pid: Option<u32>, id: &str) -> Vec<Property> {
+fn nature(unit: &Unit, slice: &str, pid: Option<u32>, request: &UnitRequest<'_>) -> Vec<Property> {
     let text = |text: &str| Value::Text(text.to_owned());
-    let mut all = vec![Property::new("Description", text(&format!("coble container {id}")))];
+    let description = format!("coble container {}", request.id);
+    let mut all = vec![Property::new("Description", text(&description))];
     if unit.is_scope() {
         all.push(Property::new("Slice", text(slice)));
         // The cgroups below are the container's; systemd neither removes nor changes them.
         all.push(Property::new("Delegate", Value::Bool(true)));
         let pids = pid.into_iter().map(Value::U32).collect();
         all.push(Property::new("PIDs", Value::Array("u", pids)));
-        // One process that is killed for want of memory doesn't end the others. Scopes have it since version 253.
-        all.push(Property::newer("OOMPolicy", text("continue")));
+        // One process that is killed for want of memory doesn't end the others, unless that is asked for: systemd writes
+        // `memory.oom.group` by it. Scopes have it since version 253.
+        let group = request.resources.unified.get("memory.oom.group");
+        let is_whole = group.is_some_and(|value| value.trim() == "1");
+        all.push(Property::newer("OOMPolicy", text(if is_whole { "kill" } else { "continue" })));
     } else {
         all.push(Property::new("Wants", Value::Array("s", vec![text(slice)])));
     }
@@ -149,13 +144,13 @@ mod tests {
     }
 
     fn shown(cgroup: &Cgroup, pid: Option<u32>) -> Vec<String> {
+        shown_of(cgroup, pid, &resources())
+    }
+
+    fn shown_of(cgroup: &Cgroup, pid: Option<u32>, resources: &Resources) -> Vec<String> {
         let annotation = ("org.systemd.property.TimeoutStopSec".to_owned(), "3".to_owned());
-        let request = UnitRequest {
-            id: "box",
-            resources: &resources(),
-            devices: &[],
-            annotations: &[annotation].into(),
-        };
+        let request =
+            UnitRequest { id: "box", resources, devices: &[], annotations: &[annotation].into() };
         let unit = cgroup.unit.as_ref().unwrap();
         let all = cgroup.unit_properties(unit, pid, &request).unwrap();
         all.iter().map(ToString::to_string).collect()
@@ -194,6 +189,16 @@ mod tests {
     }
 
     #[test]
+    fn all_processes_are_killed_together_if_that_is_asked_for() {
+        let mut resources = resources();
+        for (value, policy) in [("1\n", "kill"), ("0", "continue")] {
+            resources.unified.insert("memory.oom.group".to_owned(), value.to_owned());
+            let shown = shown_of(&cgroup("a.scope", Manager::System), Some(7), &resources);
+            assert!(shown.contains(&format!("OOMPolicy=s {policy:?}")), "{shown:?}");
+        }
+    }
+
+    #[test]
     fn a_slice_has_no_processes_of_its_own() {
         let shown = shown(&cgroup("box.slice", Manager::System), None);
         assert!(shown.contains(&"Wants=as [\"system.slice\"]".to_owned()), "{shown:?}");
@@ -213,12 +218,5 @@ mod tests {
         let shown = device_properties(None).map(|property| property.to_string());
         let expected = ["DeviceAllow=a(ss) []", "DeviceAllow=a(ss) []", "DevicePolicy=s \"auto\""];
         assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn only_a_unit_has_its_quota_rounded() {
-        let rounded = |cgroup: &Cgroup| cgroup.in_whole_percents(&resources()).cpu.unwrap().quota;
-        assert_eq!(rounded(&cgroup("a.scope", Manager::System)), Some(13_000));
-        assert_eq!(rounded(&Cgroup::at(Vec::new())), Some(12_345));
     }
 }

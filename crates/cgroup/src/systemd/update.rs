@@ -9,7 +9,7 @@ use super::request::device_properties;
 use super::start::{drop_named, encode};
 use super::unit::{Manager, Unit};
 use super::value::Encoder;
-use crate::{Cgroup, Error, devices};
+use crate::{Cgroup, Error, devices, file};
 
 /// Until the next boot; a unit of ours doesn't live longer.
 const RUNTIME: u32 = 1;
@@ -31,6 +31,21 @@ impl Cgroup {
             all.extend(device_properties(devices::listed(resources, devices)?));
         }
         Ok(all)
+    }
+
+    /// Tells systemd the weights for block devices of a new unit once more where BFQ has them: for the same effect its own
+    /// weight is another number, and whether the cgroup has the file of BFQ is known only now.
+    ///
+    /// # Errors
+    /// As [`Cgroup::set_properties`].
+    pub(crate) fn correct_weights(&self, resources: &Resources) -> Result<(), Error> {
+        let Some(place) = self.unified().filter(|_| self.unit.is_some()) else { return Ok(()) };
+        if resources.block_io.is_none() || file::read(place.dir(), "io.bfq.weight").is_err() {
+            return Ok(());
+        }
+        let mut weights = self.limit_properties(resources)?;
+        weights.retain(|property| matches!(&*property.name, "IOWeight" | "IODeviceWeight"));
+        self.set_properties(weights)
     }
 
     /// Whether it is a unit of the system's manager.

@@ -136,6 +136,9 @@ pub(super) struct MemoryPolicy {
 pub(super) struct Cgroups {
     /// The limit of memory and swap together, in bytes or -1; 0 for none.
     pub(super) memory_swap: Option<i64>,
+    /// Whether it is the cgroup of a unit of systemd's.
+    #[serde(rename = "Systemd", default)]
+    pub(super) systemd: bool,
 }
 
 #[derive(Debug, Deserialize)]

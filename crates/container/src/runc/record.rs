@@ -28,7 +28,8 @@ pub(crate) fn record(text: &[u8], id: &str) -> Result<Option<Record>> {
     let Some(state) = read(text, id)? else { return Ok(None) };
     let paths = state.cgroup_paths.clone().unwrap_or_default();
     let rootless = state.config.rootless_cgroups;
-    let cgroup = Cgroup::adopt(&Hierarchy::detect()?, &paths, rootless)
+    let by_systemd = state.config.cgroups.as_ref().is_some_and(|own| own.systemd);
+    let cgroup = Cgroup::adopt(&Hierarchy::detect()?, &paths, rootless, by_systemd)
         .map_err(|error| Error::new(format!("/cgroup_paths: {error}")))?;
     let group = match &state.config.intel_rdt {
         Some(_) => group(&state, &resctrl_mount()?.unwrap_or_default())?,

@@ -19,7 +19,7 @@ const NEW: &str = include_str!("../../tests-data/runc/state-1.5.json");
 fn translated(text: &str) -> Result<Record, Error> {
     let state: State = read(text.as_bytes(), "box")?.unwrap();
     let none = Hierarchy::parse(b"", "").unwrap();
-    let cgroup = Cgroup::adopt(&none, &[].into(), false).unwrap();
+    let cgroup = Cgroup::adopt(&none, &[].into(), false, false).unwrap();
     let group = group(&state, Path::new("/sys/fs/resctrl"))?;
     translate(state, &cgroup, group)
 }
@@ -63,6 +63,14 @@ fn runc_1_1() {
     let capabilities = process.capabilities.as_ref().unwrap();
     assert_eq!(capabilities.bounding, ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
     assert!(capabilities.inheritable.is_empty());
+}
+
+#[test]
+fn whether_systemd_has_the_cgroup() {
+    for (text, is_systemds) in [(OLD, false), (NEW, true)] {
+        let state: State = read(text.as_bytes(), "box").unwrap().unwrap();
+        assert_eq!(state.config.cgroups.unwrap().systemd, is_systemds);
+    }
 }
 
 #[test]

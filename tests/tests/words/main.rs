@@ -1,12 +1,16 @@
 //! Words that callers look for: SPECIFICATION.md's table, with a test for each row.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+mod cgroup;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use coble_tests::{Bundle, Case, Output, skip};
 use serde_json::json;
+
+use cgroup::*;
 
 /// The table in SPECIFICATION.md, and for each row a test that provokes the words with the real binary. The
 /// expression gives the outcome, or `None` if that can't be provoked here. What stands in capitals in the words (ID,
@@ -166,41 +170,6 @@ fn without_resctrl(case: &Case) -> Option<Output> {
     run(case, |bundle| {
         bundle.config["linux"]["intelRdt"] = json!({"closID": "/"});
     })
-}
-
-/// A v1 hierarchy of the controller.
-fn legacy(controller: &str) -> Option<()> {
-    let is_there = Path::new("/sys/fs/cgroup").join(controller).join("tasks").exists();
-    if !is_there {
-        skip(&format!("no cgroup v1 hierarchy of {controller}"));
-    }
-    is_there.then_some(())
-}
-
-/// A container with limits of 32 MiB of memory, and 48 MiB with swap.
-fn with_swap(case: &Case) -> Option<()> {
-    legacy("memory")?;
-    if !Path::new("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").exists() {
-        skip("no accounting of swap");
-        return None;
-    }
-    let mut bundle = case.bundle();
-    let memory = json!({"limit": 32 << 20, "swap": 48 << 20});
-    bundle.config["linux"]["resources"]["memory"] = memory;
-    case.detach(bundle.args(&["sleep", "1000000"]));
-    Some(())
-}
-
-/// A container under cgroup v2 with the memory controller.
-fn unified(case: &Case, update: &serde_json::Value) -> Option<Output> {
-    let controllers = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
-    if !controllers.contains("memory") {
-        skip("cgroup v2 has no memory controller here");
-        return None;
-    }
-    let update = serde_json::to_vec(update).unwrap();
-    let output = running(case).coble().args(["update", "-r", "-", &case.id]).stdin(&update);
-    Some(output.output())
 }
 
 words! {
@@ -433,25 +402,18 @@ words! {
     new a_cgroup_that_is_in_use 1: "container's cgroup is not empty:",
         "`create`, `run` in a cgroup with processes", "runc's tests",
         |case| in_a_cgroup_of_others(&case);
-}
-
-/// A run in a cgroup in which a process is already.
-fn in_a_cgroup_of_others(case: &Case) -> Option<Output> {
-    legacy("pids")?;
-    let cgroup = Path::new("/sys/fs/cgroup/pids").join(&case.id);
-    fs::create_dir(&cgroup).unwrap();
-    let mut other = std::process::Command::new("sleep").arg("1000000").spawn().unwrap();
-    fs::write(cgroup.join("cgroup.procs"), other.id().to_string()).unwrap();
-    let output = run(case, |bundle| {
-        bundle.config["linux"]["cgroupsPath"] = json!(format!("/{}", case.id));
-    });
-    other.kill().unwrap();
-    other.wait().unwrap();
-    // It was there before.
-    coble_tests::wait::until("the cgroup to be empty", || {
-        fs::remove_dir(&cgroup).is_ok() || !cgroup.exists()
-    });
-    output
+    new a_cgroup_that_is_frozen 1: "container's cgroup unexpectedly frozen",
+        "`create`, `run`, `exec` in a cgroup that is frozen, or below one", "runc's tests",
+        |case| in_a_frozen_cgroup(&case);
+    new a_path_that_is_no_unit 1: "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups",
+        "`--systemd-cgroup` with another `cgroupsPath`", "administrators, as runc's words",
+        |case| by_systemd(&case, "/kubepods/a");
+    new a_killed_executor 1: "possibly OOM-killed",
+        "the container's first process is killed before the program runs", "administrators, as runc's words",
+        |case| run(&case, |bundle| {
+// Its own child in the same pid namespace, whose signals reach it.
+            bundle.without_namespace("pid").hook("createContainer", "kill -KILL $PPID");
+        });
 }
 
 #[test]
