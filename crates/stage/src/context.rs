@@ -6,6 +6,7 @@ use coble_sys::rustix::process::{DumpableBehavior, fchdir, set_dumpable_behavior
 use crate::Inherited;
 use crate::bytes::PathBytes;
 use crate::fault::{During, Fault, Outcome};
+use crate::kernel_mounts::KernelMounts;
 
 /// A filter of system calls that is loaded right before the program runs.
 #[derive(Clone, Copy)]
@@ -31,6 +32,8 @@ pub(crate) struct Context<'a> {
     pub(crate) is_in_cgroup: bool,
     /// Whether the parent has said that it goes on before it was asked.
     pub(crate) is_answered: bool,
+    /// The container's procfs and sysfs.
+    pub(crate) kernel_mounts: KernelMounts,
     /// What the next bind mount shows.
     pub(crate) source: Option<OwnedFd>,
     /// The step that says how the ids of the next mount are mapped.
@@ -61,6 +64,7 @@ impl<'a> Context<'a> {
             host_proc: None,
             is_in_cgroup: false,
             is_answered: false,
+            kernel_mounts: KernelMounts::default(),
             source: None,
             mapping: None,
             null: None,
@@ -101,6 +105,7 @@ impl<'a> Context<'a> {
         self.root = None;
         self.parent = None;
         self.host_proc = None;
+        self.kernel_mounts = KernelMounts::default();
         self.source = None;
         self.null = None;
         self.mask = None;

@@ -236,13 +236,20 @@ fn host_null() -> Outcome<OwnedFd> {
 }
 
 /// [`coble_plan::Step::ReadonlyPath`]
-pub(crate) fn readonly_path(context: &Context<'_>, path: &CStr, flags: u32) -> Outcome {
+pub(crate) fn readonly_path(context: &mut Context<'_>, path: &CStr, flags: u32) -> Outcome {
     let Some(place) = open_if_there(context, path)? else { return Ok(()) };
     let tree = clone_tree(place.as_fd(), c"", true)?;
     let how = read_only(true, flags);
     change(tree.as_fd(), how)?;
     move_onto(tree.as_fd(), place.as_fd()).on("move_mount", path)?;
-    if how.classic { change_classic(tree.as_fd(), how) } else { Ok(()) }
+    if how.classic {
+        change_classic(tree.as_fd(), how)?;
+    }
+    if context.kernel_mounts.find(path).is_some() {
+        // What lies below is below the new mount now.
+        context.kernel_mounts.keep(path, Some(tree));
+    }
+    Ok(())
 }
 
 /// [`coble_plan::Step::ReadonlyRoot`]
@@ -258,7 +265,11 @@ fn read_only(recursive: bool, flags: u32) -> Change {
 }
 
 fn open_if_there(context: &Context<'_>, path: &CStr) -> Outcome<Option<OwnedFd>> {
-    match open(context.root()?, path, OFlags::PATH, ResolveFlags::empty()) {
+    let (directory, path) = match context.kernel_mounts.find(path) {
+        Some(found) => found,
+        None => (context.root()?, path),
+    };
+    match open(directory, path, OFlags::PATH, ResolveFlags::empty()) {
         Ok(place) => Ok(Some(place)),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(errno) => Err(errno).on("openat2", path),

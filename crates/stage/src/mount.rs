@@ -5,7 +5,9 @@ use core::fmt::Write as _;
 
 use coble_plan::{List, Message, mount as bits};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use coble_sys::rustix::fs::{CWD, FileType, ResolveFlags, fstat, fstatvfs};
+use coble_sys::rustix::fs::{
+    CWD, FileType, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, fstatvfs,
+};
 use coble_sys::rustix::io::{Errno, read};
 use coble_sys::rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
@@ -19,6 +21,7 @@ use crate::bytes::Bytes;
 use crate::context::Context;
 use crate::copy_up::copy_up;
 use crate::fault::{During, Fault, Outcome};
+use crate::kernel_mounts::KernelMounts;
 use crate::path::{Leaf, Place, reach};
 use crate::procfs::{host_proc, is_procfs, link_to};
 use crate::rendezvous::{ask_source, await_done, hand_over};
@@ -63,7 +66,10 @@ pub(crate) fn mount_fs(context: &mut Context<'_>, fs: &NewFs<'_>, target: Target
     }
     map_ids(context, tree.as_fd())?;
     attach(context, &tree, &place, target)?;
-    change_classic(tree.as_fd(), Change { set: late, ..Change::default() })
+    change_classic(tree.as_fd(), Change { set: late, ..Change::default() })?;
+    let is_kernels = matches!(fs.fstype.to_bytes(), b"proc" | b"sysfs");
+    context.kernel_mounts.keep(target.path, is_kernels.then_some(tree));
+    Ok(())
 }
 
 /// fsopen(2) to fsmount(2). Returns the mount and the attributes that are still to be set by mount(2).
@@ -149,7 +155,9 @@ pub(crate) fn mount_classic(
     // The descriptor is of what is covered now; the new mount is found by its path again.
     let top = destination(context, target, Leaf::Directory)?.fd;
     context.parent = None;
-    set_propagation(top.as_fd(), target)
+    set_propagation(top.as_fd(), target)?;
+    let is_kernels = matches!(fstype.to_bytes(), b"proc" | b"sysfs");
+    keep(context, target.path, top, is_kernels)
 }
 
 /// [`coble_plan::Step::HoldSource`]
@@ -191,12 +199,28 @@ pub(crate) fn mount_bind(
     if target.flags & bits::OVER_PROC == 0 {
         refuse_procfs(&place, target.path)?;
     }
+    attach(context, &tree, &place, target)?;
     if mount.classic || all.classic {
-        attach(context, &tree, &place, target)?;
         change_classic(tree.as_fd(), mount)?;
-        return change_classic(tree.as_fd(), all);
+        change_classic(tree.as_fd(), all)?;
     }
-    attach(context, &tree, &place, target)
+    keep(context, target.path, tree, false)
+}
+
+/// Keeps a mount that may be, or has to be, the container's procfs or sysfs.
+fn keep(context: &mut Context<'_>, path: &CStr, mount: OwnedFd, has_to_be: bool) -> Outcome {
+    /// `linux/magic.h`
+    const SYSFS_MAGIC: i64 = 0x6265_6572;
+    if !KernelMounts::is_for(path) {
+        return Ok(());
+    }
+    let kind = fstatfs(&mount).during("fstatfs")?.f_type;
+    let is_kernels = kind == PROC_SUPER_MAGIC || kind == SYSFS_MAGIC;
+    if has_to_be && !is_kernels {
+        return Err(Fault::words("the mount point has been replaced").with(path.to_bytes()));
+    }
+    context.kernel_mounts.keep(path, is_kernels.then_some(mount));
+    Ok(())
 }
 
 /// [`coble_plan::Step::Remount`]
