@@ -17,7 +17,9 @@ use coble_sys::rustix::mount::{
 
 use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
-use crate::mount::{Change, change, change_classic, clone_tree, move_onto, set_option};
+use crate::mount::{
+    Change, change, change_classic, clone_tree, move_onto, refuse_procfs, set_option,
+};
 use crate::path::{Leaf, open, reach, with_parent};
 use crate::procfs::{host_proc, link_to};
 
@@ -133,6 +135,7 @@ pub(crate) fn bind_device(context: &mut Context<'_>, path: &CStr, node: Node) ->
         return Err(Fault::words("the host's file is not the device").with(path.to_bytes()));
     }
     let place = reach(context.root()?, path, Leaf::File, ResolveFlags::empty())?;
+    refuse_procfs(&place, path)?;
     move_onto(tree.as_fd(), place.fd.as_fd()).on("move_mount", path)
 }
 

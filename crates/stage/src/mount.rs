@@ -293,7 +293,7 @@ fn destination(context: &Context<'_>, target: Target<'_>, leaf: Leaf) -> Outcome
 }
 
 /// A mount over the container's procfs would forge what the kernel says.
-fn refuse_procfs(place: &Place, path: &CStr) -> Outcome {
+pub(crate) fn refuse_procfs(place: &Place, path: &CStr) -> Outcome {
     if is_procfs(place.fd.as_fd())? {
         return Err(Fault::words("the mount point lies inside a procfs").with(path.to_bytes()));
     }
