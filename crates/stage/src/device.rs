@@ -183,7 +183,7 @@ fn mask_file(context: &mut Context<'_>, place: BorrowedFd<'_>, path: &CStr, flag
     change(tree.as_fd(), how)?;
     move_onto(tree.as_fd(), place).on("move_mount", path)?;
     if classic {
-        change_classic(tree.as_fd(), how)?;
+        change_classic(context, tree.as_fd(), how)?;
     }
     context.null = Some(tree);
     Ok(())
@@ -246,7 +246,7 @@ pub(crate) fn readonly_path(context: &mut Context<'_>, path: &CStr, flags: u32) 
     change(tree.as_fd(), how)?;
     move_onto(tree.as_fd(), place.as_fd()).on("move_mount", path)?;
     if how.classic {
-        change_classic(tree.as_fd(), how)?;
+        change_classic(context, tree.as_fd(), how)?;
     }
     if context.kernel_mounts.find(path).is_some() {
         // What lies below is below the new mount now.
@@ -259,7 +259,7 @@ pub(crate) fn readonly_path(context: &mut Context<'_>, path: &CStr, flags: u32) 
 pub(crate) fn readonly_root(context: &Context<'_>, flags: u32) -> Outcome {
     let how = read_only(false, flags);
     let root = context.root()?;
-    if how.classic { change_classic(root, how) } else { change(root, how) }
+    if how.classic { change_classic(context, root, how) } else { change(root, how) }
 }
 
 fn read_only(recursive: bool, flags: u32) -> Change {
