@@ -168,7 +168,9 @@ fn set_streams(streams: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
 /// gates of their children. Held by each other, none would ever be closed.
 fn close_others(spawn: &Spawn<'_>) -> Result<()> {
     // A sandbox of the caller may hide close_range(2).
-    close_between(spawn).or_else(|_| close_listed(spawn))
+    close_between(spawn).or_else(|_| {
+        close_listed(spawn.close_from, |number| kept(spawn).any(|other| other == number))
+    })
 }
 
 /// The descriptors that the child gets, besides those below [`Spawn::close_from`].
@@ -193,9 +195,20 @@ fn close_between(spawn: &Spawn<'_>) -> Result<()> {
     close_range(first, u32::MAX)
 }
 
+/// Closes every descriptor from `first` on.
+///
+/// # Errors
+/// close_range(2) can't be called, and `/proc` is no procfs.
+///
+/// # Safety
+/// The caller has a table of its own, and uses none of them any more.
+pub unsafe fn close_from(first: u32) -> Result<()> {
+    close_range(first, u32::MAX).or_else(|_| close_listed(first, |_| false))
+}
+
 /// The same by the kernel's list, proc_pid_fd(5). The limit of their number says nothing of those that are open, which may
 /// have been opened before it was lowered.
-fn close_listed(spawn: &Spawn<'_>) -> Result<()> {
+fn close_listed(first: u32, is_kept: impl Fn(u32) -> bool) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let list = openat(CWD, c"/proc/self/fd", flags, Mode::empty())?;
     if fstatfs(&list)?.f_type != PROC_SUPER_MAGIC {
@@ -209,7 +222,7 @@ fn close_listed(spawn: &Spawn<'_>) -> Result<()> {
         // `.` and `..` are no numbers.
         let Some(number) = name.and_then(|name| name.parse::<u32>().ok()) else { continue };
         let is_own = number == list.as_raw_fd() as u32;
-        if number >= spawn.close_from && !is_own && kept(spawn).all(|other| other != number) {
+        if number >= first && !is_own && !is_kept(number) {
             // SAFETY: the number is that of an open descriptor; the child has a table of its own, and uses none of these.
             unsafe { close(number as i32) };
         }
