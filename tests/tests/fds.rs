@@ -21,6 +21,39 @@ fn descriptors_of_the_caller_are_not_passed_on() {
 }
 
 #[test]
+fn descriptors_are_not_passed_on_without_close_range() {
+    let Some(case) = Case::root_v2().filter(Case::has_strace) else { return };
+    let opened = case.file("opened", "");
+    // What is open above a limit stays open when that is lowered.
+    let script = format!(
+        "ulimit -n $(ulimit -Hn); exec 3<{0} 900<{0}; eval ulimit -Sn \"$1\"; shift; exec \"$@\"",
+        opened.display()
+    );
+    let trace = case.dir.join("trace");
+    let mut bundle = case.bundle();
+    bundle.args(&["ls", "/proc/self/fd"]).write();
+    let run = |shell: Cmd, limit: &str, error: &str| {
+        let shell = shell.args(["-c", &script, "bash", limit, "strace", "-f", "-qq"]);
+        let inject = format!("inject=close_range:error={error}");
+        let strace = shell.args(["-e", "trace=close_range,close,fcntl", "-e", &inject, "-o"]);
+        let run = strace.arg(&trace).arg(case.program()).arg("--root").arg(case.state_root());
+        let run = run.args(["run", "--bundle"]).arg(&bundle.path).arg(&case.id);
+        assert_eq!(run.output().stdout(), "0\n1\n2\n3\n", "3 is the folder that ls reads");
+        let calls = std::fs::read_to_string(&trace).unwrap();
+        assert!(calls.contains("(INJECTED)"), "{calls}");
+        assert!(calls.lines().count() < 1000, "as many calls as the limit allows");
+    };
+    // Linux 5.10 can't mark them; a sandbox of the caller's may know no such call, or refuse it.
+    for error in ["EINVAL:when=1", "ENOSYS", "EPERM"] {
+        for limit in ["100", "$(ulimit -Hn)"] {
+            // With a child that goes on at once, and with one that waits (v1).
+            run(case.tool_v2("bash"), limit, error);
+            run(case.tool("bash"), limit, error);
+        }
+    }
+}
+
+#[test]
 fn descriptors_are_kept_on_request() {
     let Some(case) = Case::root() else { return };
     let secret = case.file("secret", "kept\n");

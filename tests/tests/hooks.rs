@@ -396,3 +396,40 @@ fn late_hooks_that_take_too_long() {
     );
     case.assert_clean();
 }
+
+#[test]
+fn a_limit_of_the_programs_files_bounds_no_state() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.config["process"]["rlimits"] = json!([{"type": "RLIMIT_FSIZE", "hard": 10, "soft": 10}]);
+    for length in [0, 50_000] {
+        bundle.config["annotations"]["long"] = "x".repeat(length).into();
+        let line = "test $(wc -c) -gt 100 && exit 9";
+        bundle.config["hooks"] =
+            json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", line]}]});
+        case.run(&bundle).output().fails(1, &["exit status 9"]);
+        bundle.config["hooks"]["startContainer"][0]["args"][2] = "exit 0".into();
+        case.run(&bundle).output().ok();
+    }
+}
+
+#[test]
+fn hooks_have_their_three_streams_open_and_nothing_else() {
+    let Some(case) = Case::root() else { return };
+    let mut bundle = case.bundle();
+    bundle.args(&["true"]).config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]});
+    for kind in ["createContainer", "startContainer"] {
+        let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", "ls /proc/self/fd; exit 9"]}]);
+        bundle.config["hooks"] = json!({ kind: hook });
+        bundle.write();
+        let script = "exec 3</etc 4</etc; exec \"$@\"";
+        let run = case.tool("bash").args(["-c", script, "bash"]).arg(case.program()).arg("--root");
+        let run = run.arg(case.state_root()).args(["run", "--preserve-fds", "2", "-b"]);
+        let said = run.arg(&bundle.path).arg(&case.id).output().fails(1, &["exit status 9"]);
+        assert!(
+            said.stderr.ends_with("output: 0 1 2 3\n"),
+            "3 is the folder that ls reads: {said}"
+        );
+    }
+}

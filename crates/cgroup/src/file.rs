@@ -1,7 +1,7 @@
 //! Files of the kernel: short texts, read and written whole.
 
-use coble_sys::rustix::fd::OwnedFd;
-use coble_sys::rustix::fs::{self, Mode, OFlags};
+use coble_sys::rustix::fd::{BorrowedFd, OwnedFd};
+use coble_sys::rustix::fs::{self, CWD, Mode, OFlags};
 use coble_sys::rustix::io::{self, Errno};
 
 use crate::Error;
@@ -21,8 +21,11 @@ impl Writer {
     /// # Errors
     /// [`Error::Os`].
     pub(crate) fn open(dir: &str, name: &str) -> Result<Self, Error> {
-        let path = format!("{dir}/{name}");
-        match fs::open(&*path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+        Self::open_at(CWD, format!("{dir}/{name}"))
+    }
+
+    fn open_at(at: BorrowedFd<'_>, path: String) -> Result<Self, Error> {
+        match fs::openat(at, &*path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
             Ok(fd) => Ok(Self { fd, path }),
             Err(errno) => Err(Error::os("open", path, errno)),
         }
@@ -48,7 +51,15 @@ impl Writer {
 /// # Errors
 /// [`Error::Os`], with the value also when the file could not be opened.
 pub(crate) fn write(dir: &str, name: &str, value: &str) -> Result<(), Error> {
-    let file = Writer::open(dir, name).map_err(|error| match error {
+    write_at(CWD, &format!("{dir}/{name}"), value)
+}
+
+/// [`write`], by a path below `at`.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn write_at(at: BorrowedFd<'_>, path: &str, value: &str) -> Result<(), Error> {
+    let file = Writer::open_at(at, path.to_owned()).map_err(|error| match error {
         Error::Os { path, errno, .. } => {
             Error::os(format!("write {:?} to", value.trim_end()), path, errno)
         }
@@ -62,9 +73,16 @@ pub(crate) fn write(dir: &str, name: &str, value: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Os`].
 pub(crate) fn read(dir: &str, name: &str) -> Result<String, Error> {
-    let path = format!("{dir}/{name}");
-    let bytes = read_path(&path, |length| length < ENOUGH)?;
-    text(bytes, path)
+    read_at(CWD, &format!("{dir}/{name}"))
+}
+
+/// [`read`], by a path below `at`.
+///
+/// # Errors
+/// [`Error::Os`].
+pub(crate) fn read_at(at: BorrowedFd<'_>, path: &str) -> Result<String, Error> {
+    let bytes = read_until(at, path, |length| length < ENOUGH)?;
+    text(bytes, path.to_owned())
 }
 
 /// Reads a file of many records, until the kernel says that it is over.
@@ -72,13 +90,26 @@ pub(crate) fn read(dir: &str, name: &str) -> Result<String, Error> {
 /// # Errors
 /// [`Error::Os`].
 pub(crate) fn read_all(path: &str) -> Result<Vec<u8>, Error> {
-    read_path(path, |length| length == 0)
+    read_all_at(CWD, path)
+}
+
+/// [`read_all`], by a path below `at`.
+///
+/// # Errors
+/// [`Error::Os`].
+pub(crate) fn read_all_at(at: BorrowedFd<'_>, path: &str) -> Result<Vec<u8>, Error> {
+    read_until(at, path, |length| length == 0)
 }
 
 /// Reads until `is_last` says that a read of that length was the last one.
-fn read_path(path: &str, is_last: impl Fn(usize) -> bool) -> Result<Vec<u8>, Error> {
+fn read_until(
+    at: BorrowedFd<'_>,
+    path: &str,
+    is_last: impl Fn(usize) -> bool,
+) -> Result<Vec<u8>, Error> {
     let failed = |errno: Errno| Error::os("read", path, errno);
-    let fd = fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let fd = fs::openat(at, path, flags, Mode::empty()).map_err(failed)?;
     let mut bytes = Vec::new();
     loop {
         let start = bytes.len();

@@ -3,7 +3,7 @@
 use crate::deadline::Deadline;
 use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, Error, events, file, hindrance, processes};
+use crate::{Cgroup, Error, events, file, hindrance, tree};
 
 /// v1: after so many tries all processes are let go for a moment. While some fork, or come in, a cgroup may stay
 /// half frozen for ever; a new beginning mostly gets all of them.
@@ -129,20 +129,24 @@ fn hold_v1(place: &Place, deadline: &Deadline) -> Result<bool, Error> {
 /// # Errors
 /// [`Error::Os`].
 pub(crate) fn thaw(place: &Place) -> Result<(), Error> {
-    for dir in processes::tree(place.dir())? {
-        match set(place, &dir, false) {
-            Err(Error::Os { errno, .. }) if is_gone(errno) => {}
-            other => other?,
-        }
-    }
-    Ok(())
+    let (name, value) = command(place, false);
+    tree::each(place.dir(), |directory| match directory.write(name, value) {
+        Err(Error::Os { errno, .. }) if is_gone(errno) => Ok(()),
+        other => other,
+    })
 }
 
 fn set(place: &Place, dir: &str, frozen: bool) -> Result<(), Error> {
+    let (name, value) = command(place, frozen);
+    file::write(dir, name, value)
+}
+
+/// A file, and what to write to it.
+fn command(place: &Place, frozen: bool) -> (&'static str, &'static str) {
     match (place.is_v2(), frozen) {
-        (true, true) => file::write(dir, "cgroup.freeze", "1"),
-        (true, false) => file::write(dir, "cgroup.freeze", "0"),
-        (false, true) => file::write(dir, "freezer.state", "FROZEN"),
-        (false, false) => file::write(dir, "freezer.state", "THAWED"),
+        (true, true) => ("cgroup.freeze", "1"),
+        (true, false) => ("cgroup.freeze", "0"),
+        (false, true) => ("freezer.state", "FROZEN"),
+        (false, false) => ("freezer.state", "THAWED"),
     }
 }

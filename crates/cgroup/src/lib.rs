@@ -54,6 +54,7 @@ mod stats;
 mod sub;
 mod subtree;
 mod systemd;
+mod tree;
 mod update;
 
 pub use apply::Applied;

@@ -10,7 +10,7 @@ use coble_sys::rustix::io::{self, Errno};
 
 use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, Error, file, processes, remedy};
+use crate::{Cgroup, Error, file, remedy, tree};
 
 pub(crate) const CONTROL: &str = "memory.oom_control";
 pub(crate) const EVENTS: &str = "memory.events";
@@ -35,10 +35,21 @@ pub struct OomWatch {
     notifier: Notifier,
     /// v2: a file for the text of [`Cgroup::last_oom_events`].
     last: Option<OwnedFd>,
-    /// What each directory's counter said.
-    counters: BTreeMap<String, u64>,
+    /// What each counter said.
+    counters: BTreeMap<Counter, u64>,
     /// v1: until when a kill is expected that a notification has announced.
     expected: Option<Instant>,
+}
+
+/// Where kills are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Counter {
+    /// v1: in each directory, by the number of its inode.
+    Directory(u64),
+    /// v2: in the cgroup's own.
+    Own,
+    /// v2: in that above it.
+    Above,
 }
 
 /// Tells when to read the counters.
@@ -159,9 +170,8 @@ impl OomWatch {
                     own = last.filter(|text| !text.is_empty());
                 }
                 let above = above.as_ref().map(read).transpose()?.flatten();
-                let dir = self.place.dir().to_owned();
-                let all = above.map_or(0, |text| self.growth(String::new(), &text));
-                Ok(own.map_or(all, |text| self.growth(dir, &text)))
+                let all = above.map_or(0, |text| self.growth(Counter::Above, &text));
+                Ok(own.map_or(all, |text| self.growth(Counter::Own, &text)))
             }
         }
     }
@@ -183,13 +193,18 @@ impl OomWatch {
     /// itself.
     fn kills_v1(&mut self) -> Result<Option<u64>, Error> {
         let mut kills = None;
-        for dir in processes::tree(self.place.dir())? {
-            match file::read(&dir, CONTROL) {
-                Ok(text) => kills = Some(kills.unwrap_or(0) + self.growth(dir, &text)),
+        let top = self.place.dir().to_owned();
+        tree::each(&top, |directory| {
+            match directory.read(CONTROL) {
+                Ok(text) => {
+                    let more = self.growth(Counter::Directory(directory.inode), &text);
+                    kills = Some(kills.unwrap_or(0) + more);
+                }
                 Err(Error::Os { errno, .. }) if is_gone(errno) => {}
                 Err(error) => return Err(error),
             }
-        }
+            Ok(())
+        })?;
         Ok(kills)
     }
 
@@ -208,9 +223,9 @@ impl OomWatch {
         Ok(expected + (told + take(oom)?).saturating_sub(1))
     }
 
-    fn growth(&mut self, dir: String, text: &str) -> u64 {
+    fn growth(&mut self, counter: Counter, text: &str) -> u64 {
         let count = kill_count(text);
-        let old = self.counters.insert(dir, count);
+        let old = self.counters.insert(counter, count);
         count.saturating_sub(old.unwrap_or(0))
     }
 

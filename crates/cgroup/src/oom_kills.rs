@@ -5,7 +5,7 @@ use coble_sys::rustix::io::Errno;
 use crate::error::is_gone;
 use crate::oom::{CONTROL, EVENTS, kill_count};
 use crate::place::Place;
-use crate::{Cgroup, Error, file, processes};
+use crate::{Cgroup, Error, file, tree};
 
 /// v2: the events of a cgroup without those below it (Linux 5.2).
 const LOCAL_EVENTS: &str = "memory.events.local";
@@ -31,10 +31,14 @@ impl Cgroup {
     pub fn oom_kills(&self) -> Result<u64, Error> {
         match self.memory_place() {
             None => Ok(0),
-            Some(place) if place.is_v2() => count(place.dir(), EVENTS),
+            Some(place) if place.is_v2() => count(file::read(place.dir(), EVENTS)),
             Some(place) => {
-                let dirs = processes::tree(place.dir())?;
-                dirs.iter().map(|dir| count(dir, CONTROL)).sum()
+                let mut kills = 0;
+                tree::each(place.dir(), |directory| {
+                    kills += count(directory.read(CONTROL))?;
+                    Ok(())
+                })?;
+                Ok(kills)
             }
         }
     }
@@ -81,8 +85,8 @@ impl Cgroup {
     }
 }
 
-fn count(dir: &str, name: &str) -> Result<u64, Error> {
-    match file::read(dir, name) {
+fn count(counters: Result<String, Error>) -> Result<u64, Error> {
+    match counters {
         Ok(text) => Ok(kill_count(&text)),
         // Without the controller there is no file.
         Err(Error::Os { errno, .. }) if is_gone(errno) || errno == Errno::OPNOTSUPP => Ok(0),

@@ -1,10 +1,10 @@
 //! The processes of a cgroup, and how one gets in.
 
-use coble_sys::rustix::fs;
 use coble_sys::rustix::io::Errno;
 
 use crate::error::is_gone;
 use crate::place::Place;
+use crate::tree::{self, Directory};
 use crate::{Cgroup, Error, file};
 
 const PROCS: &str = "cgroup.procs";
@@ -54,18 +54,14 @@ impl Cgroup {
 /// [`Error::Os`].
 pub(crate) fn list(place: &Place) -> Result<Vec<i32>, Error> {
     let mut pids = Vec::new();
-    for dir in tree(place.dir())? {
-        append(&dir, &mut pids)?;
-    }
+    tree::each(place.dir(), |directory| append(directory, &mut pids))?;
     Ok(pids)
 }
 
-fn append(dir: &str, pids: &mut Vec<i32>) -> Result<(), Error> {
-    let text = match file::read_all(&format!("{dir}/{PROCS}")) {
+fn append(directory: &Directory<'_>, pids: &mut Vec<i32>) -> Result<(), Error> {
+    let text = match directory.read_all(PROCS) {
         // In a threaded cgroup there are threads, but no processes.
-        Err(Error::Os { errno: Errno::OPNOTSUPP, .. }) => {
-            file::read_all(&format!("{dir}/cgroup.threads"))
-        }
+        Err(Error::Os { errno: Errno::OPNOTSUPP, .. }) => directory.read_all("cgroup.threads"),
         other => other,
     };
     let text = match text {
@@ -77,42 +73,4 @@ fn append(dir: &str, pids: &mut Vec<i32>) -> Result<(), Error> {
     // The kernel writes 0 for a process outside of the pid namespace.
     pids.extend(numbers.filter_map(|line| line.parse::<i32>().ok()).filter(|&pid| pid > 0));
     Ok(())
-}
-
-/// A directory and all below it, each before its children; nothing if it is gone.
-///
-/// # Errors
-/// [`Error::Os`].
-pub(crate) fn tree(dir: &str) -> Result<Vec<String>, Error> {
-    let mut dirs = vec![dir.to_owned()];
-    let mut index = 0;
-    while index < dirs.len() {
-        let children = children(&dirs[index])?;
-        dirs.extend(children);
-        index += 1;
-    }
-    Ok(dirs)
-}
-
-/// The directories in a directory. A link count of two says that there are none, which saves reading the
-/// rest.
-fn children(dir: &str) -> Result<Vec<String>, Error> {
-    let failed =
-        |errno| if is_gone(errno) { Ok(Vec::new()) } else { Err(Error::os("list", dir, errno)) };
-    match fs::stat(dir) {
-        Ok(stat) if stat.st_nlink <= 2 => return Ok(Vec::new()),
-        Ok(_) => {}
-        Err(errno) => return failed(errno),
-    }
-    let names = || -> std::io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(dir)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                names.push(format!("{dir}/{}", entry.file_name().to_string_lossy()));
-            }
-        }
-        Ok(names)
-    };
-    names().or_else(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))
 }

@@ -1,13 +1,17 @@
 //! Takes the directories away.
 
+use std::ffi::CStr;
+
 use coble_sys::rustix::event::{PollFd, PollFlags};
-use coble_sys::rustix::fs;
+use coble_sys::rustix::fd::BorrowedFd;
+use coble_sys::rustix::fs::{self, AtFlags, CWD};
 use coble_sys::rustix::io::Errno;
+use coble_sys::rustix::path::Arg;
 
 use crate::deadline::Deadline;
 use crate::error::is_gone;
 use crate::place::Place;
-use crate::{Cgroup, Error, events, kill, processes, systemd};
+use crate::{Cgroup, Error, events, kill, processes, systemd, tree};
 
 /// Processes whose ends are watched at a time: each takes a descriptor.
 const WATCHED: usize = 64;
@@ -42,20 +46,32 @@ impl Cgroup {
     }
 
     fn remove_in(&self, place: &Place, deadline: &Deadline) -> Result<(), Error> {
-        if !rmdir(place.dir())? {
+        if !rmdir(CWD, place.dir(), place)? {
             self.wait_until_empty(place, deadline)?;
-            for dir in processes::tree(place.dir())?.iter().rev() {
-                while !rmdir(dir)? {
-                    if deadline.is_over() {
-                        return Err(self.busy(place)?);
-                    }
-                    // The last of its processes has ended, and the kernel is not yet done with it. No event tells when it
-                    // is: v1 has nothing but a release agent, which is the host's, and v2's `populated 0` has come.
-                    deadline.wait(&mut []).map_err(|errno| Error::os("wait for", dir, errno))?;
-                }
-            }
+            let clear = |above: BorrowedFd<'_>, name: &CStr| {
+                self.remove_empty(|| rmdir(above, name, place), place, deadline)
+            };
+            tree::leave_below(place.dir(), clear)?;
+            self.remove_empty(|| rmdir(CWD, place.dir(), place), place, deadline)?;
         }
         remove_parents(place);
+        Ok(())
+    }
+
+    /// Removes a directory whose last process has ended. The kernel may not be done with that yet, and no event tells when it
+    /// is: v1 has nothing but a release agent, which is the host's, and v2's `populated 0` has come.
+    fn remove_empty(
+        &self,
+        remove: impl Fn() -> Result<bool, Error>,
+        place: &Place,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        while !remove()? {
+            if deadline.is_over() {
+                return Err(self.busy(place)?);
+            }
+            deadline.wait(&mut []).map_err(|errno| Error::os("wait for", place.dir(), errno))?;
+        }
         Ok(())
     }
 
@@ -88,14 +104,14 @@ fn remove_parents(place: &Place) {
     }
 }
 
-/// Whether the directory is gone now; it is not while it has processes or children.
-fn rmdir(dir: &str) -> Result<bool, Error> {
-    match fs::rmdir(dir) {
+/// Whether the directory of the place, or one below it, is gone now; it is not while it has processes or children.
+fn rmdir(at: BorrowedFd<'_>, path: impl Arg + Copy, place: &Place) -> Result<bool, Error> {
+    match fs::unlinkat(at, path, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::BUSY | Errno::NOTEMPTY) => Ok(false),
         // A read-only mount says so about what isn't there as well.
-        Err(_) if matches!(fs::stat(dir), Err(Errno::NOENT)) => Ok(true),
-        Err(errno) => Err(Error::os("remove the cgroup", dir, errno)),
+        Err(_) if matches!(fs::statat(at, path, AtFlags::empty()), Err(Errno::NOENT)) => Ok(true),
+        Err(errno) => Err(Error::os("remove the cgroup", place.dir(), errno)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use coble_plan::{Plan, Step};
 use coble_spec::Spec;
 use coble_sys::rustix::fd::{AsRawFd, BorrowedFd};
-use coble_sys::rustix::fs::{XattrFlags, getxattr, setxattr, statfs};
+use coble_sys::rustix::fs::{XattrFlags, fstatfs, getxattr, setxattr, statfs};
 use coble_sys::rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -20,6 +20,9 @@ pub(crate) const CONTEXT_TYPES: [&str; 4] = ["context", "fscontext", "defcontext
 
 /// `linux/magic.h`
 const SELINUX_MAGIC: u32 = 0xF97C_FF8C;
+
+/// `linux/magic.h`, also the only file system with [`Labelling::Attribute`].
+const MQUEUE_MAGIC: u32 = 0x1980_0202;
 
 /// Whether contexts mean something here: libselinux and other runtimes know it by the mounted selinuxfs too.
 pub(crate) fn is_active() -> bool {
@@ -66,6 +69,12 @@ pub(crate) fn relabel(plan: &Plan, step: u32, file: BorrowedFd<'_>) -> Result<()
     let Some((Step::Relabel { path, label }, origin)) = plan.get(step as usize) else {
         return Err(Error::new("the executor said what it has no step for"));
     };
+    // The executor finds it by its path, where something else may have been put meanwhile.
+    let magic = fstatfs(file).map_err(|errno| Error::os("fstatfs", errno))?.f_type;
+    if magic as u32 != MQUEUE_MAGIC {
+        let path = path.to_string_lossy();
+        return Err(Error::new(format!("{path} ({origin}) is no mqueue file system any more")));
+    }
     // A descriptor that only names its file takes no attributes, open(2).
     let name = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
     setxattr(name, ATTRIBUTE, label.to_bytes(), XattrFlags::empty()).map_err(|errno| {
@@ -130,5 +139,22 @@ impl Labelling {
             "mqueue" => Self::Attribute,
             _ => Self::Option,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coble_sys::rustix::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_mqueue_gets_no_context() {
+        let mut plan = Plan::default();
+        plan.push(Step::Relabel { path: c"/dev/mqueue", label: c"a:b:c:s0" }, "/linux/mountLabel");
+        let file = std::fs::File::open(std::env::temp_dir()).unwrap();
+        let error = relabel(&plan, 0, file.as_fd()).unwrap_err();
+        let words = "/dev/mqueue (/linux/mountLabel) is no mqueue file system any more";
+        assert_eq!(error.to_string(), words);
     }
 }

@@ -2,7 +2,9 @@
 
 use coble_plan::Message;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use coble_sys::rustix::fs::{FileType, OFlags, ResolveFlags, fstat, fstatfs, major, minor};
+use coble_sys::rustix::fs::{
+    FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, major, minor, openat,
+};
 use coble_sys::rustix::process::ioctl_tiocsctty;
 use coble_sys::rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use coble_sys::rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -12,6 +14,7 @@ use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
 use crate::mount::{clone_tree, move_onto};
 use crate::path::{Leaf, open, reach};
+use crate::procfs::{host_proc, link_to};
 use crate::rendezvous::{await_answer, hand_over};
 
 /// statfs(2)
@@ -25,7 +28,7 @@ pub(crate) fn make_console(
     width: u32,
     mount: bool,
 ) -> Outcome {
-    let master = open_master(context.root()?)?;
+    let master = open_master(context)?;
     unlockpt(&master).during("unlockpt")?;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let slave = ioctl_tiocgptpeer(&master, flags).during("ioctl")?;
@@ -47,18 +50,21 @@ pub(crate) fn make_console(
     dup2_stderr(&slave).during("dup2")
 }
 
-fn open_master(root: BorrowedFd<'_>) -> Outcome<OwnedFd> {
+/// Without a devpts an image's device stands there, which does what it does when it is opened.
+fn open_master(context: &mut Context<'_>) -> Outcome<OwnedFd> {
     let path = c"/dev/pts/ptmx";
-    let flags = OFlags::RDWR | OFlags::NOCTTY;
-    let master = open(root, path, flags, ResolveFlags::NO_SYMLINKS).on("openat2", path)?;
-    let stat = fstat(&master).on("fstat", path)?;
+    let found = open(context.root()?, path, OFlags::PATH, ResolveFlags::NO_SYMLINKS);
+    let found = found.on("openat2", path)?;
+    let stat = fstat(&found).on("fstat", path)?;
     let is_ptmx = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
         && (major(stat.st_rdev), minor(stat.st_rdev)) == (5, 2)
-        && fstatfs(&master).on("fstatfs", path)?.f_type as i64 == DEVPTS_SUPER_MAGIC;
+        && fstatfs(&found).on("fstatfs", path)?.f_type as i64 == DEVPTS_SUPER_MAGIC;
     if !is_ptmx {
         return Err(Fault::words("not a terminal multiplexer").with(path.to_bytes()));
     }
-    Ok(master)
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let link = link_to(found.as_fd())?;
+    openat(host_proc(context)?, link.as_c_str(), flags, Mode::empty()).on("openat", path)
 }
 
 fn mount_console(context: &Context<'_>, slave: BorrowedFd<'_>) -> Outcome {

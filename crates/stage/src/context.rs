@@ -1,11 +1,14 @@
 //! What later steps need of earlier ones: descriptors, and what was found at run time.
 
+use core::cell::OnceCell;
+
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::process::{DumpableBehavior, fchdir, set_dumpable_behavior};
 
 use crate::Inherited;
 use crate::bytes::PathBytes;
 use crate::fault::{During, Fault, Outcome};
+use crate::kernel_mounts::KernelMounts;
 
 /// A filter of system calls that is loaded right before the program runs.
 #[derive(Clone, Copy)]
@@ -26,11 +29,13 @@ pub(crate) struct Context<'a> {
     /// The directory in which the last node was made, and its path.
     pub(crate) parent: Option<(PathBytes, OwnedFd)>,
     /// `/proc` of the host, known to be a procfs.
-    pub(crate) host_proc: Option<OwnedFd>,
+    pub(crate) host_proc: OnceCell<OwnedFd>,
     /// Whether the parent has said that this process is in its cgroup.
     pub(crate) is_in_cgroup: bool,
     /// Whether the parent has said that it goes on before it was asked.
     pub(crate) is_answered: bool,
+    /// The container's procfs and sysfs.
+    pub(crate) kernel_mounts: KernelMounts,
     /// What the next bind mount shows.
     pub(crate) source: Option<OwnedFd>,
     /// The step that says how the ids of the next mount are mapped.
@@ -58,9 +63,10 @@ impl<'a> Context<'a> {
             starter: None,
             root: None,
             parent: None,
-            host_proc: None,
+            host_proc: OnceCell::new(),
             is_in_cgroup: false,
             is_answered: false,
+            kernel_mounts: KernelMounts::default(),
             source: None,
             mapping: None,
             null: None,
@@ -100,7 +106,8 @@ impl<'a> Context<'a> {
         self.is_forgetful = true;
         self.root = None;
         self.parent = None;
-        self.host_proc = None;
+        self.host_proc = OnceCell::new();
+        self.kernel_mounts = KernelMounts::default();
         self.source = None;
         self.null = None;
         self.mask = None;

@@ -17,7 +17,9 @@ use coble_sys::rustix::mount::{
 
 use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
-use crate::mount::{Change, change, change_classic, clone_tree, move_onto, set_option};
+use crate::mount::{
+    Change, change, change_classic, clone_tree, move_onto, refuse_procfs, set_option,
+};
 use crate::path::{Leaf, open, reach, with_parent};
 use crate::procfs::{host_proc, link_to};
 
@@ -133,6 +135,7 @@ pub(crate) fn bind_device(context: &mut Context<'_>, path: &CStr, node: Node) ->
         return Err(Fault::words("the host's file is not the device").with(path.to_bytes()));
     }
     let place = reach(context.root()?, path, Leaf::File, ResolveFlags::empty())?;
+    refuse_procfs(&place, path)?;
     move_onto(tree.as_fd(), place.fd.as_fd()).on("move_mount", path)
 }
 
@@ -180,7 +183,7 @@ fn mask_file(context: &mut Context<'_>, place: BorrowedFd<'_>, path: &CStr, flag
     change(tree.as_fd(), how)?;
     move_onto(tree.as_fd(), place).on("move_mount", path)?;
     if classic {
-        change_classic(tree.as_fd(), how)?;
+        change_classic(context, tree.as_fd(), how)?;
     }
     context.null = Some(tree);
     Ok(())
@@ -236,20 +239,27 @@ fn host_null() -> Outcome<OwnedFd> {
 }
 
 /// [`coble_plan::Step::ReadonlyPath`]
-pub(crate) fn readonly_path(context: &Context<'_>, path: &CStr, flags: u32) -> Outcome {
+pub(crate) fn readonly_path(context: &mut Context<'_>, path: &CStr, flags: u32) -> Outcome {
     let Some(place) = open_if_there(context, path)? else { return Ok(()) };
     let tree = clone_tree(place.as_fd(), c"", true)?;
     let how = read_only(true, flags);
     change(tree.as_fd(), how)?;
     move_onto(tree.as_fd(), place.as_fd()).on("move_mount", path)?;
-    if how.classic { change_classic(tree.as_fd(), how) } else { Ok(()) }
+    if how.classic {
+        change_classic(context, tree.as_fd(), how)?;
+    }
+    if context.kernel_mounts.find(path).is_some() {
+        // What lies below is below the new mount now.
+        context.kernel_mounts.keep(path, Some(tree));
+    }
+    Ok(())
 }
 
 /// [`coble_plan::Step::ReadonlyRoot`]
 pub(crate) fn readonly_root(context: &Context<'_>, flags: u32) -> Outcome {
     let how = read_only(false, flags);
     let root = context.root()?;
-    if how.classic { change_classic(root, how) } else { change(root, how) }
+    if how.classic { change_classic(context, root, how) } else { change(root, how) }
 }
 
 fn read_only(recursive: bool, flags: u32) -> Change {
@@ -258,7 +268,11 @@ fn read_only(recursive: bool, flags: u32) -> Change {
 }
 
 fn open_if_there(context: &Context<'_>, path: &CStr) -> Outcome<Option<OwnedFd>> {
-    match open(context.root()?, path, OFlags::PATH, ResolveFlags::empty()) {
+    let (directory, path) = match context.kernel_mounts.find(path) {
+        Some(found) => found,
+        None => (context.root()?, path),
+    };
+    match open(directory, path, OFlags::PATH, ResolveFlags::empty()) {
         Ok(place) => Ok(Some(place)),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(errno) => Err(errno).on("openat2", path),

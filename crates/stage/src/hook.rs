@@ -6,15 +6,17 @@ use coble_plan::List;
 use coble_sys::rustix::event::{PollFd, PollFlags, Timespec, poll};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{
-    Access, AtFlags, CWD, MemfdFlags, Mode, SeekFrom, accessat, memfd_create, seek,
+    Access, AtFlags, CWD, MemfdFlags, Mode, OFlags, SeekFrom, accessat, fcntl_setfl, memfd_create,
+    seek,
 };
 use coble_sys::rustix::io::{Errno, FdFlags, fcntl_setfd, pread, write};
+use coble_sys::rustix::pipe::{PipeFlags, pipe_with};
 use coble_sys::rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, umask,
     waitid,
 };
 use coble_sys::rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
-use coble_sys::{execve, exit_group, fork, libc, sigprocmask};
+use coble_sys::{close_from, execve, exit_group, fork, libc, sigprocmask};
 
 use crate::bytes::Bytes;
 use crate::fault::{During, Fault, Outcome};
@@ -43,7 +45,7 @@ pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
     let output = memfd_create(c"hook", MemfdFlags::CLOEXEC).during("memfd_create")?;
     let [stdout, stderr] = hook.streams;
     let (stdout, stderr) = (stream(stdout, &output)?, stream(stderr, &output)?);
-    let stdin = state_file(hook)?;
+    let stdin = state(hook)?;
     let args = Pointers::new(hook.args, None)?;
     let env = Pointers::new(hook.env, hook.home)?;
     // SAFETY: this process has one thread.
@@ -52,8 +54,12 @@ pub(crate) fn run_hook(hook: &Hook<'_>) -> Outcome {
         if dup2_stdin(&stdin).and(dup2_stdout(stdout)).and(dup2_stderr(stderr)).is_ok() {
             umask(Mode::from_raw_mode(hook.umask));
             let _ = sigprocmask(0);
-            // SAFETY: both arrays end with a null pointer and point into the plan.
-            unsafe { execve(hook.path, args.as_ptr(), env.as_ptr()) };
+            // SAFETY: nothing but the streams is used any more; the arrays end with a null pointer and point into the plan.
+            unsafe {
+                if close_from(3).is_ok() {
+                    execve(hook.path, args.as_ptr(), env.as_ptr());
+                }
+            }
         }
         exit_group(127);
     }
@@ -73,19 +79,35 @@ fn stream(number: i32, output: &OwnedFd) -> Outcome<BorrowedFd<'_>> {
     Ok(inherited)
 }
 
-/// The state as a file: a hook that does not read it keeps nobody waiting.
-fn state_file(hook: &Hook<'_>) -> Outcome<OwnedFd> {
-    let file = memfd_create(c"state", MemfdFlags::CLOEXEC).during("memfd_create")?;
+/// The state to read, all of which is there: a hook that does not read it keeps nobody waiting. The program's limits are in
+/// force before the last hooks run, and RLIMIT_FSIZE is about files, so it is one only where a pipe has no room.
+fn state(hook: &Hook<'_>) -> Outcome<OwnedFd> {
     let mut pid = Bytes::<16>::new();
     pid.push_number(getpid().as_raw_nonzero().get() as u32)?;
-    for mut part in [hook.state_head.to_bytes(), pid.as_bytes(), hook.state_tail.to_bytes()] {
+    let parts = [hook.state_head.to_bytes(), pid.as_bytes(), hook.state_tail.to_bytes()];
+    let (end, pipe) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).during("pipe2")?;
+    match write_all(pipe.as_fd(), parts) {
+        Ok(()) => {
+            fcntl_setfl(&end, OFlags::empty()).during("fcntl")?;
+            return Ok(end);
+        }
+        Err(Errno::AGAIN) => {}
+        Err(errno) => return Err(errno).during("write"),
+    }
+    let file = memfd_create(c"state", MemfdFlags::CLOEXEC).during("memfd_create")?;
+    write_all(file.as_fd(), parts).during("write")?;
+    seek(&file, SeekFrom::Start(0)).during("lseek")?;
+    Ok(file)
+}
+
+fn write_all(file: BorrowedFd<'_>, parts: [&[u8]; 3]) -> Result<(), Errno> {
+    for mut part in parts {
         while !part.is_empty() {
-            let length = write(&file, part).during("write")?;
+            let length = write(file, part)?;
             part = &part[length..];
         }
     }
-    seek(&file, SeekFrom::Start(0)).during("lseek")?;
-    Ok(file)
+    Ok(())
 }
 
 fn await_end(hook: &Hook<'_>, pidfd: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Outcome {

@@ -14,6 +14,7 @@ mod execute;
 mod fault;
 mod hook;
 mod identity;
+mod kernel_mounts;
 mod listener;
 mod mount;
 mod namespace;

@@ -5,22 +5,24 @@ use core::fmt::Write as _;
 
 use coble_plan::{List, Message, mount as bits};
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use coble_sys::rustix::fs::{CWD, FileType, ResolveFlags, fstat, fstatvfs};
+use coble_sys::rustix::fs::{
+    CWD, FileType, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, fstatvfs,
+};
 use coble_sys::rustix::io::{Errno, read};
 use coble_sys::rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
     fsopen, mount, mount_change, mount_remount, move_mount, open_tree, unmount,
 };
-use coble_sys::rustix::process::fchdir;
 use coble_sys::{MountAttr, libc, mount_setattr};
 
 use crate::bytes::Bytes;
 use crate::context::Context;
 use crate::copy_up::copy_up;
 use crate::fault::{During, Fault, Outcome};
+use crate::kernel_mounts::KernelMounts;
 use crate::path::{Leaf, Place, reach};
-use crate::procfs::{host_proc, is_procfs, link_to};
+use crate::procfs::{by_path, host_proc, is_procfs};
 use crate::rendezvous::{ask_source, await_done, hand_over};
 
 /// The bits that change a mount, and how.
@@ -63,7 +65,10 @@ pub(crate) fn mount_fs(context: &mut Context<'_>, fs: &NewFs<'_>, target: Target
     }
     map_ids(context, tree.as_fd())?;
     attach(context, &tree, &place, target)?;
-    change_classic(tree.as_fd(), Change { set: late, ..Change::default() })
+    change_classic(context, tree.as_fd(), Change { set: late, ..Change::default() })?;
+    let is_kernels = matches!(fs.fstype.to_bytes(), b"proc" | b"sysfs");
+    context.kernel_mounts.keep(target.path, is_kernels.then_some(tree));
+    Ok(())
 }
 
 /// fsopen(2) to fsmount(2). Returns the mount and the attributes that are still to be set by mount(2).
@@ -143,13 +148,16 @@ pub(crate) fn mount_classic(
     if target.flags & bits::OVER_PROC == 0 {
         refuse_procfs(&place, target.path)?;
     }
-    let path = fd_path(place.fd.as_fd())?;
     let flags = MountFlags::from_bits_retain(ms_flags as u32);
-    mount(source, path.as_c_str(), fstype, flags, data).on("mount", target.path)?;
+    let mounted =
+        by_path(context, place.fd.as_fd(), |path| mount(source, path, fstype, flags, data))?;
+    mounted.on("mount", target.path)?;
     // The descriptor is of what is covered now; the new mount is found by its path again.
     let top = destination(context, target, Leaf::Directory)?.fd;
     context.parent = None;
-    set_propagation(top.as_fd(), target)
+    set_propagation(context, top.as_fd(), target)?;
+    let is_kernels = matches!(fstype.to_bytes(), b"proc" | b"sysfs");
+    keep(context, target.path, top, is_kernels)
 }
 
 /// [`coble_plan::Step::HoldSource`]
@@ -191,12 +199,28 @@ pub(crate) fn mount_bind(
     if target.flags & bits::OVER_PROC == 0 {
         refuse_procfs(&place, target.path)?;
     }
+    attach(context, &tree, &place, target)?;
     if mount.classic || all.classic {
-        attach(context, &tree, &place, target)?;
-        change_classic(tree.as_fd(), mount)?;
-        return change_classic(tree.as_fd(), all);
+        change_classic(context, tree.as_fd(), mount)?;
+        change_classic(context, tree.as_fd(), all)?;
     }
-    attach(context, &tree, &place, target)
+    keep(context, target.path, tree, false)
+}
+
+/// Keeps a mount that may be, or has to be, the container's procfs or sysfs.
+fn keep(context: &mut Context<'_>, path: &CStr, mount: OwnedFd, has_to_be: bool) -> Outcome {
+    /// `linux/magic.h`
+    const SYSFS_MAGIC: i64 = 0x6265_6572;
+    if !KernelMounts::is_for(path) {
+        return Ok(());
+    }
+    let kind = fstatfs(&mount).during("fstatfs")?.f_type;
+    let is_kernels = kind == PROC_SUPER_MAGIC || kind == SYSFS_MAGIC;
+    if has_to_be && !is_kernels {
+        return Err(Fault::words("the mount point has been replaced").with(path.to_bytes()));
+    }
+    context.kernel_mounts.keep(path, is_kernels.then_some(mount));
+    Ok(())
 }
 
 /// [`coble_plan::Step::Remount`]
@@ -205,8 +229,8 @@ pub(crate) fn remount(context: &mut Context<'_>, target: Target<'_>, how: Change
     let flags = coble_sys::rustix::fs::OFlags::PATH;
     let fd = crate::path::open(root, target.path, flags, ResolveFlags::empty())
         .on("openat2", target.path)?;
-    if how.classic { change_classic(fd.as_fd(), how) } else { change(fd.as_fd(), how) }?;
-    set_propagation(fd.as_fd(), target)
+    if how.classic { change_classic(context, fd.as_fd(), how) } else { change(fd.as_fd(), how) }?;
+    set_propagation(context, fd.as_fd(), target)
 }
 
 /// [`coble_plan::Step::Relabel`]
@@ -224,9 +248,7 @@ pub(crate) fn unmount_place(context: &mut Context<'_>, path: &CStr) -> Outcome {
     let flags = coble_sys::rustix::fs::OFlags::PATH;
     let place = crate::path::open(context.root()?, path, flags, ResolveFlags::NO_SYMLINKS)
         .on("openat2", path)?;
-    let link = link_to(place.as_fd())?;
-    fchdir(host_proc(context)?).during("fchdir")?;
-    match unmount(link.as_c_str(), UnmountFlags::DETACH) {
+    match by_path(context, place.as_fd(), |path| unmount(path, UnmountFlags::DETACH))? {
         Err(Errno::INVAL) => Err(Fault::words("no mount point").with(path.to_bytes())),
         outcome => outcome.on("umount2", path),
     }
@@ -269,7 +291,7 @@ fn destination(context: &Context<'_>, target: Target<'_>, leaf: Leaf) -> Outcome
 }
 
 /// A mount over the container's procfs would forge what the kernel says.
-fn refuse_procfs(place: &Place, path: &CStr) -> Outcome {
+pub(crate) fn refuse_procfs(place: &Place, path: &CStr) -> Outcome {
     if is_procfs(place.fd.as_fd())? {
         return Err(Fault::words("the mount point lies inside a procfs").with(path.to_bytes()));
     }
@@ -280,7 +302,7 @@ fn refuse_procfs(place: &Place, path: &CStr) -> Outcome {
 fn attach(context: &mut Context<'_>, tree: &OwnedFd, place: &Place, target: Target<'_>) -> Outcome {
     let moved = move_onto(tree.as_fd(), place.fd.as_fd());
     moved.map_err(|errno| exactly(errno, tree, place)).on("move_mount", target.path)?;
-    set_propagation(tree.as_fd(), target)?;
+    set_propagation(context, tree.as_fd(), target)?;
     // What was opened below may be covered now.
     context.parent = None;
     Ok(())
@@ -304,13 +326,12 @@ pub(crate) fn move_onto(tree: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<(
     move_mount(tree, c"", place, c"", flags)
 }
 
-fn set_propagation(mount: BorrowedFd<'_>, target: Target<'_>) -> Outcome {
+fn set_propagation(context: &Context<'_>, mount: BorrowedFd<'_>, target: Target<'_>) -> Outcome {
     if target.propagation == 0 {
         return Ok(());
     }
-    let path = fd_path(mount)?;
     let flags = MountPropagationFlags::from_bits_retain(target.propagation);
-    mount_change(path.as_c_str(), flags).on("mount", target.path)
+    by_path(context, mount, |path| mount_change(path, flags))?.on("mount", target.path)
 }
 
 /// Changes a mount's attributes, mount_setattr(2).
@@ -352,15 +373,14 @@ fn locked(mount: BorrowedFd<'_>, how: Change) -> Outcome<Fault> {
 }
 
 /// The same through mount(2), which sets all flags at once: those that the mount has are kept.
-pub(crate) fn change_classic(mount: BorrowedFd<'_>, how: Change) -> Outcome {
+pub(crate) fn change_classic(context: &Context<'_>, mount: BorrowedFd<'_>, how: Change) -> Outcome {
     if (how.set, how.clear) == (0, 0) {
         return Ok(());
     }
     let now = fstatvfs(mount).during("fstatvfs")?.f_flag.bits();
     let bits = classic_bits(now, how) | classic_access_time(now, how);
-    let path = fd_path(mount)?;
     let flags = MountFlags::from_bits_retain(bits as u32) | MountFlags::BIND;
-    match mount_remount(path.as_c_str(), flags, c"") {
+    match by_path(context, mount, |path| mount_remount(path, flags, c""))? {
         Err(Errno::PERM) => return Err(locked(mount, how)?),
         outcome => outcome.during("mount")?,
     }
@@ -368,7 +388,7 @@ pub(crate) fn change_classic(mount: BorrowedFd<'_>, how: Change) -> Outcome {
         0 => Ok(()),
         kind => {
             let kind = MountPropagationFlags::from_bits_retain(kind as u32);
-            mount_change(path.as_c_str(), kind).during("mount")
+            by_path(context, mount, |path| mount_change(path, kind))?.during("mount")
         }
     }
 }
@@ -414,11 +434,4 @@ fn classic_access_time(now: u64, how: Change) -> u64 {
         _ if now & libc::ST_RELATIME != 0 => libc::MS_RELATIME,
         _ => libc::MS_STRICTATIME,
     }
-}
-
-/// The path by which mount(2) takes a descriptor. The host's `/proc` is still there when it is used.
-fn fd_path(fd: BorrowedFd<'_>) -> Outcome<Bytes<32>> {
-    let mut path = Bytes::from(b"/proc/")?;
-    path.push(link_to(fd)?.as_bytes())?;
-    Ok(path)
 }

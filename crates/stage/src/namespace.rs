@@ -68,7 +68,7 @@ pub(crate) fn make_time_namespace(context: &mut Context<'_>, offsets: &CStr) -> 
 /// that may do so all the same must not find the host's files open, unless a later step needs them.
 pub(crate) fn enter_pid_namespace(context: &mut Context<'_>, keep_proc: bool) -> Outcome {
     if !keep_proc {
-        context.host_proc = None;
+        context.host_proc.take();
     }
     set_dumpable_behavior(DumpableBehavior::NotDumpable).during("prctl")?;
     // SAFETY: this process has one thread.

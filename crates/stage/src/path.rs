@@ -83,6 +83,10 @@ fn extend(
     let name = name.as_c_str();
     let mut target = [0; 4096];
     match readlinkat_raw(&directory, name, &mut target[..]) {
+        // It has come since the path was looked for.
+        Ok(_) if resolve.contains(ResolveFlags::NO_SYMLINKS) => {
+            return Err(Errno::LOOP).on("readlinkat", wanted.as_c_str());
+        }
         Ok(length) => {
             *wanted = follow(&bytes[..start], &target[..length], &bytes[end..])?;
             return Ok(false);

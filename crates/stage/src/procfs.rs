@@ -4,23 +4,24 @@ use core::ffi::CStr;
 
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, openat};
-use coble_sys::rustix::io::write;
+use coble_sys::rustix::io::{Errno, write};
+use coble_sys::rustix::process::fchdir;
 
 use crate::bytes::Bytes;
 use crate::context::Context;
 use crate::fault::{During, Fault, Outcome};
 
 /// The host's `/proc`. Valid while the host's mounts are there, that is, first opened before the root changes.
-pub(crate) fn host_proc<'a>(context: &'a mut Context<'_>) -> Outcome<BorrowedFd<'a>> {
-    if context.host_proc.is_none() {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let proc = openat(CWD, c"/proc", flags, Mode::empty()).on("openat", c"/proc")?;
-        if !is_procfs(proc.as_fd())? {
-            return Err(Fault::words("the host's /proc is not a procfs"));
-        }
-        context.host_proc = Some(proc);
+pub(crate) fn host_proc<'a>(context: &'a Context<'_>) -> Outcome<BorrowedFd<'a>> {
+    if let Some(proc) = context.host_proc.get() {
+        return Ok(proc.as_fd());
     }
-    context.host_proc.as_ref().map(AsFd::as_fd).ok_or_else(|| Fault::words("no host's /proc"))
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = openat(CWD, c"/proc", flags, Mode::empty()).on("openat", c"/proc")?;
+    if !is_procfs(proc.as_fd())? {
+        return Err(Fault::words("the host's /proc is not a procfs"));
+    }
+    Ok(context.host_proc.get_or_init(|| proc).as_fd())
 }
 
 /// Whether a descriptor lies in a procfs.
@@ -35,8 +36,22 @@ pub(crate) fn link_to(fd: BorrowedFd<'_>) -> Outcome<Bytes<32>> {
     Ok(path)
 }
 
+/// Calls what takes a path and no descriptor, such as mount(2), with a path that leads to what the descriptor is of. The
+/// working directory is the root afterwards, as before.
+pub(crate) fn by_path<T>(
+    context: &Context<'_>,
+    fd: BorrowedFd<'_>,
+    act: impl FnOnce(&CStr) -> Result<T, Errno>,
+) -> Outcome<Result<T, Errno>> {
+    let link = link_to(fd)?;
+    fchdir(host_proc(context)?).during("fchdir")?;
+    let result = act(link.as_c_str());
+    fchdir(context.root()?).during("fchdir")?;
+    Ok(result)
+}
+
 /// Writes a whole value to a file below the host's `/proc`.
-pub(crate) fn write_proc(context: &mut Context<'_>, path: &CStr, value: &[u8]) -> Outcome {
+pub(crate) fn write_proc(context: &Context<'_>, path: &CStr, value: &[u8]) -> Outcome {
     let proc = host_proc(context)?;
     let file: OwnedFd =
         openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).on("openat", path)?;

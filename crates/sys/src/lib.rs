@@ -59,7 +59,7 @@ pub use signal::{
     SignalSet, pidfd_send_signal, sigaction_default, sigaction_ignore, sigaction_is_ignored,
     signalfd, sigprocmask,
 };
-pub use spawn::{Program, SPAWN_FAILED, Spawn};
+pub use spawn::{Program, SPAWN_FAILED, Spawn, close_from};
 pub use streams::open_closed_streams;
 pub use thread::{exit_thread, start_thread};
 #[cfg(feature = "std")]

@@ -5,12 +5,10 @@ use core::mem::MaybeUninit;
 use core::ptr::null;
 
 use rustix::fd::{AsRawFd, BorrowedFd};
-use rustix::fs::{Gid, Uid};
+use rustix::fs::{CWD, Gid, Mode, OFlags, PROC_SUPER_MAGIC, RawDir, Uid, fstatfs, openat};
 use rustix::io::{Errno, FdFlags, Result, close, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{RecvFlags, recv};
-use rustix::process::{
-    Pid, Resource, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal, setsid,
-};
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 
@@ -134,9 +132,8 @@ fn attend(parent: Pid) -> Option<()> {
 
 fn pass_gate(spawn: &Spawn<'_>) -> Option<()> {
     set_streams(spawn.streams).ok()?;
-    match spawn.gate {
-        Some(_) => close_others(spawn).ok()?,
-        None => close_on_exec(spawn.close_from).ok()?,
+    if spawn.gate.is_some() || close_range_cloexec(spawn.close_from).is_err() {
+        close_others(spawn).ok()?;
     }
     if let Some(gate) = spawn.gate {
         let (received, _) = recv(gate, &mut [0u8], RecvFlags::empty()).ok()?;
@@ -166,56 +163,68 @@ fn set_streams(streams: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
     error.map_or(Ok(()), dup2_stderr)
 }
 
-/// Closes what the child doesn't get, while it waits: the other end of its own gate, and what other threads of the
-/// caller have open, such as the ends of the gates of their children. Held by each other, none would ever be closed.
+/// Closes what the child doesn't get. Most kernels mark it close-on-exec (Linux 5.11), but not for a child that waits: it
+/// would keep the other end of its own gate open, and what other threads of the caller have open, such as the ends of the
+/// gates of their children. Held by each other, none would ever be closed.
 fn close_others(spawn: &Spawn<'_>) -> Result<()> {
+    // A sandbox of the caller may hide close_range(2).
+    close_between(spawn).or_else(|_| {
+        close_listed(spawn.close_from, |number| kept(spawn).any(|other| other == number))
+    })
+}
+
+/// The descriptors that the child gets, besides those below [`Spawn::close_from`].
+fn kept<'a>(spawn: &'a Spawn<'_>) -> impl Iterator<Item = u32> + use<'a> {
     let program = match &spawn.program {
         Program::Open(file) => Some(file),
         Program::At(_) => None,
     };
-    let kept = || spawn.keep.iter().chain(program).chain(&spawn.gate);
+    let all = spawn.keep.iter().chain(program).chain(&spawn.gate);
+    all.map(|fd| fd.as_raw_fd() as u32)
+}
+
+fn close_between(spawn: &Spawn<'_>) -> Result<()> {
     let mut first = spawn.close_from;
-    let next = |first| kept().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd >= first).min();
+    let next = |first| kept(spawn).filter(|number| *number >= first).min();
     while let Some(number) = next(first) {
         if number > first {
-            close_all(first, number - 1)?;
+            close_range(first, number - 1)?;
         }
         first = number + 1;
     }
-    close_all(first, u32::MAX)
+    close_range(first, u32::MAX)
 }
 
-/// A sandbox of the caller may hide close_range(2); then they are closed one by one, as many as the limit allows.
-fn close_all(first: u32, last: u32) -> Result<()> {
-    match close_range(first, last) {
-        Err(Errno::NOSYS) => {}
-        outcome => return outcome,
-    }
-    for number in first..descriptors().min(last.saturating_add(1)) {
-        // SAFETY: the number is not -1; the child has a table of its own, and uses none of these.
-        unsafe { close(number as i32) };
-    }
-    Ok(())
+/// Closes every descriptor from `first` on.
+///
+/// # Errors
+/// close_range(2) can't be called, and `/proc` is no procfs.
+///
+/// # Safety
+/// The caller has a table of its own, and uses none of them any more.
+pub unsafe fn close_from(first: u32) -> Result<()> {
+    close_range(first, u32::MAX).or_else(|_| close_listed(first, |_| false))
 }
 
-/// The number that no descriptor reaches.
-fn descriptors() -> u32 {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
-    u32::try_from(limit).unwrap_or(u32::MAX)
-}
-
-/// Before Linux 5.11 close_range(2) can't mark; then they are marked one by one, as many as the limit allows.
-fn close_on_exec(first: u32) -> Result<()> {
-    match close_range_cloexec(first) {
-        Err(Errno::INVAL | Errno::NOSYS) => {}
-        outcome => return outcome,
+/// The same by the kernel's list, proc_pid_fd(5). The limit of their number says nothing of those that are open, which may
+/// have been opened before it was lowered.
+fn close_listed(first: u32, is_kept: impl Fn(u32) -> bool) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let list = openat(CWD, c"/proc/self/fd", flags, Mode::empty())?;
+    if fstatfs(&list)?.f_type != PROC_SUPER_MAGIC {
+        return Err(Errno::NOSYS);
     }
-    for number in first..descriptors() {
-        // SAFETY: the number is not -1, and one that is not open is answered with an error.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(number as i32) };
-        match fcntl_setfd(descriptor, FdFlags::CLOEXEC) {
-            Ok(()) | Err(Errno::BADF) => {}
-            Err(errno) => return Err(errno),
+    let mut buffer = [MaybeUninit::uninit(); 2048];
+    let mut entries = RawDir::new(&list, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_str().ok();
+        // `.` and `..` are no numbers.
+        let Some(number) = name.and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let is_own = number == list.as_raw_fd() as u32;
+        if number >= first && !is_own && !is_kept(number) {
+            // SAFETY: the number is that of an open descriptor; the child has a table of its own, and uses none of these.
+            unsafe { close(number as i32) };
         }
     }
     Ok(())

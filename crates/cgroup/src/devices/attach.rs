@@ -2,15 +2,15 @@
 
 use std::ffi::CStr;
 
-use coble_sys::bpf;
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::io::Errno;
 use coble_sys::rustix::system::uname;
+use coble_sys::{bpf, without};
 
 use super::policy::Policy;
 use super::program::assemble;
+use crate::Error;
 use crate::place::Place;
-use crate::{Error, is_hidden};
 
 const NAME: &CStr = c"coble_devices";
 const LICENSE: &CStr = c"Apache-2.0";
@@ -52,7 +52,7 @@ fn load(policy: &Policy) -> Result<OwnedFd, Errno> {
 /// Whether programs count as locked memory, of which there is mostly little: before Linux 5.11. From then on the limit
 /// is never why a program is refused, which is usual for a plain user.
 fn counts_as_locked() -> bool {
-    is_hidden("bpf_memory_accounting") || uname().release().to_bytes().starts_with(b"5.10.")
+    without("bpf_memory_accounting") || uname().release().to_bytes().starts_with(b"5.10.")
 }
 
 /// Puts an earlier program of ours, or none, in the place of the one that is there now.
