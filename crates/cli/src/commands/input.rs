@@ -67,8 +67,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_is_not_read_to_its_end() {
-        let failure = Input::read("/dev/zero".as_ref()).map(|_| ()).unwrap_err();
-        assert_eq!(failure.message, "/dev/zero: more than 4194304 bytes");
+    fn what_is_too_much_is_refused() {
+        let path = std::env::temp_dir().join(format!("coble-input-{}", std::process::id()));
+        let read = |length| {
+            File::create(&path).unwrap().set_len(length).unwrap();
+            Input::read(path.as_os_str()).map(|input| input.bytes.len() as u64)
+        };
+        let (most, more) = (read(MOST), read(MOST + 1));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(most.unwrap(), MOST);
+        let message = format!("{}: more than 4194304 bytes", path.display());
+        assert_eq!(more.unwrap_err().message, message);
     }
 }
