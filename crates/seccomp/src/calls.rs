@@ -109,6 +109,13 @@ pub(crate) fn news(profile: &Profile<'_>, entries: &[Entry]) -> Option<u32> {
     entries.last().map(|entry| entry.number + 1)
 }
 
+/// What becomes of a call that a tracer has left out, which has the number -1: where x32's calls have rules it is newer than all
+/// of them, as in runc's filters, and a default action that kills doesn't meet it.
+pub(crate) fn left_out(profile: &Profile<'_>) -> Action {
+    let x32 = profile.archs.contains(&Arch::X32).then(|| entries(profile, Arch::X32));
+    x32.and_then(|x32| news(profile, &x32)).map_or(profile.default, |_| Action::ENOSYS)
+}
+
 fn outcome<'a>(profile: &'a Profile<'_>, entries: &[Entry]) -> Outcome<'a> {
     // Most calls are so.
     if let [Entry { call, argument: None, .. }] = entries

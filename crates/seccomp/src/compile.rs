@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::arch::{Arch, X32_BIT};
-use crate::calls::{Outcome, Range, ranges};
+use crate::calls::{Outcome, Range, left_out, ranges};
 use crate::decision::{Compare, Graph, Node, Place};
 use crate::error::Error;
 use crate::profile::Profile;
@@ -76,7 +76,7 @@ impl Profile<'_> {
         blocks
     }
 
-    /// Both kinds of programs, of which one may be forbidden. A call that a tracer has left out is neither's.
+    /// Both kinds of programs, of which one may be forbidden, and calls that a tracer has left out.
     fn x86_64(&self, graph: &mut Graph) -> Vec<(u32, End)> {
         let mut ranges = Vec::new();
         for (arch, start) in [(Arch::X86_64, 0), (Arch::X32, X32_BIT)] {
@@ -85,7 +85,10 @@ impl Profile<'_> {
                 false => ranges.push((start, End::Answer(Action::KILL_THREAD))),
             }
         }
-        ranges.push((SKIPPED, End::Answer(self.default)));
+        // Where x32 has a part, this is in its last range.
+        if !self.archs.contains(&Arch::X32) {
+            ranges.push((SKIPPED, End::Answer(left_out(self))));
+        }
         ranges
     }
 

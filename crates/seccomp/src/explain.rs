@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::arch::Arch;
-use crate::calls::{Entry, entries, news, through};
+use crate::calls::{Entry, entries, left_out, news, through};
 use crate::condition::Condition;
 use crate::profile::Profile;
 
@@ -53,7 +53,7 @@ impl Profile<'_> {
             return vec![Case::plain(Action::KILL_THREAD, Reason::Architecture)];
         }
         match asked.arch.of_call(asked.number) {
-            None => vec![Case::plain(self.default, Reason::LeftOut)],
+            None => vec![Case::plain(left_out(self), Reason::LeftOut)],
             Some(arch) if self.archs.contains(&arch) => {
                 self.cases(arch, &entries(self, arch), asked)
             }

@@ -1,7 +1,7 @@
 //! Profiles that are wrong, and what becomes of the odd ones.
 
 use super::{compare, compile, section};
-use crate::{Action, Arch, Data, Profile};
+use crate::{Action, Arch, Asked, Data, Profile};
 
 fn refused(text: &str) -> String {
     Profile::read(&section(text), Arch::X86_64).expect_err("it is wrong").to_string()
@@ -126,4 +126,25 @@ fn what_no_profile_names() {
     assert_eq!(answer(Arch::X86, 3), Action::KILL_THREAD.value(), "another architecture");
     assert_eq!(answer(Arch::X32, 0x4000_0000), Action::KILL_THREAD.value());
     assert_eq!(answer(Arch::X86_64, u32::MAX), 0x0005_0001, "left out by a tracer");
+}
+
+/// A tracer leaves a call out by giving it the number -1. With x32, which Docker's own profile names, it is not killed for that.
+#[test]
+fn a_call_that_is_left_out_is_newer_than_those_of_x32() {
+    let answer = |archs: &str, names: &str| {
+        let section = section(&format!(
+            r#"{{"defaultAction": "SCMP_ACT_KILL_PROCESS", "architectures": [{archs}],
+                "syscalls": [{{"names": [{names}], "action": "SCMP_ACT_ALLOW"}}]}}"#
+        ));
+        let profile = Profile::read(&section, Arch::X86_64).expect("a profile");
+        let (arch, number) = (Arch::X86_64, u32::MAX);
+        let loaded = profile.compile().expect("a program");
+        let loaded = loaded.answer(&Data { arch, number, args: [0; 6] }).expect("an end");
+        let told = profile.explain(&Asked { arch, number, args: [None; 6] });
+        assert_eq!(told.iter().map(|case| case.action).collect::<Vec<_>>(), [loaded]);
+        loaded
+    };
+    assert_eq!(answer(r#""SCMP_ARCH_X86_64", "SCMP_ARCH_X32""#, r#""read""#), Action::ENOSYS);
+    assert_eq!(answer(r#""SCMP_ARCH_X86_64""#, r#""read""#), Action::KILL_PROCESS);
+    assert_eq!(answer(r#""SCMP_ARCH_X32""#, r#""unknown_call""#), Action::KILL_PROCESS);
 }

@@ -15,7 +15,8 @@ pub(super) fn answer(section: &Seccomp, native: Arch, data: &Data) -> u32 {
     let default = action(&section.default_action, section.default_errno_ret);
     let is_x86_64 = data.arch.audit() == Arch::X86_64.audit();
     let has_x86_64 = archs.contains(&Arch::X86_64) || archs.contains(&Arch::X32);
-    if is_x86_64 && has_x86_64 && data.number == u32::MAX {
+    // With x32 it is one of that kind.
+    if is_x86_64 && has_x86_64 && data.number == u32::MAX && !archs.contains(&Arch::X32) {
         return default;
     }
     let arch = match data.number & 0x4000_0000 != 0 || data.number > 0x4000_0000 {

@@ -180,6 +180,6 @@ fn reason(source: &Source, profile: &Profile<'_>, asked: &Asked, case: &Case) ->
         Reason::Architecture => {
             "the profile doesn't let calls of this architecture through".to_owned()
         }
-        Reason::LeftOut => "a tracer has the call left out: the default action".to_owned(),
+        Reason::LeftOut => "a tracer has the call left out, which counts as a call of x32 where the profile names that".to_owned(),
     }
 }
