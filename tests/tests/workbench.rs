@@ -72,6 +72,34 @@ fn check_takes_every_form() {
     assert!(stdin.output().stdout().starts_with("standard input: valid\n"));
 }
 
+/// The first rule decides here; libseccomp lets one without conditions stand before all others.
+#[test]
+fn check_tells_of_rules_whose_order_other_runtimes_take_differently() {
+    let Some(case) = Case::plain() else { return };
+    let one = json!([{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]);
+    let allow = json!({"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": one});
+    let deny = json!({"names": ["read", "clone"], "action": "SCMP_ACT_ERRNO"});
+    let same = json!({"names": ["clone"], "action": "SCMP_ACT_ALLOW"});
+    let order = |list: Value| {
+        let section = rules("SCMP_ACT_ALLOW", &list);
+        let path = file(&case, "order.json", &section);
+        let text = said(&case, &["check", &path]);
+        let lines: Vec<String> =
+            text.lines().filter(|line| line.starts_with("order: ")).map(str::to_owned).collect();
+        let json: Value =
+            serde_json::from_str(&said(&case, &["check", "-f", "json", &path])).unwrap();
+        assert_eq!(json["order"].as_array().unwrap().len(), lines.len());
+        lines
+    };
+    let line = "order: clone: /syscalls/0, under conditions, stands before /syscalls/1, \
+                which runc and crun put first";
+    assert_eq!(order(json!([allow, deny])), [line]);
+    assert_eq!(order(json!([deny, allow])), [""; 0]);
+    assert_eq!(order(json!([allow, same])), [""; 0]);
+    assert_eq!(order(json!([allow, same, deny])), [""; 0]);
+    assert_eq!(order(json!([same, allow, deny])), [""; 0], "the first one decides in any case");
+}
+
 #[test]
 fn check_counts_and_finds_holes_for_machines() {
     let Some(case) = Case::plain() else { return };

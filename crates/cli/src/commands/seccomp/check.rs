@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use coble_container::{ExampleHost, example, validate};
-use coble_seccomp::{Arch, Data, MAX_INSTRUCTIONS, Profile, Program, Survey};
+use coble_seccomp::{Arch, Data, MAX_INSTRUCTIONS, Overruled, Profile, Program, Survey};
 use serde_json::{Value, json};
 
 use super::source::{Host, Source, quoted};
@@ -28,7 +28,7 @@ pub(crate) static COMMAND: Command = Command {
     description: &[
         "Checks that coble could run a container under the profile, and says what the profile comes to: for each \
          architecture how many system calls always end in which way, which ones depend on their arguments, and from \
-         where on calls are too new for the profile; names that are no call's; and how many instructions the filter has.",
+         where on calls are too new for the profile; names that are no call's; rules whose order other runtimes take differently; and how many instructions the filter has.",
         "Then it lists what is let through and worth a thought: calls through which containers have been left, or that \
          reach parts of the kernel where flaws are found again and again, each with the reason and the capability that \
          it takes besides. They are no errors: a container may need them.",
@@ -105,6 +105,14 @@ fn to_text(source: &Source, profile: &Profile<'_>, program: &Program) -> String 
         let place = source.pointer(pointer);
         let _ = writeln!(text, "unknown: {} is no system call ({place})", quoted(name));
     }
+    for Overruled { call, conditional, unconditional } in profile.overruled() {
+        let entry = |index| source.pointer(&format!("/syscalls/{index}"));
+        let (first, other) = (entry(conditional), entry(unconditional));
+        let _ = writeln!(
+            text,
+            "order: {call}: {first}, under conditions, stands before {other}, which runc and crun put first"
+        );
+    }
     profile.survey().iter().for_each(|survey| of_arch(&mut text, survey));
     text
 }
@@ -138,12 +146,18 @@ fn of_arch(text: &mut String, survey: &Survey) {
 
 fn to_json(source: &Source, profile: &Profile<'_>, program: &Program) -> Value {
     let unknown = |(pointer, name): &(String, &str)| json!({"pointer": source.pointer(pointer), "name": name});
+    let order = |one: &Overruled| {
+        let entry = |index| source.pointer(&format!("/syscalls/{index}"));
+        let (first, other) = (entry(one.conditional), entry(one.unconditional));
+        json!({"call": one.call, "conditional": first, "unconditional": other})
+    };
     let archs: Vec<Value> = profile.survey().iter().map(arch_to_json).collect();
     json!({
         "valid": true,
         "defaultAction": profile.default_action().to_string(),
         "instructions": program.instructions().len(),
         "unknown": profile.unknown().iter().map(unknown).collect::<Vec<_>>(),
+        "order": profile.overruled().iter().map(order).collect::<Vec<_>>(),
         "architectures": archs,
     })
 }
