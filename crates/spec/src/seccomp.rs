@@ -9,7 +9,7 @@ use crate::nullable;
 #[serde(rename_all = "camelCase")]
 pub struct Seccomp {
     /// What becomes of calls that nothing else is said about, `SCMP_ACT_*`. It is required; empty if it is missing.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub default_action: String,
     /// The error number of the default action, where that takes one.
     #[serde(skip_serializing_if = "Option::is_none")]
