@@ -1,5 +1,7 @@
 //! What later steps need of earlier ones: descriptors, and what was found at run time.
 
+use core::ffi::CStr;
+
 use coble_sys::rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::process::{DumpableBehavior, fchdir, set_dumpable_behavior};
 
@@ -16,6 +18,9 @@ pub(crate) struct Filter<'a> {
     pub(crate) program: &'a [u8],
 }
 
+/// The paths of [`Context::resolve`].
+const MOUNTED: [&[u8]; 2] = [b"/proc", b"/sys"];
+
 pub(crate) struct Context<'a> {
     /// Index of the step that runs.
     pub(crate) step: u32,
@@ -23,6 +28,9 @@ pub(crate) struct Context<'a> {
     /// `start`, once it has come.
     pub(crate) starter: Option<OwnedFd>,
     root: Option<OwnedFd>,
+    /// The container's `/proc` and `/sys`, once they are mounted: whoever can change the root could put something else
+    /// there before what is below them is masked.
+    mounted: [Option<OwnedFd>; 2],
     /// The directory in which the last node was made, and its path.
     pub(crate) parent: Option<(PathBytes, OwnedFd)>,
     /// `/proc` of the host, known to be a procfs.
@@ -57,6 +65,7 @@ impl<'a> Context<'a> {
             inherited,
             starter: None,
             root: None,
+            mounted: [None, None],
             parent: None,
             host_proc: None,
             is_in_cgroup: false,
@@ -83,6 +92,32 @@ impl<'a> Context<'a> {
         self.root.as_ref().map(AsFd::as_fd).ok_or_else(|| Fault::words("no root has been opened"))
     }
 
+    /// Keeps what was mounted at a path below the root, where paths are looked for below it.
+    pub(crate) fn keep(&mut self, path: &CStr, mount: OwnedFd) {
+        match MOUNTED.iter().position(|known| *known == path.to_bytes()) {
+            Some(index) => self.mounted[index] = Some(mount),
+            // It covers them.
+            None if path == c"/" => self.mounted = [None, None],
+            None => {}
+        }
+    }
+
+    /// Where a path is looked for, and what it is from there.
+    pub(crate) fn resolve<'p>(&self, path: &'p CStr) -> Outcome<(BorrowedFd<'_>, &'p CStr)> {
+        for (prefix, mount) in MOUNTED.iter().zip(&self.mounted) {
+            let below = path.to_bytes_with_nul().strip_prefix(*prefix);
+            match (below, mount) {
+                (Some(b"\0"), Some(mount)) => return Ok((mount.as_fd(), c".")),
+                (Some([b'/', below @ ..]), Some(mount)) => {
+                    let below = CStr::from_bytes_with_nul(below);
+                    return Ok((mount.as_fd(), below.unwrap_or(c".")));
+                }
+                _ => {}
+            }
+        }
+        Ok((self.root()?, path))
+    }
+
     /// It becomes the working directory, too: that is where hooks before the change of root run.
     pub(crate) fn set_root(&mut self, root: OwnedFd) -> Outcome {
         fchdir(&root).during("fchdir")?;
@@ -99,6 +134,7 @@ impl<'a> Context<'a> {
         }
         self.is_forgetful = true;
         self.root = None;
+        self.mounted = [None, None];
         self.parent = None;
         self.host_proc = None;
         self.source = None;

@@ -258,7 +258,8 @@ fn read_only(recursive: bool, flags: u32) -> Change {
 }
 
 fn open_if_there(context: &Context<'_>, path: &CStr) -> Outcome<Option<OwnedFd>> {
-    match open(context.root()?, path, OFlags::PATH, ResolveFlags::empty()) {
+    let (directory, below) = context.resolve(path)?;
+    match open(directory, below, OFlags::PATH, ResolveFlags::empty()) {
         Ok(place) => Ok(Some(place)),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(errno) => Err(errno).on("openat2", path),

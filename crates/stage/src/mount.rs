@@ -63,7 +63,9 @@ pub(crate) fn mount_fs(context: &mut Context<'_>, fs: &NewFs<'_>, target: Target
     }
     map_ids(context, tree.as_fd())?;
     attach(context, &tree, &place, target)?;
-    change_classic(tree.as_fd(), Change { set: late, ..Change::default() })
+    change_classic(tree.as_fd(), Change { set: late, ..Change::default() })?;
+    context.keep(target.path, tree);
+    Ok(())
 }
 
 /// fsopen(2) to fsmount(2). Returns the mount and the attributes that are still to be set by mount(2).
@@ -149,7 +151,12 @@ pub(crate) fn mount_classic(
     // The descriptor is of what is covered now; the new mount is found by its path again.
     let top = destination(context, target, Leaf::Directory)?.fd;
     context.parent = None;
-    set_propagation(top.as_fd(), target)
+    if fstype == c"proc" && !is_procfs(top.as_fd())? {
+        return Err(Fault::words("it was moved while it was mounted").with(target.path.to_bytes()));
+    }
+    set_propagation(top.as_fd(), target)?;
+    context.keep(target.path, top);
+    Ok(())
 }
 
 /// [`coble_plan::Step::HoldSource`]
@@ -191,12 +198,13 @@ pub(crate) fn mount_bind(
     if target.flags & bits::OVER_PROC == 0 {
         refuse_procfs(&place, target.path)?;
     }
+    attach(context, &tree, &place, target)?;
     if mount.classic || all.classic {
-        attach(context, &tree, &place, target)?;
         change_classic(tree.as_fd(), mount)?;
-        return change_classic(tree.as_fd(), all);
+        change_classic(tree.as_fd(), all)?;
     }
-    attach(context, &tree, &place, target)
+    context.keep(target.path, tree);
+    Ok(())
 }
 
 /// [`coble_plan::Step::Remount`]
