@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -294,6 +294,32 @@ fn run_while_swapping(case: &Case, bundle: &Bundle, one: &Path, two: &Path, look
     });
 }
 
+/// CVE-2019-19921 and CVE-2023-27561: who can change the folder above `/proc` while a container is made gets it neither mounted
+/// elsewhere nor unmasked.
+#[test]
+fn a_proc_that_is_swapped_for_a_link_while_it_is_mounted() {
+    for case in cases() {
+        let outside = Outside::new(&case);
+        for target in [outside.folder.to_str().unwrap(), "/tmp"] {
+            let mut bundle = case.bundle_at(&target.replace('/', "-"));
+            let (proc, link) = (bundle.inside("/proc"), bundle.inside("/link"));
+            fs::create_dir_all(&proc).unwrap();
+            symlink(target, &link).unwrap();
+            bundle.config["linux"]["maskedPaths"] = json!(["/proc/version"]);
+            bundle
+                .sh("cat /proc/version /link/version; echo x >> /proc/sys/kernel/domainname; true");
+            run_while_swapping(&case, &bundle, &proc, &link, |output| {
+                if output.code != Some(0) {
+                    output.clone().refused(&[]);
+                }
+                assert_eq!(output.stdout, "", "unmasked: {output}");
+                outside.assert_untouched(target);
+            });
+            case.assert_clean();
+        }
+    }
+}
+
 #[test]
 fn a_device_that_is_swapped_while_it_is_made() {
     let Some(case) = Case::root() else { return };
@@ -342,23 +368,26 @@ fn files_that_are_swapped_while_they_are_copied_keep_their_modes() {
     });
 }
 
+/// CVE-2025-52881: what is written to the kernel's files doesn't go to others, nor to none.
 #[test]
 fn a_planted_proc_does_not_take_the_runtimes_writes() {
-    let Some(case) = Case::root() else { return };
-    let fake = case.folder("fake");
-    let file = fake.join("sys/net/ipv4/ip_forward");
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    fs::write(&file, "untouched").unwrap();
-    let mut bundle = case.bundle();
-    bundle.config["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"});
-    bundle.mount("bind", fake.to_str().unwrap(), "/proc", &["bind"]);
-    let output = case.run(&bundle).output();
-    assert_orderly(&case, &output);
-    assert_ne!(output.code, Some(0), "a /proc that isn't procfs: {output}");
-    assert_eq!(fs::read_to_string(&file).unwrap(), "untouched");
-    let mut bundle = case.bundle_at("tmpfs");
-    bundle.mount("tmpfs", "tmpfs", "/proc/sys", &[]);
-    case.refuses(case.run(&bundle), &["/proc/sys"]);
+    for case in cases() {
+        let fake = case.folder("fake");
+        let file = fake.join("sys/net/ipv4/ip_forward");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "untouched").unwrap();
+        let mut bundle = case.bundle();
+        let owner = fs::metadata(bundle.rootfs()).unwrap();
+        chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+        bundle.namespace("network");
+        bundle.config["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"});
+        bundle.mount("bind", fake.to_str().unwrap(), "/proc", &["bind"]);
+        case.refuses(case.run(&bundle), &["/proc", "it is not of type proc"]);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "untouched");
+        let mut bundle = case.bundle_at("tmpfs");
+        bundle.mount("tmpfs", "tmpfs", "/proc/sys", &[]);
+        case.refuses(case.run(&bundle), &["/proc/sys"]);
+    }
 }
 
 #[test]

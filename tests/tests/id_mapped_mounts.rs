@@ -61,16 +61,30 @@ fn owners(case: &Case, bundle: &mut Bundle, folder: &str) -> String {
     case.run(bundle).output().stdout().trim_end().replace('\n', " ")
 }
 
-/// Whether the kernel has mount_setattr(2); otherwise the test is reported as skipped.
+/// Whether the kernel maps the ids of the case's own file system; otherwise the test is reported as skipped.
 fn can_map(case: Option<Case>) -> Option<Case> {
+    let case = case?;
+    let is_tmpfs = rustix::fs::statfs(&case.dir).unwrap().f_type == TMPFS_MAGIC;
+    if is_tmpfs { since((6, 3), "tmpfs", case) } else { since((5, 12), "other", case) }
+}
+
+/// The same for a tmpfs, which learnt it later than file systems on disks did.
+fn can_map_tmpfs(case: Option<Case>) -> Option<Case> {
+    since((6, 3), "tmpfs", case?)
+}
+
+/// `linux/magic.h`
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+
+fn since(first: (u32, u32), kind: &str, case: Case) -> Option<Case> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
     let version = (numbers.next().unwrap(), numbers.next().unwrap());
-    if version < (5, 12) {
-        coble_tests::skip("the kernel has no id-mapped mounts");
+    if version < first {
+        coble_tests::skip(&format!("the kernel has no id-mapped mounts of {kind} file systems"));
         return None;
     }
-    case
+    Some(case)
 }
 
 #[test]
@@ -143,7 +157,7 @@ fn the_mounts_below_are_mapped_with_ridmap_alone() {
 
 #[test]
 fn a_new_file_system_is_mapped() {
-    let Some(case) = can_map(Case::root()) else { return };
+    let Some(case) = can_map_tmpfs(Case::root()) else { return };
     let mut bundle = case.bundle();
     let options = ["idmap", "mode=777", "uid=5", "gid=6", "nosuid"];
     mapped(&mut bundle, "tmpfs", "tmpfs", "/mnt", &options, &[(0, 2000, 10)]);
@@ -160,7 +174,7 @@ fn a_new_file_system_is_mapped() {
 
 #[test]
 fn a_new_file_system_in_a_user_namespace_is_mapped() {
-    let Some(case) = can_map(Case::root()) else { return };
+    let Some(case) = can_map_tmpfs(Case::root()) else { return };
     let mut bundle = in_user_namespace(&case, "bundle");
     let options = ["idmap", "uid=5", "gid=6"];
     mapped(&mut bundle, "tmpfs", "tmpfs", "/own", &options, &[(0, 100_020, 10)]);
@@ -171,7 +185,7 @@ fn a_new_file_system_in_a_user_namespace_is_mapped() {
 
 #[test]
 fn what_is_copied_up_is_mapped_like_the_rest() {
-    let Some(case) = can_map(Case::root()) else { return };
+    let Some(case) = can_map_tmpfs(Case::root()) else { return };
     let mut bundle = case.bundle();
     let data = bundle.inside("/data");
     fs::create_dir(&data).unwrap();
@@ -433,7 +447,7 @@ fn with_root_mount(case: &Case, script: &str, bundle: &Bundle) -> Cmd {
 
 #[test]
 fn a_root_in_memory_is_mapped() {
-    let Some(case) = can_map(Case::root()) else { return };
+    let Some(case) = can_map_tmpfs(Case::root()) else { return };
     let mut bundle = with_mapped_root(&case, "bundle", "idmap");
     bundle.sh("stat -c %u:%g /bin/busybox; touch /new; stat -c %u:%g /new; stat -f -c %T /");
     let script = "mount -t tmpfs none $1; cp -a $0/. $1; mount --bind $1 $0";
@@ -443,7 +457,7 @@ fn a_root_in_memory_is_mapped() {
 
 #[test]
 fn a_root_that_can_not_be_mapped_is_named() {
-    let Some(case) = can_map(Case::root()) else { return };
+    let Some(case) = can_map_tmpfs(Case::root()) else { return };
     let mut bundle = with_mapped_root(&case, "bundle", "idmap");
     bundle.sh("true");
     let rootfs = bundle.rootfs();

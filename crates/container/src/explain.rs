@@ -47,11 +47,32 @@ fn hint(step: &Step<'_>, errno: i32, action: &str) -> Option<String> {
     if let (Step::MountFs { fstype, .. } | Step::MountClassic { fstype, .. }, libc::EPERM) =
         (step, errno)
     {
-        return hint_at_new(fstype.to_str().ok()?, action);
+        let hint = hint_at_new(fstype.to_str().ok()?, action);
+        return hint.or_else(|| Caller::look().restriction().map(str::to_owned));
     }
     let fixed = fixed_hint(step, errno, action);
     let filtered = || filtered_hint(step, errno, action).filter(|_| Caller::look().is_filtered);
-    fixed.or_else(filtered).map(str::to_owned)
+    let restricted = || Caller::look().restriction().filter(|_| takes_rights(step, errno));
+    fixed.or_else(filtered).or_else(restricted).map(str::to_owned)
+}
+
+/// Whether the kernel has denied a step that every root of a user namespace may do.
+fn takes_rights(step: &Step<'_>, errno: i32) -> bool {
+    let takes = matches!(
+        step,
+        Step::Unshare { .. }
+            | Step::LoopbackUp {}
+            | Step::Propagation { .. }
+            | Step::ParentPropagation { .. }
+            | Step::OpenRoot { .. }
+            | Step::MountFs { .. }
+            | Step::MountClassic { .. }
+            | Step::MountBind { .. }
+            | Step::PivotRoot { .. }
+            | Step::MoveRoot {}
+            | Step::Hostname { .. }
+    );
+    takes && matches!(errno, libc::EPERM | libc::EACCES)
 }
 
 /// What engines' default profiles deny whatever the capabilities, if there is a filter of system calls around this process: the
@@ -202,6 +223,14 @@ mod tests {
             flags,
             propagation: 0,
         }
+    }
+
+    #[test]
+    fn a_restriction_is_looked_for_where_rights_were_missing() {
+        assert!(takes_rights(&Step::Propagation { flags: 0 }, libc::EACCES));
+        assert!(takes_rights(&bind(0), libc::EPERM));
+        assert!(!takes_rights(&bind(0), libc::ENOENT));
+        assert!(!takes_rights(&scheduler(), libc::EPERM));
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub(crate) struct Caller {
     pub(crate) is_filtered: bool,
     /// `kernel.unprivileged_userns_clone`, which Debian's kernels have, is 0.
     may_make_no_users: bool,
+    /// `kernel.apparmor_restrict_unprivileged_userns`, which Ubuntu's kernels have, is 1: a plain user's program that no profile
+    /// says otherwise of makes user namespaces, and has no rights in them.
+    may_do_nothing_there: bool,
 }
 
 /// The error of a clone3(2) with these `CLONE_NEW*`.
@@ -42,6 +45,9 @@ fn reason(errno: Errno, namespaces: u64, caller: Caller) -> Option<&'static str>
         Errno::PERM if has_user && caller.may_make_no_users && !caller.has_sys_admin => Some(
             "user namespaces are root's alone here: sysctl kernel.unprivileged_userns_clone=1 changes that",
         ),
+        Errno::PERM | Errno::ACCESS if has_user && caller.restriction().is_some() => {
+            caller.restriction()
+        }
         Errno::PERM if caller.is_filtered => Some(FILTERED),
         Errno::NOSPC => Some(
             "there may be no more namespaces: /proc/sys/user has the limits of this user namespace, and those above \
@@ -54,13 +60,23 @@ fn reason(errno: Errno, namespaces: u64, caller: Caller) -> Option<&'static str>
 impl Caller {
     /// This process.
     pub(crate) fn look() -> Self {
-        let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let switch = read("/proc/sys/kernel/unprivileged_userns_clone");
-        Self::of(&read("/proc/thread-self/status"), &switch)
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let switch = |name| read(&format!("/proc/sys/kernel/{name}"));
+        let switches =
+            ["unprivileged_userns_clone", "apparmor_restrict_unprivileged_userns"].map(switch);
+        Self::of(&read("/proc/thread-self/status"), switches.each_ref().map(String::as_str))
     }
 
-    /// From `/proc/PID/status` (proc(5)) and the contents of the switch, empty where there is none.
-    fn of(status: &str, switch: &str) -> Self {
+    /// What a step that the kernel denies may have failed for.
+    pub(crate) fn restriction(self) -> Option<&'static str> {
+        (self.may_do_nothing_there && !self.has_sys_admin).then_some(
+            "AppArmor may have taken the rights in the new user namespace: what helps is a profile for coble with the rule \
+             userns, or sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        )
+    }
+
+    /// From `/proc/PID/status` (proc(5)) and the contents of the two switches, empty where there is none.
+    fn of(status: &str, [may_make, may_do_nothing]: [&str; 2]) -> Self {
         let field = |name: &str| {
             let value = |line: &str| line.strip_prefix(name).map(|value| value.trim().to_owned());
             status.lines().find_map(value).unwrap_or_default()
@@ -69,7 +85,8 @@ impl Caller {
         Self {
             has_sys_admin: effective & (1 << SYS_ADMIN) != 0,
             is_filtered: field("Seccomp:") == "2",
-            may_make_no_users: switch.trim() == "0",
+            may_make_no_users: may_make.trim() == "0",
+            may_do_nothing_there: may_do_nothing.trim() == "1",
         }
     }
 }
@@ -87,11 +104,19 @@ mod tests {
     #[test]
     fn the_caller_is_read() {
         let status = "Name:\tx\nCapEff:\t0000000000200000\nSeccomp:\t2\nSeccomp_filters:\t1\n";
-        let all = Caller { has_sys_admin: true, is_filtered: true, may_make_no_users: true };
-        assert_eq!(Caller::of(status, "0\n"), all);
+        let all = Caller {
+            has_sys_admin: true,
+            is_filtered: true,
+            may_make_no_users: true,
+            may_do_nothing_there: true,
+        };
+        assert_eq!(Caller::of(status, ["0\n", "1\n"]), all);
         let none = "CapEff:\t00000000a80425fb\nSeccomp:\t0\nSeccomp_filters:\t0\n";
-        assert_eq!(Caller::of(none, "1\n"), Caller::default());
-        assert_eq!(Caller::of("", ""), Caller::default());
+        assert_eq!(Caller::of(none, ["1\n", "0\n"]), Caller::default());
+        assert_eq!(Caller::of("", ["", ""]), Caller::default());
+        assert_eq!(all.restriction(), None, "root's rights are its own");
+        let plain = Caller::of(none, ["1\n", "1\n"]).restriction().unwrap_or_default();
+        assert!(plain.contains("sysctl kernel.apparmor_restrict_unprivileged_userns=0"), "{plain}");
     }
 
     #[track_caller]
@@ -112,6 +137,9 @@ mod tests {
         says(Errno::NOSYS, MOUNT, root, "Linux 5.3");
         says(Errno::PERM, MOUNT, plain, "take CAP_SYS_ADMIN");
         says(Errno::PERM, USER, switched_off, "kernel.unprivileged_userns_clone=1");
+        let restricted = Caller { may_do_nothing_there: true, ..plain };
+        says(Errno::ACCESS, USER, restricted, "kernel.apparmor_restrict_unprivileged_userns=0");
+        says(Errno::PERM, MOUNT, restricted, "take CAP_SYS_ADMIN");
         says(Errno::NOSPC, USER, plain, "/proc/sys/user");
         assert_eq!(reason(Errno::PERM, MOUNT, root), None);
         assert_eq!(reason(Errno::PERM, USER, plain), None);

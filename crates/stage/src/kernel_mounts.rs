@@ -16,9 +16,9 @@ pub(crate) struct KernelMounts {
 }
 
 impl KernelMounts {
-    /// Whether a clean path is one of theirs.
+    /// Whether what is mounted at a clean path matters to them.
     pub(crate) fn is_for(path: &CStr) -> bool {
-        matches!(path.to_bytes(), b"/proc" | b"/sys")
+        matches!(path.to_bytes(), b"/proc" | b"/sys" | b"/")
     }
 
     /// What has been mounted at a clean path; `None` for another file system.
@@ -26,6 +26,8 @@ impl KernelMounts {
         match path.to_bytes() {
             b"/proc" => self.proc = mount,
             b"/sys" => self.sys = mount,
+            // It covers them.
+            b"/" => *self = Self::default(),
             _ => {}
         }
     }

@@ -87,13 +87,13 @@ fn every_file_that_is_named_is_there() {
 fn what_is_missing_is_found() {
     let tree = Tree::read();
     let text = "Here `crates/stage/src/path.rs`, `mount.rs` and\n`entry/nothing.rs`.\n\n\
-                | `crates/moon/src` | `store.rs` |\n| `tests/tests/words` | `words.rs`, `list` |\n\n\
+                | `crates/moon/src` | `store.rs` |\n| `tests/tests/list` | `list.rs`, `words` |\n\n\
                 In `case.rs` and `moon.rs`, but `state.json`:\n```\n`docs/none.md`\n```\n`docs/*s.md`";
     let expected = [
         "docs/x.md: entry/nothing.rs",
         "docs/x.md: crates/moon/src",
         "docs/x.md: store.rs",
-        "docs/x.md: tests/tests/words",
+        "docs/x.md: tests/tests/list",
         "docs/x.md: moon.rs",
     ];
     assert_eq!(missing(&tree, "docs/x.md", text), expected);
