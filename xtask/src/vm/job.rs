@@ -10,6 +10,8 @@ pub(super) struct Job<'a> {
     /// The runtime that tests drive.
     pub(super) binary: &'a Path,
     pub(super) programs: &'a [Program],
+    /// Variables of their environment, which those of this process go before.
+    pub(super) variables: &'a [(&'a str, &'a str)],
     /// With systemd, a plain user runs them too.
     pub(super) plain: bool,
     pub(super) deadline: Duration,

@@ -35,14 +35,14 @@ const SUBSET_DEADLINE: Duration = Duration::from_secs(5 * 60);
 const SYSTEMD_DEADLINE: Duration = Duration::from_secs(3 * 60);
 const SUBSETS_DEADLINE: Duration = Duration::from_secs(8 * 60);
 
-/// What `cargo xtask test` runs in a machine with systemd, and as whom: the cgroups that systemd makes for root, and those
-/// that the manager of a plain user makes, whom root can be as well.
-const SYSTEMD_SUBSET: [(&str, Option<&str>); 2] =
-    [("systemd", Some("root")), ("systemd_user", None)];
+/// What `cargo xtask test` runs in a machine with systemd, and as whom: the cgroups that systemd makes for root, those that
+/// the manager of a plain user makes, whom root can be as well, and those that runc has from systemd.
+const SYSTEMD_SUBSET: [(&str, Option<&str>); 3] =
+    [("systemd", Some("root")), ("systemd_user", None), ("runc_containers::systemd", Some("root"))];
 
 /// What `cargo xtask test` runs in the machine: what needs controllers, capabilities or labels that other machines
 /// often lack.
-const SUBSET: [&str; 11] = [
+const SUBSET: [&str; 14] = [
     "cgroup_mounts",
     "cgroups",
     "delegation",
@@ -50,11 +50,17 @@ const SUBSET: [&str; 11] = [
     "exec_cgroup",
     "figures",
     "labels",
+    "limits",
+    "out_of_memory",
     "pause",
     "privileges",
     "stats",
     "update",
+    "words",
 ];
+
+/// Fewer sections of random limits than elsewhere: each takes some seconds.
+const SUBSET_VARIABLES: [(&str, &str); 1] = [("COBLE_LIMITS_COUNT", "12")];
 
 /// End-to-end tests that need an engine, or cargo and the source.
 const ELSEWHERE: [&str; 3] = ["docker", "examples", "podman"];
@@ -70,7 +76,8 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let binary = cargo::release("coble", "coble")?;
     let executables = build(&filters)?;
     let programs = select(&executables, &filters)?;
-    let job = Job { binary: &binary, programs: &programs, plain: true, deadline: DEADLINE };
+    let (variables, deadline) = (&[], DEADLINE);
+    let job = Job { binary: &binary, programs: &programs, variables, plain: true, deadline };
     in_machine(setup, &job).close()
 }
 
@@ -83,8 +90,9 @@ pub(crate) fn subset(binary: &Path, executables: &[Executable]) -> Tally {
     let start = Instant::now();
     let mut tally = match named(&SUBSET) {
         Ok(programs) => {
-            let deadline = SUBSET_DEADLINE;
-            in_machine(setup(false), &Job { binary, programs: &programs, plain: false, deadline })
+            let (variables, deadline) = (&SUBSET_VARIABLES, SUBSET_DEADLINE);
+            let job = Job { binary, programs: &programs, variables, plain: false, deadline };
+            in_machine(setup(false), &job)
         }
         Err(why) => Tally::failure(NAME, why),
     };
@@ -94,8 +102,9 @@ pub(crate) fn subset(binary: &Path, executables: &[Executable]) -> Tally {
                 program.user = user;
             }
             let left = SUBSETS_DEADLINE.saturating_sub(start.elapsed());
-            let deadline = left.max(SYSTEMD_DEADLINE);
-            in_machine(setup(true), &Job { binary, programs: &programs, plain: true, deadline })
+            let (variables, deadline) = (&[], left.max(SYSTEMD_DEADLINE));
+            let job = Job { binary, programs: &programs, variables, plain: true, deadline };
+            in_machine(setup(true), &job)
         }
         Err(why) => Tally::failure(NAME, why),
     });
@@ -109,8 +118,9 @@ pub(crate) fn run_with_systemd(binary: &Path, file: PathBuf, args: Vec<String>) 
     let machine = provide(setup).map_err(|check| check.to_string())?;
     let name = args.first().cloned().unwrap_or_default();
     let programs = [Program { name, folder: "/".into(), file, args, user: None }];
+    let (variables, deadline) = (&[], DEADLINE);
     let ran =
-        machine.run(&Job { binary, programs: &programs, plain: false, deadline: DEADLINE })?;
+        machine.run(&Job { binary, programs: &programs, variables, plain: false, deadline })?;
     match ran.fault {
         Some(why) => Err(format!("{NAME}: {why}")),
         None if report::succeeded(&ran.text, &programs[0].name) => Ok(()),

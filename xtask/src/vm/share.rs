@@ -42,7 +42,7 @@ pub(super) fn write(folder: &Path, setup: Setup, job: &Job<'_>) -> std::io::Resu
         put("plain", "")?;
     }
     let (coble, deadline) = (quoted_path(job.binary), harness::DEADLINE.as_secs());
-    put("settings", &format!("COBLE={coble}\nDEADLINE={deadline}\n{}", variables()))?;
+    put("settings", &format!("COBLE={coble}\nDEADLINE={deadline}\n{}", variables(job.variables)))?;
     let shares =
         folders(job.binary).into_iter().map(|(tag, path)| format!("{tag} {}\n", path.display()));
     put("shares", &shares.collect::<String>())?;
@@ -66,10 +66,12 @@ fn quoted_path(path: &Path) -> String {
     quoted(&path.display().to_string())
 }
 
-/// The variables of the environment that the tests ask for.
-fn variables() -> String {
+/// The variables of the environment that the tests ask for; of two of a name the last one counts.
+fn variables(given: &[(&str, &str)]) -> String {
+    let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let ours = std::env::vars().filter(|(name, _)| name.starts_with("COBLE_"));
-    ours.map(|(name, value)| format!("export {name}={}\n", quoted(&value))).collect()
+    let all = given.chain(ours);
+    all.map(|(name, value)| format!("export {name}={}\n", quoted(&value))).collect()
 }
 
 /// A word for the shell.
