@@ -1,8 +1,11 @@
 //! Bad configurations: each gets one clear line and exit status 1, and leaves nothing behind.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 use coble_tests::{Bundle, Case};
 use serde_json::{Value, json};
@@ -296,4 +299,21 @@ fn labels_of_a_security_module_that_is_off() {
             refuses_value(place, json!("system_u:system_r:x:s0"), &words);
         }
     }
+}
+
+#[test]
+fn a_path_that_no_record_can_hold_is_refused() {
+    let Some(case) = Case::root() else { return };
+    let bundle = case.bundle();
+    bundle.write();
+    let odd = case.dir.join(OsStr::from_bytes(b"odd\xff"));
+    fs::rename(&bundle.path, &odd).unwrap();
+    let create = |path: &Path| case.coble().args(["create", "--bundle"]).arg(path).arg(&case.id);
+    case.refuses(create(&odd), &["the path of the bundle is not UTF-8", r#"odd\xFF""#]);
+    // A link in the way of the root has such a name as well.
+    let mut other = case.bundle_at("other");
+    symlink(&odd, other.path.join("link")).unwrap();
+    other.config["root"]["path"] = "link/rootfs".into();
+    other.write();
+    case.refuses(create(&other.path), &["the path of the root file system is not UTF-8"]);
 }

@@ -308,11 +308,19 @@ fn hooks_wait_for_the_unit() {
 fn the_bus_is_asked_where_the_private_socket_is_missing() {
     let Some(case) = Case::root_v2() else { return };
     let manager = StandIn::new(&case, 0, Socket::Bus, |_, _| Answer::Do);
-    let joined = ["Hello", "AddMatch", "Subscribe"];
+    let joined = ["Hello", "AddMatch", "AddMatch", "Subscribe"];
     create(&case, &manager, &staying(&case)).output().ok();
     assert_eq!(manager.calls(), [&joined[..], &[CREATE]].concat());
     delete(&case, &manager);
     assert_eq!(manager.calls(), [&joined[..], &[DELETE]].concat());
+}
+
+#[test]
+fn who_else_speaks_on_the_bus_is_not_believed() {
+    let Some(case) = Case::root_v2() else { return };
+    let manager = StandIn::new(&case, 0, Socket::Bus, |_, _| Answer::DoSlandered);
+    create(&case, &manager, &staying(&case)).output().ok();
+    delete(&case, &manager);
 }
 
 /// The kernel lets nobody move a process out of what was given to him.

@@ -44,6 +44,8 @@ impl Bundle {
             }
         };
         let rootfs = find_rootfs(&path, &spec)?;
+        can_be_recorded("bundle", &path)?;
+        can_be_recorded("root file system", &rootfs)?;
         Ok(Self { path, rootfs, spec, name, is_given })
     }
 
@@ -60,6 +62,14 @@ impl Bundle {
     /// Whether there is such a filter.
     pub(crate) fn has_filter(&self) -> bool {
         self.spec.linux.as_ref().is_some_and(|linux| linux.seccomp.is_some())
+    }
+}
+
+/// Records are JSON, and so is the state that hooks get: in another name they would lead elsewhere.
+fn can_be_recorded(what: &str, path: &Path) -> Result<()> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(Error::new(format!("the path of the {what} is not UTF-8: {path:?}"))),
     }
 }
 

@@ -57,6 +57,9 @@ const OOM: &CStr = c"oom";
 /// How long a command waits for another one that holds the lock.
 const LOCKED_MAX: Duration = Duration::from_secs(10);
 
+/// How often a directory is emptied once more: nobody begins to watch a container so often.
+const TRIES: usize = 1000;
+
 /// What further processes of a container that was found run under, which has such a filter.
 ///
 /// # Errors
@@ -319,9 +322,21 @@ impl Entry {
             }
         }
         // A runc that was killed early has left no more than its fifo.
-        self.unlink(&[MAKING, START, CONFIG, HELD, STATE_NEW, RESCTRL, OOM, runc::FIFO])?;
+        self.unlink(&[MAKING, START, CONFIG, HELD, STATE_NEW, RESCTRL, runc::FIFO])?;
         self.remove_notify()?;
-        self.remove_directory().map_err(|errno| Error::at("remove", &self.path, errno))
+        self.remove_unwatched()
+    }
+
+    /// Who begins to watch the container has no lock, and makes a file, until there is no directory any more.
+    fn remove_unwatched(&self) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            self.unlink(&[OOM])?;
+            match self.remove_directory() {
+                Err(Errno::NOTEMPTY | Errno::EXIST) if tries < TRIES => tries += 1,
+                outcome => return outcome.map_err(|errno| Error::at("remove", &self.path, errno)),
+            }
+        }
     }
 
     /// Removes the directory with all that is in it: runc keeps more there than every container has.

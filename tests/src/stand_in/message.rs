@@ -201,7 +201,7 @@ pub(super) fn reply(call: &Call, job: Option<&str>) -> Vec<u8> {
         text(&mut body, job);
         "o"
     });
-    message(2, &[Field::Number(5, call.serial)], signature, &body)
+    message(2, &[Field::Number(5, call.serial), SENDER], signature, &body)
 }
 
 /// The answer to a question for a property that is a text.
@@ -218,18 +218,31 @@ pub(super) fn refusal(call: &Call, name: &str, words: &str) -> Vec<u8> {
     message(3, &[Field::Number(5, call.serial), Field::Text(4, "s", name)], "s", &body)
 }
 
+/// The stand-in's name on the bus.
+const SENDER: Field<'_> = Field::Text(7, "s", ":1.1");
+const MANAGER: Field<'_> = Field::Text(2, "s", "org.freedesktop.systemd1.Manager");
+
 /// `JobRemoved` of a job that has done what it was to do.
 pub(super) fn signal(job: &str, unit: &str) -> Vec<u8> {
+    job_removed(job, unit, "done", [MANAGER, SENDER])
+}
+
+/// What others may say of the job: that it has failed.
+pub(super) fn slander(job: &str, unit: &str) -> Vec<u8> {
+    let others = Field::Text(7, "s", ":1.66");
+    let another = Field::Text(2, "s", "org.example.Manager");
+    let said = [[MANAGER, others], [another, SENDER]];
+    said.map(|said| job_removed(job, unit, "failed", said)).concat()
+}
+
+fn job_removed(job: &str, unit: &str, result: &str, said: [Field<'_>; 2]) -> Vec<u8> {
     let mut body = 1u32.to_le_bytes().to_vec();
-    for part in [job, unit, "done"] {
+    for part in [job, unit, result] {
         text(&mut body, part);
     }
-    let fields = [
-        Field::Text(1, "o", "/org/freedesktop/systemd1"),
-        Field::Text(2, "s", "org.freedesktop.systemd1.Manager"),
-        Field::Text(3, "s", "JobRemoved"),
-    ];
-    message(4, &fields, "uoss", &body)
+    let path = Field::Text(1, "o", "/org/freedesktop/systemd1");
+    let [interface, sender] = said;
+    message(4, &[path, interface, Field::Text(3, "s", "JobRemoved"), sender], "uoss", &body)
 }
 
 enum Field<'a> {

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 pub use message::Call;
-use message::{property, refusal, reply, signal};
+use message::{property, refusal, reply, signal, slander};
 
 use crate::{Case, Cmd};
 
@@ -32,6 +32,8 @@ pub enum Answer {
     Ignore,
     /// Answers, and never ends the job.
     NoEnd,
+    /// Does it, while others on the bus say that it has failed.
+    DoSlandered,
     /// Says that it is done, and does nothing.
     Pretend,
 }
@@ -232,7 +234,8 @@ impl Shared {
             Answer::Ignore => return Some(()),
             Answer::HangUp => return None,
             Answer::Refuse(name, words) => return send(refusal(call, name, words)),
-            Answer::Do | Answer::DoAndHangUp | Answer::NoEnd | Answer::Pretend => {}
+            Answer::Do | Answer::DoAndHangUp | Answer::DoSlandered => {}
+            Answer::NoEnd | Answer::Pretend => {}
         }
         if call.member == "Get" {
             // Nothing else is asked for but `ControlGroup`.
@@ -252,6 +255,10 @@ impl Shared {
                 send(reply(call, Some(&job)))?;
                 match answer {
                     Answer::NoEnd => Some(()),
+                    Answer::DoSlandered => {
+                        send(slander(&job, &call.unit))?;
+                        send(signal(&job, &call.unit))
+                    }
                     _ => send(signal(&job, &call.unit)),
                 }
             }

@@ -50,6 +50,8 @@ pub(crate) struct Bus {
     /// What is waiting to be taken apart.
     inbox: Vec<u8>,
     serial: u32,
+    /// systemd's own name on the bus, where one is between.
+    manager: Option<String>,
     /// When all that is waited for has to be over.
     patience: Patience,
 }
@@ -105,7 +107,7 @@ impl Bus {
             Errno::CONNREFUSED => Error::HungUp,
             errno => Error::systemd(format!("can't connect to {path}: {}", errno_words(errno))),
         })?;
-        let mut bus = Self { socket, inbox: Vec::new(), serial: 0, patience };
+        let mut bus = Self { socket, inbox: Vec::new(), serial: 0, manager: None, patience };
         bus.authenticate()?;
         Ok(bus)
     }
@@ -125,7 +127,8 @@ impl Bus {
         }
     }
 
-    /// Becomes a client of the bus, and asks for systemd's signals.
+    /// Becomes a client of the bus, and asks for systemd's signals. systemd has another name on it when it has been executed
+    /// anew.
     fn join(&mut self) -> Result<(), Error> {
         let call = |member, signature, body| Call {
             destination: DBUS,
@@ -141,7 +144,13 @@ impl Bus {
             "type='signal',sender='{SYSTEMD}',interface='{MANAGER}',member='JobRemoved'"
         ));
         self.ask(&call("AddMatch", "s", rule))?;
-        self.ask(&manager_call("Subscribe", "", Encoder::default()))?;
+        let mut rule = Encoder::default();
+        rule.text(&format!(
+            "type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',arg0='{SYSTEMD}'"
+        ));
+        self.send(&call("AddMatch", "s", rule))?;
+        let (sender, _) = self.answer(&manager_call("Subscribe", "", Encoder::default()))?;
+        self.manager = Some(sender);
         Ok(())
     }
 
@@ -189,11 +198,16 @@ impl Bus {
     /// # Errors
     /// [`Error::Systemd`] if there is no answer; [`Error::Refused`] if it is a refusal.
     pub(crate) fn ask(&mut self, call: &Call<'_>) -> Result<Vec<Value>, Error> {
+        self.answer(call).map(|(_, body)| body)
+    }
+
+    /// The answer to a call, and who it is of.
+    fn answer(&mut self, call: &Call<'_>) -> Result<(String, Vec<Value>), Error> {
         let serial = self.send(call)?;
         let answer = format!("answer to {}", call.member);
         loop {
             match self.receive(&answer)? {
-                Message::Reply { to, body } if to == serial => return Ok(body),
+                Message::Reply { to, sender, body } if to == serial => return Ok((sender, body)),
                 Message::Error { to, name, words } if to == serial => {
                     return Err(Error::Refused { name, words });
                 }
@@ -225,11 +239,33 @@ impl Bus {
         Ok(())
     }
 
-    /// The next message, while `what` is waited for.
+    /// The next message, while `what` is waited for. Signals are systemd's: others on a bus may send some of the same name.
     ///
     /// # Errors
     /// [`Error::Systemd`]: it takes too long, is no message, or the connection has ended ([`Error::HungUp`]).
     pub(crate) fn receive(&mut self, what: &str) -> Result<Message, Error> {
+        loop {
+            let message = self.next(what)?;
+            if self.counts(&message) {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// Whether a message is no signal, or is one of systemd's. The bus tells of a new name of systemd's.
+    fn counts(&mut self, message: &Message) -> bool {
+        let Message::Signal { sender, interface, member, body } = message else { return true };
+        let Some(manager) = &mut self.manager else { return interface == MANAGER };
+        if let (DBUS, "NameOwnerChanged", [Value::Text(name), _, Value::Text(owner)]) =
+            (sender.as_str(), member.as_str(), body.as_slice())
+            && name == SYSTEMD
+        {
+            manager.clone_from(owner);
+        }
+        interface == MANAGER && sender == manager
+    }
+
+    fn next(&mut self, what: &str) -> Result<Message, Error> {
         self.fill(PROLOGUE, what)?;
         let odd = || Error::systemd("its answer can't be understood");
         let prologue = self.inbox[..PROLOGUE].try_into().map_err(|_| odd())?;

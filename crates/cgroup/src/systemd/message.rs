@@ -18,6 +18,7 @@ const MEMBER: u8 = 3;
 const ERROR_NAME: u8 = 4;
 const REPLY_SERIAL: u8 = 5;
 const DESTINATION: u8 = 6;
+const SENDER: u8 = 7;
 const SIGNATURE: u8 = 8;
 
 /// A call of a method.
@@ -62,11 +63,11 @@ impl Call<'_> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
     /// The answer to the call with that number.
-    Reply { to: u32, body: Vec<Value> },
+    Reply { to: u32, sender: String, body: Vec<Value> },
     /// The refusal of the call with that number.
     Error { to: u32, name: String, words: String },
     /// Something has happened.
-    Signal { interface: String, member: String, body: Vec<Value> },
+    Signal { sender: String, interface: String, member: String, body: Vec<Value> },
     /// A call to us.
     Call,
 }
@@ -97,7 +98,7 @@ impl Message {
         let body: Vec<Value> = types.map_while(|kind| body.value(kind)).collect();
         Some(match *bytes.get(1)? {
             CALL => Self::Call,
-            2 => Self::Reply { to: fields.to?, body },
+            2 => Self::Reply { to: fields.to?, sender: fields.sender, body },
             3 => {
                 let words = match body.into_iter().next() {
                     Some(Value::Text(words)) => words,
@@ -105,7 +106,10 @@ impl Message {
                 };
                 Self::Error { to: fields.to?, name: fields.error, words }
             }
-            4 => Self::Signal { interface: fields.interface, member: fields.member, body },
+            4 => {
+                let Fields { sender, interface, member, .. } = fields;
+                Self::Signal { sender, interface, member, body }
+            }
             _ => return None,
         })
     }
@@ -117,6 +121,8 @@ struct Fields {
     /// The length of the body.
     body: usize,
     to: Option<u32>,
+    /// Who it is of, as a bus says it; empty without one.
+    sender: String,
     interface: String,
     member: String,
     error: String,
@@ -140,6 +146,7 @@ impl Fields {
                 (INTERFACE, Value::Text(text)) => found.interface = text,
                 (MEMBER, Value::Text(text)) => found.member = text,
                 (ERROR_NAME, Value::Text(text)) => found.error = text,
+                (SENDER, Value::Text(text)) => found.sender = text,
                 (SIGNATURE, Value::Text(text)) => found.signature = text,
                 (REPLY_SERIAL, Value::U32(serial)) => found.to = Some(serial),
                 _ => {}
@@ -259,7 +266,7 @@ mod tests {
         let mut body = Encoder::default();
         body.text("/job/1");
         let reply = message(2, &[(REPLY_SERIAL, "u", Value::U32(7))], "o", &body);
-        let expected = Message::Reply { to: 7, body: vec![text("/job/1")] };
+        let expected = Message::Reply { to: 7, sender: String::new(), body: vec![text("/job/1")] };
         assert_eq!(Message::decode(&reply), Some(expected));
 
         let fields = [(REPLY_SERIAL, "u", Value::U32(7)), (ERROR_NAME, "s", text("org.x.Unknown"))];
@@ -274,9 +281,14 @@ mod tests {
         let mut body = Encoder::default();
         body.u32(4);
         body.text("/job/4");
-        let fields = [(INTERFACE, "s", text("i")), (MEMBER, "s", text("JobRemoved"))];
+        let fields = [
+            (INTERFACE, "s", text("i")),
+            (MEMBER, "s", text("JobRemoved")),
+            (SENDER, "s", text(":1.1")),
+        ];
         let signal = message(4, &fields, "uoas", &body);
         let expected = Message::Signal {
+            sender: ":1.1".to_owned(),
             interface: "i".to_owned(),
             member: "JobRemoved".to_owned(),
             body: vec![Value::U32(4), text("/job/4")],

@@ -152,7 +152,7 @@ impl Starting {
             Some(_) => format!("end of the job that starts {}", self.unit.name),
         };
         match self.bus.receive(&what)? {
-            Message::Reply { to, body } if to == self.call => {
+            Message::Reply { to, body, .. } if to == self.call => {
                 let Some(Value::Text(job)) = body.into_iter().next() else {
                     return Err(Error::systemd("its answer can't be understood"));
                 };

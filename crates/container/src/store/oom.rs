@@ -33,3 +33,24 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watcher_that_comes_late_leaves_nothing() {
+        let root = std::env::temp_dir().join(format!("coble-store-oom-{}", std::process::id()));
+        for _ in 0..200 {
+            let entry = Entry::make(&root, "watched").unwrap();
+            let watch = || (0..50).for_each(|_| drop(hear_last_oom_events(&root, "watched")));
+            std::thread::scope(|scope| {
+                let watchers = [scope.spawn(watch), scope.spawn(watch)];
+                while !root.join("watched/oom").exists() {}
+                entry.remove().unwrap();
+                watchers.map(|watcher| watcher.join().unwrap());
+            });
+        }
+        std::fs::remove_dir(&root).unwrap();
+    }
+}
