@@ -48,7 +48,7 @@ mod tests {
                 let watchers = [scope.spawn(watch), scope.spawn(watch)];
                 while !root.join("watched/oom").exists() {}
                 entry.remove().unwrap();
-                watchers.map(|watcher| watcher.join().unwrap());
+                watchers.into_iter().for_each(|watcher| watcher.join().unwrap());
             });
         }
         std::fs::remove_dir(&root).unwrap();
