@@ -204,6 +204,20 @@ fn a_plain_user_has_filters() {
     }
 }
 
+#[test]
+fn an_exec_that_the_filter_kills_is_told_too() {
+    let Some(case) = Case::root() else { return };
+    let bundle =
+        filtered(&case, "sleep 1000", denied(&["mkdir", "mkdirat"], "SCMP_ACT_KILL_PROCESS"));
+    case.detach(&bundle);
+    let output = case.exec(&["mkdir", "/tmp/made"]).output().exits(128 + 31);
+    assert_eq!(output.stderr.lines().count(), 1, "{output}");
+    assert!(output.stderr.contains("warning: SIGSYS ended the process"), "{output}");
+    // Somebody else may have sent another signal.
+    let other = case.exec(&["sh", "-c", "kill -9 $$"]).output().exits(128 + 9);
+    assert_eq!(other.stderr, "");
+}
+
 /// What a program with a missing interpreter fails with: execve(2) itself, when the filter is in force already.
 fn runs_script(bundle: &mut Bundle) {
     let script = bundle.inside("/bin/script");
@@ -253,11 +267,14 @@ fn a_filter_that_denies_the_program_itself_ends_it() {
     case.create(&bundle).output().ok();
     case.verb(&["start"]).output().fails(1, &[WORDS]);
     case.delete_force();
-    // Killed it can't tell anything: the status says that it was SIGSYS.
+    // Killed it can't tell anything; what waits for it can.
+    const KILLED: &str =
+        "warning: SIGSYS ended the process, as its system call filter does for some calls";
     for action in ["SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"] {
         filter["syscalls"][0]["action"] = action.into();
         bundle.config["linux"]["seccomp"] = filter.clone();
-        assert_eq!(case.run(&bundle).output().code, Some(128 + 31), "{action}");
+        let output = case.run(&bundle).output().exits(128 + 31);
+        assert!(output.stderr.contains(KILLED), "{action}: {output}");
         case.create(&bundle).output().ok();
         case.verb(&["start"]).output().ok();
         case.until_stopped();
@@ -267,7 +284,7 @@ fn a_filter_that_denies_the_program_itself_ends_it() {
     let silent = ["sendto", "sendmsg", "write", "exit_group"];
     runs_script(&mut bundle);
     bundle.config["linux"]["seccomp"] = denied(&silent, "SCMP_ACT_KILL_PROCESS");
-    assert_eq!(case.run(&bundle).output().code, Some(128 + 31));
+    assert!(case.run(&bundle).output().exits(128 + 31).stderr.contains(KILLED));
     bundle.config["linux"]["seccomp"] = denied(&silent, "SCMP_ACT_ERRNO");
     const SIGILL: i32 = 4;
     assert_eq!(case.run(&bundle).output().code, Some(128 + SIGILL));

@@ -26,7 +26,7 @@ use crate::descriptors::Activation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, Said, Start};
 use crate::explain::explain;
-use crate::filter::{Delivery, Filter};
+use crate::filter::{self, Delivery, Filter};
 use crate::foreground::{Foreground, Signals};
 use crate::make::NOT_STARTED;
 use crate::memory_policy::policy_step;
@@ -110,6 +110,9 @@ impl Exec {
         let status = ended.status();
         let mut warnings = capability::warnings(&process);
         warnings.extend(lost);
+        if record.is_filtered {
+            warnings.extend(filter::killed(&ended));
+        }
         if status != 0 {
             warnings.extend(oom_kills.warning(&self.id));
         }

@@ -9,9 +9,11 @@ use coble_plan::{Plan, Step};
 use coble_seccomp::{Action, Arch, Data, Profile, Program};
 use coble_spec::{Deferred, ParseError, Process, Seccomp, Spec};
 use coble_sys::rustix::fd::RawFd;
-use coble_sys::{FILTER_FLAG_NEW_LISTENER, seccomp_knows};
+use coble_sys::{FILTER_FLAG_NEW_LISTENER, libc, seccomp_knows};
 
 use crate::agent::Agent;
+use crate::error::Error;
+use crate::executor::Ended;
 use crate::validate::{FAIL_UNKNOWN_SYSCALL, Invalid, quoted};
 
 /// `struct sock_filter` has eight bytes (include/uapi/linux/filter.h).
@@ -31,6 +33,14 @@ const WAIT_KILLABLE_RECV: u32 = 1 << 5;
 
 /// Without `flags`, as runc has it since 1.2: the kernel makes a program's speculation no slower for its filter.
 const DEFAULT: u32 = 1 << 2;
+
+/// What to say of a process with a filter that SIGSYS has ended: it could not say so itself, and nor could the executor if it
+/// never became the program.
+pub(crate) fn killed(ended: &Ended) -> Option<Error> {
+    let words = "SIGSYS ended the process, as its system call filter does for some calls; run --seccomp-report tells \
+                 which";
+    (ended.signal == Some(libc::SIGSYS)).then(|| Error::new(words))
+}
 
 /// The capability that loads a filter where no_new_privs isn't set, capabilities(7).
 pub(crate) const CAP_SYS_ADMIN: u64 = 1 << 21;

@@ -5,6 +5,7 @@ use coble_sys::rustix::fd::AsFd;
 use crate::child::Spawned;
 use crate::create::Create;
 use crate::error::{Error, Result};
+use crate::filter;
 use crate::foreground::{Foreground, Signals};
 use crate::make::{Making, Purpose};
 use crate::observe::{Observe, Observed};
@@ -127,7 +128,11 @@ impl Run {
             Some(supervisor) => supervisor.status(ended),
             None => ended.status(),
         };
+        let is_told = supervisor.is_some();
         let observed = supervisor.map(Supervisor::finish);
+        if making.bundle.has_filter() && !is_told {
+            warnings.extend(filter::killed(&ended));
+        }
         if status != 0 {
             warnings.extend(making.oom_kills().and_then(|kills| kills.warning(&self.create.id)));
         }
