@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use coble_plan::{DONE, Failure, GO_ON, IN_CGROUP, LISTENED, MESSAGE_MAX, Message, OPENED, Plan};
 use coble_spec::NamespaceKind;
@@ -89,6 +90,10 @@ pub(crate) enum Request {
     /// What is to get a SELinux context, and the step that says which.
     Relabel(u32, OwnedFd),
 }
+
+/// How long to wait between two looks at a process that is in the middle of execve(2), and how often.
+const MOMENT: Duration = Duration::from_micros(50);
+const MOMENTS: u32 = 20_000;
 
 impl Executor {
     /// Starts it.
@@ -229,6 +234,21 @@ impl Executor {
     /// Ends it and takes it away. Says whether it has ended.
     pub(crate) fn destroy(&self) -> bool {
         destroy(self.pidfd.as_fd())
+    }
+
+    /// Waits until an executor without a gate shares no memory with this process any more. execve(2) wakes who waits for it
+    /// (CLONE_VFORK) a moment before that (`exec_mmap()` in fs/exec.c), and who is killed for want of memory takes all along that share it
+    /// (`__oom_kill_process()` in mm/oom_kill.c).
+    pub(crate) fn await_own_memory(&self) {
+        let program = |process: &str| std::fs::read_link(format!("/proc/{process}/exe")).ok();
+        let (own, pid) = (program("self"), self.pid.to_string());
+        for _ in 0..MOMENTS {
+            // Without rights the executor can't be looked at, unlike what is this program still.
+            if own.is_none() || program(&pid) != own {
+                return;
+            }
+            std::thread::sleep(MOMENT);
+        }
     }
 
     /// Why it ended without a word, if that is known.

@@ -220,6 +220,9 @@ impl Making {
         let gated = enters || maps || self.group.is_some() || network.is_some();
         let is_in_unified = self.spawn(listener.as_ref(), gated)?;
         if !is_scope {
+            if !gated && self.limits_memory() {
+                self.executor()?.await_own_memory();
+            }
             self.limit()?;
         }
         let pid = self.executor()?.pid;

@@ -46,6 +46,15 @@ impl Making {
         self.executor()?.answer_in_cgroup()
     }
 
+    /// Whether the kernel may find the container's processes too large once its limits are in force.
+    pub(super) fn limits_memory(&self) -> bool {
+        let linux = self.bundle.spec.linux.as_ref();
+        linux.and_then(|linux| linux.resources.as_ref()).is_some_and(|resources| {
+            let memory = resources.memory.as_ref().is_some_and(|memory| memory.limit.is_some());
+            memory || resources.unified.keys().any(|file| file.starts_with("memory."))
+        })
+    }
+
     /// Puts limits and device rules into force, while the executor works: nothing of the container runs before
     /// [`Making::write_record`].
     pub(super) fn limit(&mut self) -> Result<()> {
