@@ -82,7 +82,11 @@ impl Create {
         }
     }
 
-    fn ready(&self, making: &mut Making) -> Result<()> {
+    /// Waits until the container waits for `start`, or its program runs, and writes the pid file.
+    ///
+    /// # Errors
+    /// As [`Making::await_ready`]; the file can't be written.
+    pub(crate) fn ready(&self, making: &mut Making) -> Result<()> {
         making.await_ready()?;
         write_pid_file(self.pid_file.as_deref(), making.executor()?.pid)
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use coble_cgroup::{Cgroup, SubCgroups};
 use coble_plan::{Plan, Step};
-use coble_spec::{Namespace, NamespaceKind, Process};
+use coble_spec::{NamespaceKind, Process};
 use coble_sys::rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use coble_sys::rustix::fs::{CWD, Mode, OFlags, openat};
 
@@ -221,8 +221,8 @@ impl Exec {
             })?;
         // Looked up only if it matters.
         let has_selinux = !process.selinux_label.is_empty() && selinux::is_active();
-        let has_user = record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
-        let has_groups_to_drop = has_user && record.setgroups.may_be_denied();
+        let has_groups_to_drop =
+            record.has(NamespaceKind::User) && record.setgroups.may_be_denied();
         let groups = has_groups_to_drop.then(CallerGroups::look).transpose()?;
         let caller = Caller { has_selinux, groups };
         let plan = compile(record, &target, root.as_ref(), &assumption, &processors, &caller)?;
@@ -251,8 +251,8 @@ impl Exec {
             plan,
             pidfd_socket: None,
             agent: filter.and_then(|filter| {
-                let state = ToldState::of_record(record, Status::Running).text(record.init.pid);
-                filter.agent.map(|agent| (agent, state))
+                let told = || ToldState::of_record(record, Status::Running).text(record.init.pid);
+                filter.agent.map(|agent| (agent, told()))
             }),
         };
         gate.pass(running.executor()?, started)?;
@@ -339,8 +339,7 @@ impl Drop for Running {
 
 /// The root directory of a container that shares the host's mounts: no namespace leads there.
 fn root_of(record: &Record) -> Result<Option<OwnedFd>> {
-    let has_mounts = |namespace: &Namespace| namespace.kind == NamespaceKind::Mount;
-    if record.namespaces.iter().any(has_mounts) {
+    if record.has(NamespaceKind::Mount) {
         return Ok(None);
     }
     let path = format!("/proc/{}/root", record.init.pid);
@@ -382,7 +381,7 @@ fn compile(
     if record.has_keyring {
         key_label_step(process, "", &mut plan)?;
     }
-    let has = |kind| record.namespaces.iter().any(|namespace: &Namespace| namespace.kind == kind);
+    let has = |kind| record.has(kind);
     let kinds = record.namespaces.iter().fold(0, |kinds, other| kinds | clone_flag(other.kind));
     if let Some(step) = caller.groups.and_then(|groups| groups.drop_step(assumption.setgroups)) {
         plan.push(step, "");

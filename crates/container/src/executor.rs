@@ -237,8 +237,8 @@ impl Executor {
     }
 
     /// Waits until an executor without a gate shares no memory with this process any more. execve(2) wakes who waits for it
-    /// (CLONE_VFORK) a moment before that (`exec_mmap()` in fs/exec.c), and who is killed for want of memory takes all along that share it
-    /// (`__oom_kill_process()` in mm/oom_kill.c).
+    /// (CLONE_VFORK) a moment before that (`exec_mmap()` in fs/exec.c), and who is killed for want of memory takes all along
+    /// that share it (`__oom_kill_process()` in mm/oom_kill.c).
     pub(crate) fn await_own_memory(&self) {
         let program = |process: &str| std::fs::read_link(format!("/proc/{process}/exe")).ok();
         let (own, pid) = (program("self"), self.pid.to_string());

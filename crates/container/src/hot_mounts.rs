@@ -40,7 +40,7 @@ pub fn add_mounts(root: &Path, id: &str, mounts: &[Mount]) -> Result<()> {
     }
     validate_new_mounts(mounts)
         .map_err(|invalid| Error::config(&invalid.pointer, format!("mounts: {invalid}")))?;
-    let has_user = target.record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
+    let has_user = target.record.has(NamespaceKind::User);
     let sources = Sources::of_new(Path::new(&target.record.bundle), mounts, has_user)?;
     let spec = Spec {
         mounts: mounts.to_vec(),
@@ -118,7 +118,7 @@ impl Target {
         if matches!(status, Status::Stopped | Status::Creating) {
             return Err(stopped(status));
         }
-        if !record.namespaces.iter().any(|own| own.kind == NamespaceKind::Mount) {
+        if !record.has(NamespaceKind::Mount) {
             return Err(Error::new(format!(
                 "container {id} has no mount namespace of its own: its mounts are the host's"
             )));

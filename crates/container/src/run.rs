@@ -9,7 +9,6 @@ use crate::filter;
 use crate::foreground::{Foreground, Signals};
 use crate::make::{Making, Purpose};
 use crate::observe::{Observe, Observed};
-use crate::pid_file::write_pid_file;
 use crate::supervisor::Supervisor;
 use crate::user_network::UserNetwork;
 
@@ -95,8 +94,7 @@ impl Run {
     }
 
     fn launch(&self, making: &mut Making) -> Result<()> {
-        making.await_ready()?;
-        write_pid_file(self.create.pid_file.as_deref(), making.executor()?.pid)?;
+        self.create.ready(making)?;
         making.entry.unlock()?;
         making.run_poststart()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use coble_cgroup::Record as CgroupRecord;
-use coble_spec::{DeviceRule, Hooks, MemoryPolicy, Namespace, Personality, Process};
+use coble_spec::{DeviceRule, Hooks, MemoryPolicy, Namespace, NamespaceKind, Personality, Process};
 use serde::{Deserialize, Serialize};
 
 use crate::init::Init;
@@ -136,4 +136,11 @@ pub(crate) struct Record {
     /// Where runc has made the container, and written another `state.json`.
     #[serde(skip)]
     pub(crate) runc: Option<Runc>,
+}
+
+impl Record {
+    /// Whether the container has a namespace of this kind that isn't just the caller's, new or joined.
+    pub(crate) fn has(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|own| own.kind == kind)
+    }
 }

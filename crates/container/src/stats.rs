@@ -76,7 +76,7 @@ pub(crate) fn stats_of(record: &Record) -> Result<Stats> {
 
 /// Those of the first process's network namespace.
 fn network_interfaces(record: &Record) -> Result<Option<Vec<NetworkInterface>>> {
-    if !record.namespaces.iter().any(|own| own.kind == NamespaceKind::Network) {
+    if !record.has(NamespaceKind::Network) {
         return Ok(None);
     }
     let path = format!("/proc/{}/net/dev", record.init.pid);

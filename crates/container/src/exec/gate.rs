@@ -20,8 +20,8 @@ pub(super) struct Gate<'a> {
 impl<'a> Gate<'a> {
     pub(super) fn of(record: &'a Record, process: &Process, cgroup: &'a Cgroup) -> Self {
         // The score is set before it joins the namespace.
-        let has_user = record.namespaces.iter().any(|own| own.kind == NamespaceKind::User);
-        let loan = if has_user { Loan::of(process) } else { Loan::default() };
+        let loan =
+            if record.has(NamespaceKind::User) { Loan::of(process) } else { Loan::default() };
         Self { cgroup, group: record.intel_rdt.as_ref(), loan }
     }
 
